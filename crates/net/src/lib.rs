@@ -1,0 +1,9 @@
+//! Bytes and HTTP mechanics: the request gate, the reverse proxy and the tunnel.
+//!
+//! This crate knows no accounts, keys or apps. It moves requests: it decides whether
+//! one is well formed ([`gate`]), how its fields change from hop to hop ([`proxy`]),
+//! and how it crosses from relay to host ([`tunnel`]).
+
+pub mod body;
+pub mod tls;
+pub mod tunnel;
