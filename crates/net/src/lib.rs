@@ -4,6 +4,13 @@
 //! one is well formed ([`gate`]), how its fields change from hop to hop ([`proxy`]),
 //! and how it crosses from relay to host ([`tunnel`]).
 
+#![warn(missing_docs)]
+
+pub mod authority;
 pub mod body;
+pub mod client_addr;
+pub mod gate;
+pub mod listen;
+pub mod proxy;
 pub mod tls;
 pub mod tunnel;

@@ -1,0 +1,171 @@
+//! Accepting callers: sockets, TLS, HTTP/1 and HTTP/2, with bounds on all of them.
+//!
+//! Every request passes the [`gate`](crate::gate) before the handler sees it. A role
+//! gives a [`Handler`]; this module knows nothing of what it serves.
+
+mod limits;
+mod serve;
+mod socket;
+mod tap;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::authority::Authority;
+use crate::body::Body;
+use crate::client_addr::{Caller, TrustedPeers};
+use crate::gate::Rejection;
+use crate::tls::Exporter;
+
+pub use socket::{CallerWatch, SILENCE_AFTER_FIN};
+pub use tap::Tap;
+
+/// What a role does with requests.
+pub trait Handler: Clone + Send + Sync + 'static {
+    /// Answers one request that passed the gate.
+    fn handle(
+        &self,
+        request: Request<Body>,
+        call: Call,
+    ) -> impl Future<Output = Response<Body>> + Send;
+
+    /// The answer to a request that did not pass; the connection is closed after it.
+    fn refuse(&self, rejection: Rejection) -> Response<Body>;
+}
+
+/// What is known about a request besides its bytes.
+#[derive(Clone)]
+pub struct Call {
+    /// The socket's peer.
+    pub peer: SocketAddr,
+    /// The caller, by the word of the peer if that is trusted.
+    pub caller: Caller,
+    /// The authority the request is routed by.
+    pub authority: Authority,
+    /// The name given in the TLS handshake, if there was one.
+    pub server_name: Option<String>,
+    /// Whether a WebSocket is asked for.
+    pub websocket: bool,
+    /// Tells when the caller has gone.
+    pub watch: CallerWatch,
+    /// Keying material bound to this TLS connection, if TLS ends here.
+    pub exporter: Option<Exporter>,
+}
+
+/// How callers are accepted. Durations bound a caller's patience with us and ours with it.
+#[derive(Clone)]
+pub struct ListenSettings {
+    /// TLS, or plain HTTP.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Peers whose forwarded fields are believed.
+    pub trusted: TrustedPeers,
+    /// TLS handshake, and the first bytes of a plain connection.
+    pub handshake_timeout: Duration,
+    /// A request head, from its first byte to its last.
+    pub head_timeout: Duration,
+    /// A connection between two requests.
+    pub idle_timeout: Duration,
+    /// A caller that takes nothing of what we send.
+    pub write_stall: Duration,
+    /// A caller that sends nothing of a body it announced.
+    pub body_stall: Duration,
+    /// Open connections in all.
+    pub max_connections: usize,
+    /// Open connections of one address (IPv4) or /64 (IPv6); trusted peers and
+    /// loopback are exempt.
+    pub max_connections_per_address: usize,
+}
+
+impl Default for ListenSettings {
+    fn default() -> Self {
+        Self {
+            tls: None,
+            trusted: TrustedPeers::default(),
+            handshake_timeout: Duration::from_secs(10),
+            head_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_mins(1),
+            write_stall: Duration::from_mins(1),
+            body_stall: Duration::from_secs(30),
+            max_connections: 10_000,
+            max_connections_per_address: 100,
+        }
+    }
+}
+
+/// Accepts until `soft` is cancelled; open connections then finish their requests.
+///
+/// Connection tasks live on `tracker`; cancelling `hard` cuts them.
+pub async fn serve<H: Handler>(
+    listener: TcpListener,
+    settings: ListenSettings,
+    handler: H,
+    stop: Stop,
+    tracker: TaskTracker,
+) {
+    let limits = limits::Limits::new(&settings);
+    let settings = Arc::new(settings);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.soft.cancelled() => return,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of descriptors, most likely: accepting at full speed would only spin.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let Some(permit) = limits.admit(peer.ip()) else {
+            tracing::debug!(peer.port = peer.port(), "too many connections, closed one");
+            continue;
+        };
+        let task = serve::Connection {
+            settings: Arc::clone(&settings),
+            handler: handler.clone(),
+            stop: stop.clone(),
+            peer,
+        };
+        let hard = stop.hard.clone();
+        tracker.spawn(async move {
+            tokio::select! {
+                () = task.run(stream) => {}
+                () = hard.cancelled() => {}
+            }
+            drop(permit);
+        });
+    }
+}
+
+/// The two strengths of stopping: `soft` drains, `hard` cuts.
+#[derive(Clone, Default)]
+pub struct Stop {
+    /// No new connections; running requests finish.
+    pub soft: CancellationToken,
+    /// Everything ends now.
+    pub hard: CancellationToken,
+}
+
+async fn accept_tls(
+    config: &Arc<rustls::ServerConfig>,
+    socket: socket::CallerSocket,
+) -> std::io::Result<tokio_rustls::server::TlsStream<socket::CallerSocket>> {
+    TlsAcceptor::from(Arc::clone(config)).accept(socket).await
+}
+
+fn prepare(stream: &TcpStream) {
+    // Small answers and WebSocket frames must not wait for an acknowledgement.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "cannot set TCP_NODELAY");
+    }
+}

@@ -1,0 +1,8 @@
+//! Passing requests on: which fields cross a hop, how bodies keep pace, how a
+//! WebSocket is spliced, and which side failed.
+
+pub mod failure;
+pub mod headers;
+pub mod pace;
+pub mod patience;
+pub mod splice;

@@ -1,0 +1,180 @@
+//! Bodies that end when the other side stops keeping pace.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use tokio::time::{Instant, Sleep};
+
+use crate::body::BodyError;
+use crate::listen::CallerWatch;
+
+/// Slowest upload that is waited for, averaged over the time spent waiting.
+const MIN_BYTES_PER_SECOND: u64 = 1024;
+
+/// The caller announced a body and then sent nothing, or next to nothing, of it.
+#[derive(Debug, thiserror::Error)]
+#[error("the caller sent its request body too slowly")]
+pub struct TooSlow;
+
+/// A caller's request body: data frames only, and none later than the limit.
+///
+/// Only the time spent waiting for the caller counts. While the body is not asked
+/// for, because the next hop is slow, the clock stands still.
+pub(crate) struct Paced<B, F: FnMut()> {
+    inner: B,
+    limit: Duration,
+    ended: Option<F>,
+    waiting: Option<(Instant, Pin<Box<Sleep>>)>,
+    waited: Duration,
+    received: u64,
+}
+
+impl<B: Body, F: FnMut()> Paced<B, F> {
+    /// `ended` is called once, when the body has been read to its end.
+    pub(crate) fn new(inner: B, limit: Duration, mut ended: F) -> Self {
+        let empty = inner.is_end_stream();
+        if empty {
+            ended();
+        }
+        Self {
+            inner,
+            limit,
+            ended: (!empty).then_some(ended),
+            waiting: None,
+            waited: Duration::ZERO,
+            received: 0,
+        }
+    }
+
+    fn finished(&mut self) {
+        if let Some(mut ended) = self.ended.take() {
+            ended();
+        }
+    }
+
+    fn is_crawling(&self) -> bool {
+        self.waited > self.limit
+            && self.received / self.waited.as_secs().max(1) < MIN_BYTES_PER_SECOND
+    }
+}
+
+impl<B, F> Body for Paced<B, F>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<BodyError>,
+    F: FnMut() + Unpin,
+{
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        loop {
+            let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) else {
+                let limit = this.limit;
+                let (_, timer) = this
+                    .waiting
+                    .get_or_insert_with(|| (Instant::now(), Box::pin(tokio::time::sleep(limit))));
+                return timer.as_mut().poll(cx).map(|()| Some(Err(TooSlow.into())));
+            };
+            if let Some((since, _)) = this.waiting.take() {
+                this.waited += since.elapsed();
+            }
+            match frame {
+                None => {
+                    this.finished();
+                    return Poll::Ready(None);
+                }
+                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+                // Trailers are dropped: nothing we serve uses them, and a field that
+                // arrives after the gate has closed must not reach a printer.
+                Some(Ok(frame)) => {
+                    let Ok(data) = frame.into_data() else {
+                        continue;
+                    };
+                    this.received += data.len() as u64;
+                    if this.is_crawling() {
+                        return Poll::Ready(Some(Err(TooSlow.into())));
+                    }
+                    if this.inner.is_end_stream() {
+                        this.finished();
+                    }
+                    return Poll::Ready(Some(Ok(Frame::data(data))));
+                }
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// A response body that fails once its caller has gone, so that its source is released.
+pub(crate) struct WatchedBody<B> {
+    inner: B,
+    watch: CallerWatch,
+    gone: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+/// The caller closed its connection.
+#[derive(Debug, thiserror::Error)]
+#[error("the caller has gone")]
+struct CallerGone;
+
+impl<B> WatchedBody<B> {
+    pub(crate) fn new(inner: B, watch: CallerWatch) -> Self {
+        Self {
+            inner,
+            watch,
+            gone: None,
+        }
+    }
+}
+
+impl<B> Body for WatchedBody<B>
+where
+    B: Body<Data = Bytes, Error = BodyError> + Unpin,
+{
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        if let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) {
+            // The watch starts anew with each frame: sending it is what tells first
+            // whether somebody is there.
+            this.gone = None;
+            return Poll::Ready(frame);
+        }
+        let watch = &this.watch;
+        let gone = this.gone.get_or_insert_with(|| {
+            let watch = watch.clone();
+            Box::pin(async move { watch.gone().await })
+        });
+        gone.as_mut()
+            .poll(cx)
+            .map(|()| Some(Err(CallerGone.into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

@@ -1,0 +1,253 @@
+//! Joining the two halves of an upgraded WebSocket.
+//!
+//! Bytes are copied, not decoded. The one thing understood is where a frame towards
+//! the caller ends, so that a caller whose printer vanishes gets a proper close frame
+//! instead of a dead socket, and never in the middle of somebody else's frame.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio_util::sync::CancellationToken;
+
+/// Close frame 1001, "going away" (RFC 6455 section 7.4.1). Not 1000 or 1002: apps
+/// take those for an end on purpose and do not come back.
+const GOING_AWAY: [u8; 4] = [0x88, 0x02, 0x03, 0xE9];
+
+const BUFFER: usize = 16 * 1024;
+
+/// How long one direction may go on after the other has ended.
+const LINGER: Duration = Duration::from_mins(1);
+
+/// How much was copied.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Copied {
+    /// Bytes from the caller towards the printer.
+    pub from_caller: u64,
+    /// Bytes towards the caller.
+    pub to_caller: u64,
+}
+
+/// Copies both ways until both ends have finished, one fails, or `end` is cancelled.
+pub async fn splice<C, P>(caller: C, printer: P, end: CancellationToken) -> Copied
+where
+    C: AsyncRead + AsyncWrite,
+    P: AsyncRead + AsyncWrite,
+{
+    let (mut caller_reads, mut caller_writes) = tokio::io::split(caller);
+    let (mut printer_reads, mut printer_writes) = tokio::io::split(printer);
+    let mut copied = Copied::default();
+    let mut frames = FrameTracker::default();
+    let outcome = {
+        let up = upwards(
+            &mut caller_reads,
+            &mut printer_writes,
+            &mut copied.from_caller,
+        );
+        let down = downwards(
+            &mut printer_reads,
+            &mut caller_writes,
+            &mut frames,
+            &mut copied.to_caller,
+        );
+        tokio::select! {
+            outcome = both(up, down) => outcome,
+            () = end.cancelled() => Err(Ended::Elsewhere),
+        }
+    };
+    if matches!(outcome, Err(Ended::Elsewhere)) && frames.at_boundary() {
+        // The caller may be gone too; then there is nobody left to tell.
+        let farewell = caller_writes.write_all(&GOING_AWAY);
+        let _ = tokio::time::timeout(Duration::from_secs(1), farewell).await;
+    }
+    let _ = tokio::time::timeout(Duration::from_secs(1), caller_writes.shutdown()).await;
+    copied
+}
+
+/// Which side a socket ended on, if not by both closing it.
+enum Ended {
+    /// The caller's own connection failed.
+    Caller,
+    /// The printer's side, or we, ended it.
+    Elsewhere,
+}
+
+async fn both(
+    up: impl Future<Output = Result<(), Ended>>,
+    down: impl Future<Output = Result<(), Ended>>,
+) -> Result<(), Ended> {
+    tokio::pin!(up, down);
+    tokio::select! {
+        outcome = &mut up => {
+            outcome?;
+            tokio::time::timeout(LINGER, down).await.unwrap_or(Ok(()))
+        }
+        outcome = &mut down => {
+            outcome?;
+            tokio::time::timeout(LINGER, up).await.unwrap_or(Ok(()))
+        }
+    }
+}
+
+async fn upwards(
+    caller: &mut (impl AsyncRead + Unpin),
+    printer: &mut (impl AsyncWrite + Unpin),
+    count: &mut u64,
+) -> Result<(), Ended> {
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let read = caller.read(&mut buffer).await.map_err(|_| Ended::Caller)?;
+        if read == 0 {
+            return ended_elsewhere(printer.shutdown().await);
+        }
+        *count += read as u64;
+        ended_elsewhere(printer.write_all(&buffer[..read]).await)?;
+        ended_elsewhere(printer.flush().await)?;
+    }
+}
+
+async fn downwards(
+    printer: &mut (impl AsyncRead + Unpin),
+    caller: &mut (impl AsyncWrite + Unpin),
+    frames: &mut FrameTracker,
+    count: &mut u64,
+) -> Result<(), Ended> {
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let read = ended_elsewhere(printer.read(&mut buffer).await)?;
+        if read == 0 {
+            return caller.shutdown().await.map_err(|_| Ended::Caller);
+        }
+        *count += read as u64;
+        // Before the write: if that is cut short, a close frame would be misread.
+        frames.saw(&buffer[..read]);
+        caller
+            .write_all(&buffer[..read])
+            .await
+            .map_err(|_| Ended::Caller)?;
+        caller.flush().await.map_err(|_| Ended::Caller)?;
+    }
+}
+
+fn ended_elsewhere<T>(outcome: io::Result<T>) -> Result<T, Ended> {
+    outcome.map_err(|_| Ended::Elsewhere)
+}
+
+/// Follows the borders of WebSocket frames (RFC 6455 section 5.2).
+#[derive(Default)]
+struct FrameTracker {
+    header: Vec<u8>,
+    payload_left: u64,
+}
+
+impl FrameTracker {
+    fn saw(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            if self.payload_left > 0 {
+                let skip = usize::try_from(self.payload_left)
+                    .unwrap_or(usize::MAX)
+                    .min(bytes.len());
+                self.payload_left -= skip as u64;
+                bytes = &bytes[skip..];
+                continue;
+            }
+            self.header.push(bytes[0]);
+            bytes = &bytes[1..];
+            if let Some(length) = payload_length(&self.header) {
+                self.payload_left = length;
+                self.header.clear();
+            }
+        }
+    }
+
+    fn at_boundary(&self) -> bool {
+        self.header.is_empty() && self.payload_left == 0
+    }
+}
+
+/// The payload length, once the whole header (mask included) is there.
+fn payload_length(header: &[u8]) -> Option<u64> {
+    let second = *header.get(1)?;
+    let mask = if second & 0x80 == 0 { 0 } else { 4 };
+    let extended = match second & 0x7F {
+        126 => 2,
+        127 => 8,
+        _ => 0,
+    };
+    if header.len() < 2 + extended + mask {
+        return None;
+    }
+    let length = header[2..2 + extended]
+        .iter()
+        .fold(0, |sum, byte| (sum << 8) | u64::from(*byte));
+    Some(if extended == 0 {
+        u64::from(second & 0x7F)
+    } else {
+        length
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::duplex;
+
+    #[test]
+    fn frame_borders_are_found_however_the_bytes_arrive() {
+        let mut stream = vec![0x81, 0x02, b'h', b'i'];
+        stream.extend([0x82, 126, 0x01, 0x00]);
+        stream.extend([7; 256]);
+        stream.extend([0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]);
+        stream.extend(vec![7; 65_536]);
+        stream.extend([0x81, 0x81, 1, 2, 3, 4, 9]);
+        for size in [1, 3, 1000, stream.len()] {
+            let mut frames = FrameTracker::default();
+            for chunk in stream.chunks(size) {
+                frames.saw(chunk);
+            }
+            assert!(frames.at_boundary(), "in pieces of {size}");
+            frames.saw(&[0x81]);
+            assert!(!frames.at_boundary());
+        }
+    }
+
+    #[tokio::test]
+    async fn bytes_pass_both_ways_and_half_close_passes() {
+        let (caller, mut app) = duplex(64);
+        let (printer, mut server) = duplex(64);
+        let joined = tokio::task::spawn(splice(caller, printer, CancellationToken::new()));
+        app.write_all(b"ping").await.unwrap();
+        app.shutdown().await.unwrap();
+        let mut request = Vec::new();
+        server.read_to_end(&mut request).await.unwrap();
+        assert_eq!(request, b"ping");
+        server.write_all(b"late answer").await.unwrap();
+        server.shutdown().await.unwrap();
+        let mut answer = Vec::new();
+        app.read_to_end(&mut answer).await.unwrap();
+        assert_eq!(answer, b"late answer");
+        let copied = joined.await.unwrap();
+        assert_eq!((copied.from_caller, copied.to_caller), (4, 11));
+    }
+
+    #[tokio::test]
+    async fn an_ended_socket_says_going_away_between_frames_only() {
+        for (sent, farewell) in [
+            (&[0x81, 0x01, b'x'][..], &GOING_AWAY[..]),
+            (&[0x81, 0x05, b'x'][..], &[][..]),
+        ] {
+            let (caller, mut app) = duplex(64);
+            let (printer, mut server) = duplex(64);
+            let end = CancellationToken::new();
+            let joined = tokio::task::spawn(splice(caller, printer, end.clone()));
+            server.write_all(sent).await.unwrap();
+            let mut received = vec![0; sent.len()];
+            app.read_exact(&mut received).await.unwrap();
+            end.cancel();
+            let mut rest = Vec::new();
+            app.read_to_end(&mut rest).await.unwrap();
+            assert_eq!(rest, farewell);
+            joined.await.unwrap();
+        }
+    }
+}
