@@ -135,7 +135,20 @@ pub(crate) struct View<'a> {
 #[derive(Debug)]
 pub(crate) struct Since {
     pub(crate) span: String,
+    /// The same, beside the printer in the head.
+    pub(crate) note: String,
     pub(crate) exact: String,
+}
+
+impl From<Moment> for Since {
+    fn from(moment: Moment) -> Self {
+        let span = moment.span();
+        Self {
+            note: format!("last seen {span} ago"),
+            exact: moment.exact(),
+            span,
+        }
+    }
 }
 
 impl<'a> View<'a> {
@@ -158,10 +171,7 @@ fn page(problem: &RelayProblem) -> String {
     let mut view = View::new(&problem.relay_url, &problem.request_id);
     if problem.status.may_name_printer() {
         view.printer = problem.printer_name.as_deref();
-        view.since = problem.last_seen.map(|m| Since {
-            span: m.span(),
-            exact: m.exact(),
-        });
+        view.since = problem.last_seen.map(Since::from);
     }
     let p = &view;
     let page = match problem.status {

@@ -17,6 +17,7 @@ pub mod moment;
 pub mod parts;
 pub mod problem;
 pub mod request_log;
+pub mod samples;
 pub mod security_headers;
 pub mod self_contained;
 pub mod shell;
