@@ -1,1 +1,38 @@
-//! The tunnel.
+//! The tunnel: requests cross from relay to host on a connection that the host dialled.
+//!
+//! The host dials the relay's web origin and upgrades the connection; then the roles
+//! reverse: the relay is the HTTP/2 client, the host the server. This module carries
+//! streams and proves who the host is. It does not decide whether a host is known, or
+//! what a request may do: that is the relay's and the host's own code.
+//!
+//! The relay hands upgraded connections to an [`Acceptor`] and gets [`Tunnel`]s; the host
+//! runs a [`Dialler`] with a [`StreamService`]. The protocol is specified in
+//! `docs/protocol/tunnel.md`.
+
+mod accept;
+mod backoff;
+mod carrier;
+mod control;
+mod dial;
+mod dialler;
+mod head;
+mod hello;
+mod identity;
+mod open;
+mod serve;
+mod settings;
+
+pub use accept::{Acceptor, AcceptorConfig, Arrival, ControlError, HelloError};
+pub use backoff::{Jitter, SeededJitter, SystemJitter};
+pub use carrier::{End, tune_socket};
+pub use control::{Refusal, RefusalCode};
+pub use dial::{DialError, TUNNEL_PATH, TUNNEL_UPGRADE, relay_name};
+pub use dialler::{DialState, Dialler, DiallerConfig};
+pub use head::{HeadError, Scheme, StreamHead};
+pub use hello::{Binding, HostHello, Mistrust, OLDEST_PROTOCOL, PROTOCOL, Unproven};
+pub use identity::{HostIdentity, IdentityError};
+pub use open::{ActiveStream, SendError, Tunnel};
+pub use serve::StreamService;
+pub use settings::Settings;
+
+pub use crate::tls::Exporter;

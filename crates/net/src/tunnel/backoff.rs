@@ -1,0 +1,90 @@
+//! When to dial again: full jitter, so that hosts do not come back all at once.
+
+use std::time::Duration;
+
+/// The first delay's upper bound.
+const FIRST: Duration = Duration::from_millis(500);
+/// The last delay's upper bound.
+const LONGEST: Duration = Duration::from_secs(60);
+/// A tunnel that lived this long was healthy: the next delay is the first again.
+const HEALTHY: Duration = Duration::from_secs(60);
+
+/// Where the dialler's randomness comes from.
+pub trait Jitter: Send + Sync {
+    /// The next number, at least 0 and less than 1.
+    fn fraction(&mut self) -> f64;
+}
+
+/// Randomness of the operating system.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct SystemJitter;
+
+impl Jitter for SystemJitter {
+    fn fraction(&mut self) -> f64 {
+        // Without randomness the middle is still a fair delay.
+        getrandom::u64().map_or(0.5, unit)
+    }
+}
+
+/// Repeatable randomness for tests (splitmix64).
+#[derive(Debug, Clone, Copy)]
+pub struct SeededJitter(pub u64);
+
+impl Jitter for SeededJitter {
+    fn fraction(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        unit(mixed ^ (mixed >> 31))
+    }
+}
+
+fn unit(bits: u64) -> f64 {
+    let high = u32::try_from(bits >> 32).unwrap_or(u32::MAX);
+    f64::from(high) / (f64::from(u32::MAX) + 1.0)
+}
+
+/// The schedule of one dialler.
+pub(super) struct Backoff {
+    jitter: Box<dyn Jitter>,
+    bound: Duration,
+}
+
+impl Backoff {
+    pub(super) fn new(jitter: Box<dyn Jitter>) -> Self {
+        Self {
+            jitter,
+            bound: FIRST,
+        }
+    }
+
+    /// The wait before the next attempt, anywhere from nothing to a bound that doubles.
+    pub(super) fn next(&mut self) -> Duration {
+        let delay = self.spread(self.bound);
+        self.bound = (self.bound * 2).min(LONGEST);
+        delay
+    }
+
+    /// Starts over: something changed for the better.
+    pub(super) fn reset(&mut self) {
+        self.bound = FIRST;
+    }
+
+    /// Takes note of how long a tunnel lived.
+    pub(super) fn lived(&mut self, lifetime: Duration) {
+        if lifetime >= HEALTHY {
+            self.reset();
+        }
+    }
+
+    /// A wait that the relay asked for: at least that long, up to a quarter longer.
+    pub(super) fn asked(&mut self, wait: Duration) -> Duration {
+        wait + self.spread(wait / 4)
+    }
+
+    /// Anywhere from nothing to `most`.
+    pub(super) fn spread(&mut self, most: Duration) -> Duration {
+        most.mul_f64(self.jitter.fraction())
+    }
+}

@@ -1,0 +1,418 @@
+//! Keeps one tunnel to a relay up: dials, waits, dials again, moves when told to.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use url::Url;
+
+use super::backoff::{Backoff, Jitter, SystemJitter};
+use super::carrier::End;
+use super::control::{Refusal, RefusalCode};
+use super::dial::{Connect, DialError, TcpConnect, relay_name};
+use super::identity::HostIdentity;
+use super::serve::{Introduction, Phase, Run, Session, StreamService};
+use super::settings::Settings;
+
+/// The schedule when a relay says no and gives no time: only a person can change it.
+const REFUSED_WAIT: Duration = Duration::from_secs(60);
+/// The longest wait a relay may ask for.
+const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
+/// The time a relay has to read why it is not trusted.
+const PARTING: Duration = Duration::from_secs(2);
+
+/// Where a host dials and what it says there.
+#[derive(Debug, Clone)]
+pub struct DiallerConfig {
+    /// The relay's public URL.
+    pub relay_url: Url,
+    /// The host's name for people.
+    pub host_name: String,
+    /// The host's program version.
+    pub version: String,
+    /// What the host can do beyond the protocol's version.
+    pub features: Vec<String>,
+    /// Which of this host's connections to the relay this is, from 0.
+    pub connection: u8,
+    /// Trust a relay whose TLS ends at a proxy before it.
+    pub allow_unbound: bool,
+    /// Certificates of an own CA, beside the public ones.
+    pub ca_file: Option<PathBuf>,
+    /// The tunnel's numbers.
+    pub settings: Settings,
+    /// Time for connecting, TLS and upgrade together.
+    pub connect_timeout: Duration,
+}
+
+impl DiallerConfig {
+    /// The defaults for a relay.
+    pub fn new(relay_url: Url, host_name: String, version: String) -> Self {
+        Self {
+            relay_url,
+            host_name,
+            version,
+            features: Vec::new(),
+            connection: 0,
+            allow_unbound: false,
+            ca_file: None,
+            settings: Settings::default(),
+            connect_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What a dialler is doing, for status pages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DialState {
+    /// Not running yet.
+    Idle,
+    /// Connecting or saying hello.
+    Dialling {
+        /// Attempts since a tunnel was last up, from 1.
+        attempt: u32,
+    },
+    /// The tunnel is up.
+    Connected {
+        /// The relay's id for it.
+        tunnel_id: String,
+        /// Since when.
+        since: Instant,
+    },
+    /// No tunnel; the next attempt comes by itself.
+    Waiting {
+        /// When.
+        until: Instant,
+        /// Why, in a sentence that says what to do.
+        why: String,
+    },
+    /// A tunnel finishes its streams: the relay moves its hosts, or this host stops.
+    Draining,
+    /// Over.
+    Stopped,
+}
+
+/// Keeps one tunnel to a relay up.
+pub struct Dialler<S> {
+    core: Core<S, TcpConnect>,
+}
+
+/// A dialler over any way to connect.
+pub(super) struct Core<S, C> {
+    pub(super) connect: C,
+    pub(super) config: DiallerConfig,
+    pub(super) relay_name: String,
+    pub(super) allow_unbound: bool,
+    pub(super) identity: HostIdentity,
+    pub(super) service: S,
+    pub(super) tracker: TaskTracker,
+    pub(super) backoff: Backoff,
+    pub(super) state: watch::Sender<DialState>,
+    pub(super) nudge: Arc<Notify>,
+    /// All tunnels that may still carry streams.
+    pub(super) sessions: Vec<Arc<Session>>,
+    /// The tunnel the relay wants to get rid of, until the next one is up.
+    pub(super) leaving: Option<Arc<Session>>,
+    pub(super) attempt: u32,
+}
+
+impl<S: StreamService> Dialler<S> {
+    /// A dialler whose tasks run on `tracker`. Fails on a URL that may not be dialled.
+    pub fn new(
+        config: DiallerConfig,
+        identity: HostIdentity,
+        service: S,
+        tracker: TaskTracker,
+    ) -> Result<Self, DialError> {
+        let connect = TcpConnect::new(
+            &config.relay_url,
+            config.ca_file.as_deref(),
+            config.connect_timeout,
+            tracker.clone(),
+        )?;
+        let relay_name = relay_name(&config.relay_url)?;
+        let allow_unbound = config.allow_unbound || connect.is_loopback();
+        Ok(Self {
+            core: Core {
+                connect,
+                relay_name,
+                allow_unbound,
+                config,
+                identity,
+                service,
+                tracker,
+                backoff: Backoff::new(Box::new(SystemJitter)),
+                state: watch::Sender::new(DialState::Idle),
+                nudge: Arc::default(),
+                sessions: Vec::new(),
+                leaving: None,
+                attempt: 0,
+            },
+        })
+    }
+
+    /// Takes randomness from elsewhere.
+    #[must_use]
+    pub fn with_jitter(mut self, jitter: impl Jitter + 'static) -> Self {
+        self.core.backoff = Backoff::new(Box::new(jitter));
+        self
+    }
+
+    /// Follows what the dialler does.
+    pub fn state(&self) -> watch::Receiver<DialState> {
+        self.core.state.subscribe()
+    }
+
+    /// Notified, it ends a wait at once: the network came back, or a person asked.
+    pub fn nudge(&self) -> Arc<Notify> {
+        Arc::clone(&self.core.nudge)
+    }
+
+    /// Runs until `soft` is cancelled and the running streams are done, or `hard` cuts.
+    pub async fn run(self, soft: CancellationToken, hard: CancellationToken) {
+        self.core.run(soft, hard).await;
+    }
+}
+
+/// What follows an attempt or a tunnel.
+enum Next {
+    /// Dial again after this long.
+    Wait { delay: Duration, why: String },
+    /// Dial again; the present tunnel stays until the next one is up.
+    Move { delay: Duration },
+}
+
+impl<S: StreamService, C: Connect> Core<S, C> {
+    pub(super) async fn run(mut self, soft: CancellationToken, hard: CancellationToken) {
+        loop {
+            let step = self.step(&soft, &hard);
+            tokio::select! {
+                biased;
+                () = hard.cancelled() => break,
+                () = soft.cancelled() => break,
+                () = step => {}
+            }
+        }
+        // The sessions themselves finish with `soft` and are cut with `hard`.
+        self.set(DialState::Draining);
+        for session in self.sessions.drain(..) {
+            session.closed().await;
+        }
+        self.set(DialState::Stopped);
+    }
+
+    /// One tunnel's life, or one failed attempt, and the wait after it.
+    async fn step(&mut self, soft: &CancellationToken, hard: &CancellationToken) {
+        self.attempt = self.attempt.saturating_add(1);
+        self.set(DialState::Dialling {
+            attempt: self.attempt,
+        });
+        let next = match self.open(soft, hard).await {
+            Ok((session, tunnel_id)) => {
+                self.attempt = 0;
+                if let Some(leaving) = self.leaving.take() {
+                    leaving.finish();
+                }
+                self.stay(&session, tunnel_id).await
+            }
+            Err(error) => self.after_failure(&error),
+        };
+        match next {
+            Next::Wait { delay, why } => self.wait(delay, why).await,
+            Next::Move { delay } => {
+                self.set(DialState::Draining);
+                self.sleep(delay).await;
+            }
+        }
+    }
+
+    /// Dials and waits for the relay's decision.
+    async fn open(
+        &mut self,
+        soft: &CancellationToken,
+        hard: &CancellationToken,
+    ) -> Result<(Arc<Session>, String), DialError> {
+        let dialled = self.connect.connect().await?;
+        let config = &self.config;
+        let introduction = Introduction {
+            identity: self.identity.clone(),
+            connection: config.connection,
+            name: config.host_name.clone(),
+            version: config.version.clone(),
+            features: config.features.clone(),
+            relay_name: self.relay_name.clone(),
+            exporter: dialled.exporter,
+            allow_unbound: self.allow_unbound,
+        };
+        let run = Run {
+            settings: &config.settings,
+            tracker: &self.tracker,
+            soft,
+            hard,
+        };
+        let session = Session::start(dialled.io, introduction, self.service.clone(), &run);
+        let session = Arc::new(session);
+        self.sessions.retain(|session| !session.is_closed());
+        self.sessions.push(Arc::clone(&session));
+        let decided = self.decision(&session).await;
+        if decided.is_err() {
+            session.finish();
+            // The answer that says why must still get through.
+            let _ = timeout(PARTING, session.closed()).await;
+            session.cut();
+        }
+        decided.map(|tunnel_id| (session, tunnel_id))
+    }
+
+    async fn decision(&self, session: &Session) -> Result<String, DialError> {
+        let settings = &self.config.settings;
+        let mut phase = session.phase.clone();
+        let decided = async {
+            let decided = phase
+                .wait_for(|phase| !matches!(phase, Phase::AwaitingHello | Phase::AwaitingDecision));
+            decided.await.ok().map(|phase| phase.clone())
+        };
+        let decided = tokio::select! {
+            biased;
+            decided = timeout(settings.hello_deadline + settings.control_deadline, decided) => decided,
+            () = session.closed() => Ok(None),
+        };
+        match decided {
+            Err(_) => Err(DialError::Silent(self.relay_name.clone())),
+            Ok(Some(Phase::Welcomed { tunnel_id })) => Ok(tunnel_id),
+            Ok(Some(Phase::Mistrusted(mistrust))) => Err(mistrust.into()),
+            Ok(Some(Phase::Refused(refusal))) => Err(refusal.into()),
+            Ok(_) => {
+                session.closed().await;
+                Err(DialError::Ended {
+                    relay: self.relay_name.clone(),
+                    end: session.end(),
+                })
+            }
+        }
+    }
+
+    /// Follows a tunnel until it ends or has to be replaced.
+    async fn stay(&mut self, session: &Arc<Session>, tunnel_id: String) -> Next {
+        let since = Instant::now();
+        tracing::info!(tunnel.id = %tunnel_id.escape_debug(), relay.name = %self.relay_name, "tunnel is up");
+        self.set(DialState::Connected {
+            tunnel_id: tunnel_id.clone(),
+            since,
+        });
+        let mut phase = session.phase.clone();
+        let changed = async {
+            let changed = phase.wait_for(|phase| !matches!(phase, Phase::Welcomed { .. }));
+            changed.await.ok().map(|phase| phase.clone())
+        };
+        let changed = tokio::select! {
+            biased;
+            changed = changed => changed,
+            () = session.closed() => None,
+        };
+        self.backoff.lived(since.elapsed());
+        let next = match changed {
+            Some(Phase::Draining { reconnect_after }) => {
+                self.leaving = Some(Arc::clone(session));
+                self.backoff.reset();
+                let delay = self.backoff.spread(reconnect_after.min(LONGEST_WAIT));
+                self.report_end(&tunnel_id, since, "the relay moves its hosts");
+                return Next::Move { delay };
+            }
+            Some(Phase::Refused(refusal)) => {
+                session.finish();
+                self.after_refusal(&refusal)
+            }
+            _ => {
+                session.closed().await;
+                let why = match session.end() {
+                    End::Finished | End::ClosedByPeer => {
+                        format!("{} closed the tunnel; dialling again", self.relay_name)
+                    }
+                    end => format!("the tunnel to {} broke: {end}", self.relay_name),
+                };
+                let delay = self.backoff.next();
+                Next::Wait { delay, why }
+            }
+        };
+        if let Next::Wait { why, .. } = &next {
+            self.report_end(&tunnel_id, since, why);
+        }
+        next
+    }
+
+    fn report_end(&self, tunnel_id: &str, since: Instant, why: &str) {
+        tracing::info!(
+            tunnel.id = %tunnel_id.escape_debug(),
+            relay.name = %self.relay_name,
+            duration_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX),
+            error = %why.escape_debug(),
+            "tunnel ended"
+        );
+    }
+
+    fn after_failure(&mut self, error: &DialError) -> Next {
+        let next = match error {
+            DialError::Refused(refusal) => self.after_refusal(refusal),
+            DialError::Unavailable {
+                retry_after: Some(wait),
+                ..
+            } => Next::Wait {
+                delay: self.backoff.asked((*wait).min(LONGEST_WAIT)),
+                why: error.to_string(),
+            },
+            _ => Next::Wait {
+                delay: self.backoff.next(),
+                why: error.to_string(),
+            },
+        };
+        if let Next::Wait { delay, why } = &next {
+            tracing::warn!(
+                relay.name = %self.relay_name,
+                attempt = self.attempt,
+                retry_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+                error = %why.escape_debug(),
+                "no tunnel"
+            );
+        }
+        next
+    }
+
+    fn after_refusal(&mut self, refusal: &Refusal) -> Next {
+        let slow = matches!(
+            refusal.code,
+            RefusalCode::UnknownHost | RefusalCode::Held | RefusalCode::Replaced
+        );
+        let asked = refusal.retry_after_ms.map(Duration::from_millis);
+        let delay = match asked.or(slow.then_some(REFUSED_WAIT)) {
+            Some(wait) => self.backoff.asked(wait.min(LONGEST_WAIT)),
+            None => self.backoff.next(),
+        };
+        Next::Wait {
+            delay,
+            why: format!("the relay refuses this host: {}", refusal.sentence),
+        }
+    }
+
+    async fn wait(&mut self, delay: Duration, why: String) {
+        self.set(DialState::Waiting {
+            until: Instant::now() + delay,
+            why,
+        });
+        self.sleep(delay).await;
+    }
+
+    async fn sleep(&mut self, delay: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(delay) => {}
+            () = self.nudge.notified() => self.backoff.reset(),
+        }
+    }
+
+    fn set(&self, state: DialState) {
+        self.state.send_replace(state);
+    }
+}

@@ -1,0 +1,164 @@
+//! What the relay tells the host about a forwarded request, beside the request itself.
+
+use std::net::IpAddr;
+
+use http::header::HeaderName;
+use http::{HeaderMap, HeaderValue};
+
+/// Tells control requests from forwarded ones.
+pub(super) const KIND: HeaderName = HeaderName::from_static("latchkey-kind");
+pub(super) const KIND_CONTROL: HeaderValue = HeaderValue::from_static("control");
+pub(super) const KIND_REQUEST: HeaderValue = HeaderValue::from_static("request");
+
+const CLIENT: HeaderName = HeaderName::from_static("latchkey-client");
+const SCHEME: HeaderName = HeaderName::from_static("latchkey-scheme");
+const APP_CONNECTION: HeaderName = HeaderName::from_static("latchkey-app-connection");
+const REQUEST: HeaderName = HeaderName::from_static("latchkey-request");
+
+/// Longest id in a head.
+const MAX_ID: usize = 128;
+
+/// The scheme a caller used towards the relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// Without TLS.
+    Http,
+    /// With TLS.
+    Https,
+}
+
+impl Scheme {
+    /// As it stands in a URL.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
+/// What the relay knows about a forwarded request and the host cannot see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamHead {
+    /// The caller's address as the relay saw it.
+    pub client: IpAddr,
+    /// The scheme of the caller's URL.
+    pub scheme: Scheme,
+    /// The app connection the caller proved to hold, if it came through one.
+    pub app_connection: Option<String>,
+    /// The relay's id of this request, for both logs.
+    pub request: String,
+}
+
+/// A field of a head that cannot be what the relay meant.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HeadError {
+    /// A required field is missing.
+    #[error("the field {0} is missing")]
+    Missing(HeaderName),
+    /// A field stands there twice.
+    #[error("the field {0} is given twice")]
+    Duplicate(HeaderName),
+    /// A field's value is not one.
+    #[error("the field {0} holds nonsense")]
+    Invalid(HeaderName),
+}
+
+impl StreamHead {
+    /// Writes the head into a request's fields, over anything the caller put there.
+    pub fn encode(&self, headers: &mut HeaderMap) -> Result<(), HeadError> {
+        strip(headers);
+        let client = HeaderValue::from_str(&self.client.to_string())
+            .map_err(|_| HeadError::Invalid(CLIENT))?;
+        headers.insert(CLIENT, client);
+        headers.insert(SCHEME, HeaderValue::from_static(self.scheme.as_str()));
+        headers.insert(REQUEST, id_value(&REQUEST, &self.request)?);
+        if let Some(id) = &self.app_connection {
+            headers.insert(APP_CONNECTION, id_value(&APP_CONNECTION, id)?);
+        }
+        Ok(())
+    }
+
+    /// Reads the head and removes it, and everything else of the tunnel's, from the fields.
+    pub fn decode(headers: &mut HeaderMap) -> Result<Self, HeadError> {
+        let head = Self::read(headers);
+        strip(headers);
+        head
+    }
+
+    fn read(headers: &HeaderMap) -> Result<Self, HeadError> {
+        let client = required(headers, CLIENT)?;
+        let scheme = match required(headers, SCHEME)? {
+            "http" => Scheme::Http,
+            "https" => Scheme::Https,
+            _ => return Err(HeadError::Invalid(SCHEME)),
+        };
+        let client = client.parse().map_err(|_| HeadError::Invalid(CLIENT))?;
+        let request = required(headers, REQUEST)?;
+        let app_connection = single(headers, APP_CONNECTION)?;
+        Ok(Self {
+            client,
+            scheme,
+            app_connection: app_connection
+                .map(|id| id_text(APP_CONNECTION, id))
+                .transpose()?,
+            request: id_text(REQUEST, request)?,
+        })
+    }
+}
+
+/// The one value of a field that may stand there at most once.
+pub(super) fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, HeadError> {
+    let mut values = headers.get_all(&name).iter();
+    let first = values.next();
+    if values.next().is_some() {
+        return Err(HeadError::Duplicate(name));
+    }
+    first
+        .map(|value| value.to_str().map_err(|_| HeadError::Invalid(name)))
+        .transpose()
+}
+
+fn required(headers: &HeaderMap, name: HeaderName) -> Result<&str, HeadError> {
+    single(headers, name.clone())?.ok_or(HeadError::Missing(name))
+}
+
+/// Removes every field whose name is the tunnel's, in either spelling: servers that pass
+/// fields on as environment variables fold `_` and `-` into one.
+pub(super) fn strip(headers: &mut HeaderMap) {
+    let ours: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| {
+            name.as_str()
+                .strip_prefix("latchkey")
+                .is_some_and(|rest| rest.starts_with(['-', '_']))
+        })
+        .cloned()
+        .collect();
+    for name in ours {
+        headers.remove(name);
+    }
+}
+
+fn is_id(text: &str) -> bool {
+    (1..=MAX_ID).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
+}
+
+fn id_text(name: HeaderName, text: &str) -> Result<String, HeadError> {
+    if is_id(text) {
+        Ok(text.to_owned())
+    } else {
+        Err(HeadError::Invalid(name))
+    }
+}
+
+fn id_value(name: &HeaderName, text: &str) -> Result<HeaderValue, HeadError> {
+    let invalid = || HeadError::Invalid(name.clone());
+    if !is_id(text) {
+        return Err(invalid());
+    }
+    HeaderValue::from_str(text).map_err(|_| invalid())
+}

@@ -1,0 +1,355 @@
+//! An open tunnel at the relay: streams go out, answers come back.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::HOST;
+use http::uri::PathAndQuery;
+use http::{Request, Response, Uri, Version};
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::client::conn::http2::SendRequest;
+use tokio::time::Instant;
+
+use super::accept::{ControlError, tell};
+use super::carrier::{End, Line};
+use super::control::{Drain, Refusal};
+use super::head::{HeadError, KIND, KIND_REQUEST, StreamHead};
+use super::hello::HostHello;
+use super::settings::Settings;
+use crate::body::{self, Body};
+
+/// A host's presence at this relay. Clones are the same tunnel.
+#[derive(Clone)]
+pub struct Tunnel {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    id: String,
+    hello: HostHello,
+    since: Instant,
+    /// Gone once the tunnel takes no new streams.
+    sender: Mutex<Option<SendRequest<Body>>>,
+    line: Line,
+    settings: Settings,
+    active: Arc<AtomicUsize>,
+    draining: AtomicBool,
+}
+
+/// Why a forwarded request has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// The host never saw it: the tunnel takes no new streams. Another one may have it.
+    #[error("the tunnel takes no new streams")]
+    NotSent(Box<Request<Body>>),
+    /// The host never saw it: as many streams as allowed are open.
+    #[error("the tunnel carries as many streams as it may")]
+    Full(Box<Request<Body>>),
+    /// The host did not work on it, but its body is used up.
+    #[error("the host refused the stream: {0}")]
+    Refused(hyper::Error),
+    /// Nobody knows how far it came.
+    #[error("the stream was lost: {0}")]
+    Lost(hyper::Error),
+    /// The request cannot be forwarded.
+    #[error("the request has no authority or scheme to forward it under")]
+    Target,
+    /// The head cannot be written.
+    #[error(transparent)]
+    Head(#[from] HeadError),
+}
+
+/// Counts a stream for as long as it is held.
+///
+/// A response's body holds one. Whoever takes over an upgrade takes it from the
+/// response's extensions and keeps it beside the upgraded bytes.
+#[derive(Debug, Clone)]
+pub struct ActiveStream {
+    _count: Arc<Count>,
+}
+
+#[derive(Debug)]
+struct Count(Arc<AtomicUsize>);
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Tunnel {
+    pub(super) fn new(
+        id: String,
+        hello: HostHello,
+        sender: SendRequest<Body>,
+        line: Line,
+        settings: Settings,
+    ) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                id,
+                hello,
+                since: Instant::now(),
+                sender: Mutex::new(Some(sender)),
+                line,
+                settings,
+                active: Arc::default(),
+                draining: AtomicBool::new(false),
+            }),
+        }
+    }
+
+    /// The id given at the welcome.
+    pub fn id(&self) -> &str {
+        &self.inner.id
+    }
+
+    /// Who the host is.
+    pub fn hello(&self) -> &HostHello {
+        &self.inner.hello
+    }
+
+    /// When the tunnel was welcomed.
+    pub fn since(&self) -> Instant {
+        self.inner.since
+    }
+
+    /// Forwards a request and waits for the head of its answer.
+    ///
+    /// The request's URI, or its `Host`, carries the caller's authority; path and query
+    /// go as they are. A WebSocket is a `CONNECT` with [`hyper::ext::Protocol`]; its
+    /// answer 200 can be upgraded with [`hyper::upgrade::on`]. Dropping the future or
+    /// the answer's body resets the stream, and the host stops working on it.
+    pub async fn send(
+        &self,
+        mut request: Request<Body>,
+        head: &StreamHead,
+    ) -> Result<Response<Body>, SendError> {
+        prepare(&mut request, head)?;
+        let Some(mut sender) = self.sender() else {
+            return Err(SendError::NotSent(Box::new(request)));
+        };
+        let Some(active) = self.count() else {
+            return Err(SendError::Full(Box::new(request)));
+        };
+        let spare = spare(&request);
+        match sender.try_send_request(request).await {
+            Ok(response) => {
+                let (mut parts, body) = response.into_parts();
+                parts.extensions.insert(active.clone());
+                let body = body::boxed(Counted {
+                    body,
+                    _active: active,
+                });
+                Ok(Response::from_parts(parts, body))
+            }
+            Err(mut failed) => {
+                if let Some(request) = failed.take_message() {
+                    return Err(SendError::NotSent(Box::new(request)));
+                }
+                let error = failed.into_error();
+                match (was_refused(&error), spare) {
+                    (true, Some(request)) => Err(SendError::NotSent(Box::new(request))),
+                    (true, None) => Err(SendError::Refused(error)),
+                    (false, _) => Err(SendError::Lost(error)),
+                }
+            }
+        }
+    }
+
+    /// Whether new streams may be opened. A host that just went away may still look open.
+    pub fn is_open(&self) -> bool {
+        !self.inner.line.is_closed() && self.sender().is_some()
+    }
+
+    /// Whether the host was asked to move elsewhere.
+    pub fn is_draining(&self) -> bool {
+        self.inner.draining.load(Ordering::Relaxed)
+    }
+
+    /// Waits until the connection is gone.
+    pub async fn closed(&self) {
+        self.inner.line.closed().await;
+    }
+
+    /// Why the connection is gone, once it is.
+    pub fn end(&self) -> Option<End> {
+        self.inner.line.end()
+    }
+
+    /// Forwarded streams now open.
+    pub fn active_streams(&self) -> usize {
+        self.inner.active.load(Ordering::Relaxed)
+    }
+
+    /// Asks for a sign of life; true when it came in time.
+    pub async fn probe(&self, timeout: Duration) -> bool {
+        let Some(mut sender) = self.sender() else {
+            return false;
+        };
+        let nothing = serde_json::json!({});
+        let asked = tell(&mut sender, "/ping", &nothing, &self.inner.settings);
+        matches!(tokio::time::timeout(timeout, asked).await, Ok(Ok(_)))
+    }
+
+    /// Asks the host to dial a fresh tunnel within `reconnect_after`. This one goes on
+    /// until the host has the new one and finishes it, or until [`Tunnel::finish`].
+    pub async fn drain(&self, reconnect_after: Duration) -> Result<(), ControlError> {
+        let mut sender = self.sender().ok_or(ControlError::Finished)?;
+        self.inner.draining.store(true, Ordering::Relaxed);
+        let drain = Drain {
+            reconnect_after_ms: u64::try_from(reconnect_after.as_millis()).unwrap_or(u64::MAX),
+        };
+        tell(&mut sender, "/drain", &drain, &self.inner.settings)
+            .await
+            .map(drop)
+    }
+
+    /// Ends a welcomed tunnel with a reason the host understands, and closes it: another
+    /// one took over, or the printer was removed from its account.
+    pub async fn dismiss(&self, refusal: Refusal) {
+        if let Some(mut sender) = self.sender() {
+            let told = tell(&mut sender, "/refused", &refusal, &self.inner.settings).await;
+            if let Err(error) = told {
+                tracing::debug!(%error, "a dismissed host did not hear why");
+            }
+        }
+        self.close();
+    }
+
+    /// Takes no new streams; the connection closes when the running ones are done.
+    pub fn finish(&self) {
+        self.take_sender();
+    }
+
+    /// Cuts the connection with everything on it.
+    pub fn close(&self) {
+        self.take_sender();
+        self.inner.line.cut();
+    }
+
+    fn take_sender(&self) {
+        let sender = &self.inner.sender;
+        drop(sender.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    fn sender(&self) -> Option<SendRequest<Body>> {
+        let sender = &self.inner.sender;
+        let sender = sender.lock().unwrap_or_else(PoisonError::into_inner);
+        sender
+            .as_ref()
+            .filter(|sender| !sender.is_closed())
+            .cloned()
+    }
+
+    /// hyper would queue a stream too many without bound, behind all others.
+    fn count(&self) -> Option<ActiveStream> {
+        let most = self.inner.settings.max_streams as usize;
+        let active = &self.inner.active;
+        active
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
+                (now < most).then_some(now + 1)
+            })
+            .ok()?;
+        Some(ActiveStream {
+            _count: Arc::new(Count(Arc::clone(active))),
+        })
+    }
+}
+
+impl std::fmt::Debug for Tunnel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tunnel")
+            .field("id", &self.inner.id)
+            .field("open", &self.is_open())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Gives a request the form it has in the tunnel.
+fn prepare(request: &mut Request<Body>, head: &StreamHead) -> Result<(), SendError> {
+    head.encode(request.headers_mut())?;
+    request.headers_mut().insert(KIND, KIND_REQUEST);
+    let authority = match request.uri().authority() {
+        Some(authority) => authority.as_str().to_owned(),
+        None => host_field(request).ok_or(SendError::Target)?,
+    };
+    // One authority only, so that nobody further on can pick another one.
+    request.headers_mut().remove(HOST);
+    let target = request.uri().path_and_query().cloned();
+    *request.uri_mut() = Uri::builder()
+        .scheme(head.scheme.as_str())
+        .authority(authority)
+        .path_and_query(target.unwrap_or_else(|| PathAndQuery::from_static("/")))
+        .build()
+        .map_err(|_| SendError::Target)?;
+    *request.version_mut() = Version::HTTP_2;
+    Ok(())
+}
+
+fn host_field(request: &Request<Body>) -> Option<String> {
+    let mut values = request.headers().get_all(HOST).iter();
+    match (values.next(), values.next()) {
+        (Some(host), None) => host.to_str().ok().map(str::to_owned),
+        _ => None,
+    }
+}
+
+/// A copy of a request without a body, for the case that the host refuses the first.
+fn spare(request: &Request<Body>) -> Option<Request<Body>> {
+    if !http_body::Body::is_end_stream(request.body()) {
+        return None;
+    }
+    let mut copy = Request::new(body::empty());
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.version_mut() = request.version();
+    copy.headers_mut().clone_from(request.headers());
+    copy.extensions_mut().clone_from(request.extensions());
+    Some(copy)
+}
+
+/// Whether the other side said that it did nothing about the stream.
+fn was_refused(error: &hyper::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<h2::Error>() {
+            // A GOAWAY fails exactly the streams above its last stream id.
+            return error.is_remote()
+                && (error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM));
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// A response body that keeps its stream counted.
+struct Counted {
+    body: Incoming,
+    _active: ActiveStream,
+}
+
+impl http_body::Body for Counted {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

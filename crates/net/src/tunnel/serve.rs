@@ -1,0 +1,322 @@
+//! The host's end of a tunnel: answer the relay's hello, then serve forwarded requests.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::carrier::{Carrier, End, Line};
+use super::control::{self, Drain, ReadError, Refusal, Welcome};
+use super::head::{self, KIND, StreamHead};
+use super::hello::{HostSide, Mistrust};
+use super::identity::HostIdentity;
+use super::settings::Settings;
+use crate::body::Body;
+use crate::tls::Exporter;
+
+/// What answers the requests that come through a tunnel.
+///
+/// Any `Fn(Request<Incoming>, StreamHead) -> Future<Output = Response<Body>>` is one. A
+/// WebSocket arrives as `CONNECT` with [`hyper::ext::Protocol`] among the extensions;
+/// take [`hyper::upgrade::on`] of the request and answer 200 to accept it.
+pub trait StreamService: Clone + Send + Sync + 'static {
+    /// Answers one request; the fields of the tunnel's own are already gone from it.
+    fn serve(
+        &self,
+        request: Request<Incoming>,
+        head: StreamHead,
+    ) -> impl Future<Output = Response<Body>> + Send;
+}
+
+impl<F, Fut> StreamService for F
+where
+    F: Fn(Request<Incoming>, StreamHead) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Response<Body>> + Send,
+{
+    fn serve(
+        &self,
+        request: Request<Incoming>,
+        head: StreamHead,
+    ) -> impl Future<Output = Response<Body>> + Send {
+        self(request, head)
+    }
+}
+
+/// How far a tunnel has come, as the host sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Phase {
+    AwaitingHello,
+    /// The relay is not the one it should be.
+    Mistrusted(Mistrust),
+    AwaitingDecision,
+    Welcomed {
+        tunnel_id: String,
+    },
+    Refused(Refusal),
+    /// The relay is going away; requests are served on.
+    Draining {
+        reconnect_after: Duration,
+    },
+}
+
+/// What a host says in its hello, and to whom.
+pub(super) struct Introduction {
+    pub(super) identity: HostIdentity,
+    pub(super) connection: u8,
+    pub(super) name: String,
+    pub(super) version: String,
+    pub(super) features: Vec<String>,
+    pub(super) relay_name: String,
+    pub(super) exporter: Option<Exporter>,
+    pub(super) allow_unbound: bool,
+}
+
+/// One tunnel of this host, running on the tracker.
+pub(super) struct Session {
+    pub(super) phase: watch::Receiver<Phase>,
+    finish: CancellationToken,
+    line: Line,
+}
+
+impl Session {
+    /// Serves `io` until it ends, `soft` finishes it, or `hard` cuts it.
+    pub(super) fn start<IO, S>(
+        io: IO,
+        introduction: Introduction,
+        service: S,
+        run: &Run<'_>,
+    ) -> Self
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: StreamService,
+    {
+        let line = Line::new(run.hard);
+        let finish = run.soft.child_token();
+        let (phase, follow) = watch::channel(Phase::AwaitingHello);
+        let server = Arc::new(Server {
+            introduction,
+            service,
+            phase,
+            settings: run.settings.clone(),
+        });
+        let answer = service_fn(move |request| {
+            let server = Arc::clone(&server);
+            async move { Ok::<_, Infallible>(server.answer(request).await) }
+        });
+        let io = TokioIo::new(Carrier::new(io, line.clone(), run.settings.dead_after()));
+        let connection = run
+            .settings
+            .server(run.tracker)
+            .serve_connection(io, answer);
+        let finished = finish.clone();
+        run.tracker.spawn(async move {
+            let mut connection = std::pin::pin!(connection);
+            let result = tokio::select! {
+                result = connection.as_mut() => result,
+                () = finished.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = result {
+                tracing::debug!(%error, "tunnel connection ended with an error");
+            }
+        });
+        Self {
+            phase: follow,
+            finish,
+            line,
+        }
+    }
+
+    /// Takes no new streams; closes when the running ones are done.
+    pub(super) fn finish(&self) {
+        self.finish.cancel();
+    }
+
+    pub(super) fn cut(&self) {
+        self.line.cut();
+    }
+
+    pub(super) async fn closed(&self) {
+        self.line.closed().await;
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.line.is_closed()
+    }
+
+    pub(super) fn end(&self) -> End {
+        self.line.end().unwrap_or(End::Finished)
+    }
+}
+
+/// What a session needs from its dialler.
+pub(super) struct Run<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) tracker: &'a TaskTracker,
+    pub(super) soft: &'a CancellationToken,
+    pub(super) hard: &'a CancellationToken,
+}
+
+struct Server<S> {
+    introduction: Introduction,
+    service: S,
+    phase: watch::Sender<Phase>,
+    settings: Settings,
+}
+
+impl<S: StreamService> Server<S> {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        match head::single(request.headers(), KIND) {
+            Ok(Some("control")) => self.control(request).await,
+            Ok(Some("request")) => self.forward(request).await,
+            _ => control::problem(
+                StatusCode::BAD_REQUEST,
+                "kind",
+                "a stream must say once whether it is a control request or a forwarded one",
+            ),
+        }
+    }
+
+    async fn forward(&self, mut request: Request<Incoming>) -> Response<Body> {
+        let open = matches!(
+            *self.phase.borrow(),
+            Phase::Welcomed { .. } | Phase::Draining { .. }
+        );
+        if !open {
+            return control::problem(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "not_welcomed",
+                "this tunnel carries no requests before its welcome",
+            );
+        }
+        match StreamHead::decode(request.headers_mut()) {
+            Ok(head) => self.service.serve(request, head).await,
+            Err(error) => control::problem(StatusCode::BAD_REQUEST, "head", error.to_string()),
+        }
+    }
+
+    async fn control(&self, request: Request<Incoming>) -> Response<Body> {
+        if request.method() != Method::POST {
+            return control::problem(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method",
+                "control requests are POST",
+            );
+        }
+        let path = request.uri().path().to_owned();
+        let body = request.into_body();
+        let answered = match path.as_str() {
+            "/hello" => self.hello(body).await,
+            "/welcome" => self.welcome(body).await,
+            "/refused" => self.refused(body).await,
+            "/drain" => self.drain(body).await,
+            "/ping" => control::read(body, self.settings.control_deadline)
+                .await
+                .map(|_| done()),
+            _ => Ok(control::problem(
+                StatusCode::NOT_FOUND,
+                "unknown",
+                "this host does not know that control request",
+            )),
+        };
+        answered.unwrap_or_else(|error| {
+            let sentence = format!("the control request's body is unusable: {error}");
+            control::problem(StatusCode::BAD_REQUEST, "body", sentence)
+        })
+    }
+
+    async fn hello(&self, body: Incoming) -> Result<Response<Body>, ReadError> {
+        let body = control::read(body, self.settings.hello_deadline).await?;
+        let introduction = &self.introduction;
+        let answered = HostSide {
+            identity: &introduction.identity,
+            connection: introduction.connection,
+            name: &introduction.name,
+            version: &introduction.version,
+            features: &introduction.features,
+            relay_name: &introduction.relay_name,
+            exporter: introduction.exporter.as_ref(),
+            allow_unbound: introduction.allow_unbound,
+        }
+        .answer(&body);
+        // One hello per tunnel: a second one could only fish for signatures.
+        let (next, response) = match answered {
+            Ok(answer) => (
+                Phase::AwaitingDecision,
+                control::answer(StatusCode::OK, &answer),
+            ),
+            Err(mistrust) => {
+                let response =
+                    control::problem(StatusCode::FORBIDDEN, mistrust.code(), mistrust.to_string());
+                (Phase::Mistrusted(mistrust), response)
+            }
+        };
+        Ok(self.advance(next, response))
+    }
+
+    async fn welcome(&self, body: Incoming) -> Result<Response<Body>, ReadError> {
+        let Welcome { tunnel_id } = self.read(body).await?;
+        Ok(self.advance(Phase::Welcomed { tunnel_id }, done()))
+    }
+
+    async fn refused(&self, body: Incoming) -> Result<Response<Body>, ReadError> {
+        let refusal = self.read(body).await?;
+        Ok(self.advance(Phase::Refused(refusal), done()))
+    }
+
+    async fn drain(&self, body: Incoming) -> Result<Response<Body>, ReadError> {
+        let drain: Drain = self.read(body).await?;
+        let reconnect_after = Duration::from_millis(drain.reconnect_after_ms);
+        Ok(self.advance(Phase::Draining { reconnect_after }, done()))
+    }
+
+    async fn read<T: serde::de::DeserializeOwned>(&self, body: Incoming) -> Result<T, ReadError> {
+        control::read_json(body, self.settings.control_deadline).await
+    }
+
+    /// Goes to the next phase if it may follow the present one.
+    fn advance(&self, next: Phase, response: Response<Body>) -> Response<Body> {
+        let moved = self.phase.send_if_modified(|phase| {
+            let may = matches!(
+                (&*phase, &next),
+                (
+                    Phase::AwaitingHello,
+                    Phase::AwaitingDecision | Phase::Mistrusted(_)
+                ) | (
+                    Phase::AwaitingDecision,
+                    Phase::Welcomed { .. } | Phase::Refused(_)
+                ) | (
+                    Phase::Welcomed { .. },
+                    Phase::Draining { .. } | Phase::Refused(_)
+                ) | (Phase::Draining { .. }, Phase::Refused(_))
+            );
+            if may {
+                *phase = next;
+            }
+            may
+        });
+        if moved {
+            response
+        } else {
+            control::problem(
+                StatusCode::CONFLICT,
+                "order",
+                "that control request does not fit the tunnel's state",
+            )
+        }
+    }
+}
+
+fn done() -> Response<Body> {
+    control::answer(StatusCode::OK, &serde_json::json!({}))
+}
