@@ -1,1 +1,16 @@
-//! placeholder
+//! The role beside the printer: one HTTP service with two doors.
+//!
+//! Callers come in by the LAN listener or as streams of the tunnel; behind either
+//! door stands the same [`service`]: reserved routes, then the upstream proxy with
+//! its route table. What is reachable is fixed by the configuration; no caller and
+//! no relay can name another target.
+
+pub mod config;
+mod doors;
+mod pages;
+mod role;
+mod service;
+mod upstream;
+
+pub use role::{Host, HostError};
+pub use upstream::probe::{Trust, UpstreamCheck, check as check_upstream};

@@ -1,0 +1,263 @@
+//! The two ways in. Each turns its own kind of request into the service's, and the
+//! service's outcome into its own kind of answer.
+
+use std::sync::Arc;
+
+use http::header::{CONNECTION, HeaderMap, HeaderValue, UPGRADE};
+use http::{Method, Request, Response, StatusCode, Version};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use latchkey_net::body::{self, Body};
+use latchkey_net::gate::{self, Rejection};
+use latchkey_net::listen::{Call, Handler};
+use latchkey_net::proxy::failure::{FAILURE, HostFailure, REFUSED_UPGRADE};
+use latchkey_net::proxy::splice::splice;
+use latchkey_net::tunnel::{StreamHead, StreamService};
+use latchkey_web::metrics::{Class, Metrics};
+use latchkey_web::problem::Problem;
+use latchkey_web::request_id::RequestIds;
+use latchkey_web::request_log::{CountedBody, Outcome, RequestLine, Side};
+use latchkey_web::shell::Place;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::pages::Pages;
+use crate::service::{Door, Inbound, Service};
+use crate::upstream::Answer;
+
+/// The status of a refused upgrade inside the tunnel; the real one is in a field.
+const UPGRADE_WAS_REFUSED: u16 = 599;
+
+/// What both doors share.
+#[derive(Clone)]
+pub(crate) struct Doors {
+    pub(crate) service: Service,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) ids: Arc<RequestIds>,
+    pub(crate) tracker: TaskTracker,
+    /// Cuts spliced sockets.
+    pub(crate) hard: CancellationToken,
+}
+
+/// The listener at home, which has the host's own pages too.
+#[derive(Clone)]
+pub(crate) struct LanDoor {
+    pub(crate) doors: Doors,
+    pub(crate) pages: Pages,
+}
+
+/// Streams of the tunnel.
+#[derive(Clone)]
+pub(crate) struct TunnelDoor(pub(crate) Doors);
+
+impl Handler for LanDoor {
+    async fn handle(&self, request: Request<Body>, call: Call) -> Response<Body> {
+        let inbound = Inbound {
+            door: Door::Lan,
+            address: call.caller.address,
+            scheme: call.caller.scheme,
+            authority: call.caller.forwarded_host.unwrap_or(call.authority),
+            websocket: call.websocket,
+            request_id: self.doors.ids.next(),
+        };
+        if let Some(page) = self.pages.answer(&request, &inbound) {
+            let line = self.doors.line(&request, &inbound, Class::Page);
+            return boxed(line.follow(page));
+        }
+        let asked = Asked::of(&request);
+        let (outcome, line, socket) = self.doors.ask(request, &inbound).await;
+        match outcome {
+            Ok(Answer::Plain(response)) => boxed(line.follow(response)),
+            Ok(Answer::WebSocket(headers, upstream)) => {
+                self.doors.join(socket, upstream, line, asked.switched());
+                asked.switch(headers)
+            }
+            Err(failure) => {
+                let line = failed(line, failure);
+                boxed(line.follow(self.problem(failure, &asked, &inbound)))
+            }
+        }
+    }
+
+    fn refuse(&self, rejection: Rejection) -> Response<Body> {
+        problem_of(rejection).json().map(body::full)
+    }
+}
+
+impl LanDoor {
+    fn problem(&self, failure: HostFailure, asked: &Asked, inbound: &Inbound) -> Response<Body> {
+        let status = match failure {
+            HostFailure::Unreachable | HostFailure::Broken => StatusCode::BAD_GATEWAY,
+            HostFailure::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+            HostFailure::CallerTooSlow => StatusCode::REQUEST_TIMEOUT,
+        };
+        Problem::from_status(status)
+            .request_id(&inbound.request_id)
+            .respond(
+                &asked.headers,
+                &asked.method,
+                &Place::host(&*self.pages.name),
+                "/",
+            )
+            .map(body::full)
+    }
+}
+
+fn problem_of(rejection: Rejection) -> Problem {
+    Problem::new(
+        rejection.status(),
+        "malformed_request",
+        rejection.sentence(),
+    )
+}
+
+impl StreamService for TunnelDoor {
+    async fn serve(&self, mut request: Request<Incoming>, head: StreamHead) -> Response<Body> {
+        // The relay may be hostile to what is behind this host: same gate, same rules.
+        let passed = match gate::pass(&mut request, None) {
+            Ok(passed) => passed,
+            Err(rejection) => return problem_of(rejection).json().map(body::full),
+        };
+        let inbound = Inbound {
+            door: Door::Tunnel {
+                app_connection: head.app_connection,
+            },
+            address: head.client,
+            scheme: head.scheme,
+            authority: passed.authority,
+            websocket: passed.websocket,
+            request_id: head.request,
+        };
+        let (outcome, line, socket) = self.0.ask(request.map(body::boxed), &inbound).await;
+        match outcome {
+            Ok(Answer::Plain(response)) if inbound.websocket => {
+                boxed(line.follow(refused_upgrade(response)))
+            }
+            Ok(Answer::Plain(response)) => boxed(line.follow(response)),
+            Ok(Answer::WebSocket(headers, upstream)) => {
+                self.0.join(socket, upstream, line, StatusCode::OK);
+                let mut response = Response::new(body::empty());
+                *response.headers_mut() = headers;
+                response
+            }
+            Err(failure) => {
+                let mut response = Response::new(body::empty());
+                *response.status_mut() = StatusCode::BAD_GATEWAY;
+                response.headers_mut().insert(FAILURE, failure.to_value());
+                boxed(failed(line, failure).follow(response))
+            }
+        }
+    }
+}
+
+impl Doors {
+    async fn ask(
+        &self,
+        mut request: Request<Body>,
+        inbound: &Inbound,
+    ) -> (Result<Answer, HostFailure>, RequestLine, Option<OnUpgrade>) {
+        let line = self.line(&request, inbound, Class::Proxy);
+        let socket = inbound.websocket.then(|| hyper::upgrade::on(&mut request));
+        let received = line.received();
+        let request = request.map(|body| body::boxed(CountedBody::new(body, received)));
+        let outcome = self.service.answer(request, inbound).await;
+        (outcome, line, socket)
+    }
+
+    fn line(&self, request: &Request<Body>, inbound: &Inbound, class: Class) -> RequestLine {
+        let mut line = RequestLine::new(&inbound.request_id, request.method(), class)
+            .metrics(Arc::clone(&self.metrics))
+            .caller(inbound.address);
+        if let Door::Tunnel {
+            app_connection: Some(id),
+        } = &inbound.door
+        {
+            line.set_app_connection(id);
+        }
+        line
+    }
+
+    /// Joins the caller's socket and the upstream's as soon as both are there.
+    fn join(
+        &self,
+        caller: Option<OnUpgrade>,
+        upstream: OnUpgrade,
+        mut line: RequestLine,
+        status: StatusCode,
+    ) {
+        let Some(caller) = caller else { return };
+        line.set_status(status);
+        let end = self.hard.clone();
+        self.tracker.spawn(async move {
+            let (Ok(caller), Ok(upstream)) = tokio::join!(caller, upstream) else {
+                return line.finish(Outcome::Broken);
+            };
+            let copied = splice(TokioIo::new(caller), TokioIo::new(upstream), end).await;
+            line.received().add(copied.from_caller);
+            line.sent().add(copied.to_caller);
+            line.finish(Outcome::Completed);
+        });
+    }
+}
+
+/// What of a LAN request the answer depends on.
+struct Asked {
+    method: Method,
+    version: Version,
+    headers: HeaderMap,
+}
+
+impl Asked {
+    fn of(request: &Request<Body>) -> Self {
+        Self {
+            method: request.method().clone(),
+            version: request.version(),
+            headers: request.headers().clone(),
+        }
+    }
+
+    fn switched(&self) -> StatusCode {
+        match self.version {
+            Version::HTTP_2 => StatusCode::OK,
+            _ => StatusCode::SWITCHING_PROTOCOLS,
+        }
+    }
+
+    /// The answer that opens the caller's WebSocket.
+    fn switch(&self, headers: HeaderMap) -> Response<Body> {
+        let mut response = Response::new(body::empty());
+        *response.status_mut() = self.switched();
+        *response.headers_mut() = headers;
+        if self.version != Version::HTTP_2 {
+            let headers = response.headers_mut();
+            headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        }
+        response
+    }
+}
+
+fn failed(mut line: RequestLine, failure: HostFailure) -> RequestLine {
+    let side = match failure {
+        HostFailure::CallerTooSlow => Side::Caller,
+        _ => Side::Upstream,
+    };
+    line.set_failure(side, failure.as_str());
+    line
+}
+
+/// Keeps the status of a refused upgrade from being taken for an accepted one.
+fn refused_upgrade(mut response: Response<Body>) -> Response<Body> {
+    let status = HeaderValue::from(response.status().as_u16());
+    response.headers_mut().insert(REFUSED_UPGRADE, status);
+    *response.status_mut() = StatusCode::from_u16(UPGRADE_WAS_REFUSED).expect("three digits");
+    response
+}
+
+fn boxed<B>(response: Response<B>) -> Response<Body>
+where
+    B: hyper::body::Body<Data = bytes::Bytes, Error = body::BodyError> + Send + 'static,
+{
+    response.map(body::boxed)
+}

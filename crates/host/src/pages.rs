@@ -1,0 +1,105 @@
+//! The host's own pages, under `/latchkey/`. Only the LAN door has them: through the
+//! tunnel every path is the printer's, but for what a contract reserves.
+
+use std::sync::Arc;
+
+use askama::Template;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use latchkey_net::body::{self, Body};
+use latchkey_net::tunnel::DialState;
+use latchkey_web::landing::{HostLanding, RelayLink, Upstream};
+use latchkey_web::problem::Problem;
+use latchkey_web::{assets, security_headers};
+use tokio::sync::watch;
+
+use crate::service::Inbound;
+use crate::upstream::probe::Trust;
+
+const PREFIX: &str = "/latchkey/";
+
+/// What the pages tell.
+#[derive(Clone)]
+pub(crate) struct Pages {
+    pub(crate) name: Arc<str>,
+    /// The relay's name and what the dialler does, if there is a relay.
+    pub(crate) relay: Option<(Arc<str>, watch::Receiver<DialState>)>,
+    pub(crate) upstream_kind: &'static str,
+    pub(crate) trust: Trust,
+}
+
+impl Pages {
+    /// The answer to a request for one of our own paths, `None` for all others.
+    pub(crate) fn answer(
+        &self,
+        request: &Request<Body>,
+        inbound: &Inbound,
+    ) -> Option<Response<Body>> {
+        let path = request.uri().path();
+        if path == PREFIX.trim_end_matches('/') {
+            return Some(to_landing());
+        }
+        let rest = path.strip_prefix(PREFIX)?;
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Some(problem(StatusCode::METHOD_NOT_ALLOWED));
+        }
+        Some(match rest {
+            "" => self.landing(inbound),
+            _ => asset(rest, request).unwrap_or_else(|| problem(StatusCode::NOT_FOUND)),
+        })
+    }
+
+    fn landing(&self, inbound: &Inbound) -> Response<Body> {
+        let upstream = Upstream {
+            kind: self.upstream_kind.to_owned(),
+            answers: self.trust.answers(),
+        };
+        let page = HostLanding::new(
+            &inbound.public_authority().to_string(),
+            &self.name,
+            self.relay_link(),
+            upstream,
+            env!("CARGO_PKG_VERSION"),
+        );
+        let html = page.render().expect("templates write to memory");
+        let mut response = Response::new(body::full(html));
+        let headers = response.headers_mut();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("text/html; charset=utf-8"),
+        );
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        security_headers::apply(headers);
+        response
+    }
+
+    fn relay_link(&self) -> RelayLink {
+        let Some((relay, state)) = &self.relay else {
+            return RelayLink::NotPaired;
+        };
+        let relay = relay.to_string();
+        match *state.borrow() {
+            DialState::Connected { .. } => RelayLink::Connected { relay },
+            _ => RelayLink::Away { relay },
+        }
+    }
+}
+
+fn to_landing() -> Response<Body> {
+    let mut response = Response::new(body::empty());
+    *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+    let location = HeaderValue::from_static(PREFIX);
+    response
+        .headers_mut()
+        .insert(http::header::LOCATION, location);
+    response
+}
+
+fn asset(rest: &str, request: &Request<Body>) -> Option<Response<Body>> {
+    let (hash, name) = rest.strip_prefix("assets/")?.split_once('/')?;
+    assets::find(hash, name, request.headers()).map(|found| found.map(body::full))
+}
+
+fn problem(status: StatusCode) -> Response<Body> {
+    Problem::from_status(status).json().map(body::full)
+}

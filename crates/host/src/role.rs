@@ -1,0 +1,257 @@
+//! A running host: built from its configuration in one place, stopped in one place.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use latchkey_net::client_addr::TrustedPeers;
+use latchkey_net::listen::{self, ListenSettings, Stop};
+use latchkey_net::tunnel::{
+    DialError, DialState, Dialler, DiallerConfig, HostIdentity, IdentityError, relay_name,
+};
+use latchkey_web::health::Health;
+use latchkey_web::metrics::Metrics;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+
+use crate::config::{Config, Relay};
+use crate::doors::{Doors, LanDoor, TunnelDoor};
+use crate::pages::Pages;
+use crate::service::Service;
+use crate::upstream::Upstream;
+use crate::upstream::probe::{self, Trust};
+
+/// Why a host cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    #[error("cannot listen on {address}: {cause}")]
+    Listen {
+        address: SocketAddr,
+        cause: io::Error,
+    },
+    #[error("cannot use the data directory {}: {cause}", path.display())]
+    Data { path: PathBuf, cause: io::Error },
+    #[error("cannot use the host's identity: {0}")]
+    Identity(#[from] IdentityError),
+    #[error("cannot dial the relay: {0}")]
+    Relay(#[from] DialError),
+}
+
+/// A host that has its sockets and has not begun to serve.
+pub struct Host {
+    config: Config,
+    identity: HostIdentity,
+    listener: TcpListener,
+    status_listener: Option<TcpListener>,
+    stop: Stop,
+    tracker: TaskTracker,
+    dialler: Option<Dialler<TunnelDoor>>,
+    lan: LanDoor,
+}
+
+impl Host {
+    /// Takes the sockets and reads, or makes, the identity.
+    pub async fn bind(config: Config) -> Result<Self, HostError> {
+        private_dir(&config.data).map_err(|cause| HostError::Data {
+            path: config.data.clone(),
+            cause,
+        })?;
+        let identity = HostIdentity::load_or_create(&config.data.join("identity.key"))?;
+        let listener = bind(config.listen).await?;
+        let status_listener = match config.status_listen {
+            Some(address) => Some(bind(address).await?),
+            None => None,
+        };
+        let stop = Stop::default();
+        let tracker = TaskTracker::new();
+        let trust = Trust::default();
+        let doors = Doors {
+            service: Service::new(Upstream::new(config.clone(), trust.clone())),
+            metrics: Arc::default(),
+            ids: Arc::default(),
+            tracker: tracker.clone(),
+            hard: stop.hard.clone(),
+        };
+        let dialler = match &config.relay {
+            Some(relay) => Some(dialler(&config, relay, &identity, &doors)?),
+            None => None,
+        };
+        let relay = match (&config.relay, &dialler) {
+            (Some(relay), Some(dialler)) => Some((relay_name(&relay.url)?.into(), dialler.state())),
+            _ => None,
+        };
+        let pages = Pages {
+            name: config.name.as_str().into(),
+            relay,
+            upstream_kind: config.upstream.kind.as_str(),
+            trust,
+        };
+        Ok(Self {
+            config,
+            identity,
+            listener,
+            status_listener,
+            stop,
+            tracker,
+            dialler,
+            lan: LanDoor { doors, pages },
+        })
+    }
+
+    /// The address of the LAN door.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// The address of the health listener.
+    pub fn status_addr(&self) -> Option<SocketAddr> {
+        self.status_listener.as_ref()?.local_addr().ok()
+    }
+
+    /// The public half of the identity.
+    pub fn public_key(&self) -> [u8; 32] {
+        self.identity.public_key()
+    }
+
+    /// Follows what the dialler is doing.
+    pub fn link(&self) -> Option<watch::Receiver<DialState>> {
+        self.dialler.as_ref().map(Dialler::state)
+    }
+
+    /// The two stop signals; see [`Stop`].
+    pub fn stop(&self) -> Stop {
+        self.stop.clone()
+    }
+
+    /// Serves until stopped. After the soft signal running requests have the
+    /// configured time, then they are cut.
+    pub async fn run(self) {
+        let link = self.link();
+        let Self {
+            config,
+            listener,
+            status_listener,
+            stop,
+            tracker,
+            dialler,
+            lan,
+            ..
+        } = self;
+        let settings = ListenSettings {
+            trusted: trusted(&config.trusted_proxies),
+            ..ListenSettings::default()
+        };
+        let trust = lan.pages.trust.clone();
+        let health = health(&lan.doors.metrics, link, trust.clone());
+        tracker.spawn(listen::serve(
+            listener,
+            settings,
+            lan,
+            stop.clone(),
+            tracker.clone(),
+        ));
+        if let Some(listener) = status_listener {
+            let soft = stop.soft.clone();
+            tracker.spawn(async move {
+                if let Err(error) = health.serve(listener, soft).await {
+                    tracing::error!(%error, "the status listener ended");
+                }
+            });
+        }
+        tracker.spawn(probe::watch(config.clone(), trust, stop.soft.clone()));
+        if let Some(dialler) = dialler {
+            tracker.spawn(dialler.run(stop.soft.clone(), stop.hard.clone()));
+        }
+        drain(&stop, &tracker, config.drain).await;
+    }
+}
+
+fn dialler(
+    config: &Config,
+    relay: &Relay,
+    identity: &HostIdentity,
+    doors: &Doors,
+) -> Result<Dialler<TunnelDoor>, DialError> {
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    let dialling = DiallerConfig {
+        allow_unbound: relay.allow_unbound,
+        ca_file: relay.ca_file.clone(),
+        ..DiallerConfig::new(relay.url.clone(), config.name.clone(), version)
+    };
+    let door = TunnelDoor(doors.clone());
+    Dialler::new(dialling, identity.clone(), door, doors.tracker.clone())
+}
+
+/// Waits for the soft signal, then for the tasks, then no longer.
+async fn drain(stop: &Stop, tracker: &TaskTracker, patience: Duration) {
+    stop.soft.cancelled().await;
+    tracker.close();
+    tokio::select! {
+        () = tracker.wait() => return,
+        () = tokio::time::sleep(patience) => {}
+        () = stop.hard.cancelled() => {}
+    }
+    stop.hard.cancel();
+    // Cut tasks still have their last lines to write.
+    let _ = tokio::time::timeout(Duration::from_secs(2), tracker.wait()).await;
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, HostError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|cause| HostError::Listen { address, cause })
+}
+
+/// Creates a directory that nobody else may look into.
+fn private_dir(path: &std::path::Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// Loopback is believed as OctoPrint believes it: a local reverse proxy is common.
+fn trusted(configured: &[IpNet]) -> TrustedPeers {
+    let loopback = ["127.0.0.0/8", "::1/128"].map(|net| net.parse().expect("a network"));
+    TrustedPeers::new(
+        loopback
+            .into_iter()
+            .chain(configured.iter().copied())
+            .collect(),
+    )
+}
+
+fn health(
+    metrics: &Arc<Metrics>,
+    link: Option<watch::Receiver<DialState>>,
+    trust: Trust,
+) -> Health {
+    let mut health = Health::new(Arc::clone(metrics)).check("upstream", move || {
+        let answers = trust.answers();
+        async move {
+            if answers {
+                Ok(())
+            } else {
+                Err("the printer's server does not answer".into())
+            }
+        }
+    });
+    if let Some(link) = link {
+        health = health.check("tunnel", move || {
+            let connected = matches!(*link.borrow(), DialState::Connected { .. });
+            async move {
+                if connected {
+                    Ok(())
+                } else {
+                    Err("no tunnel to the relay".into())
+                }
+            }
+        });
+    }
+    health
+}

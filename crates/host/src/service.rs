@@ -1,0 +1,129 @@
+//! What happens to a request, whichever door it came in by.
+
+use std::net::IpAddr;
+
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Request, Response};
+use latchkey_net::authority::Authority;
+use latchkey_net::body::{self, Body};
+use latchkey_net::client_addr::Scheme;
+use latchkey_net::proxy::failure::HostFailure;
+
+use crate::upstream::{Answer, Upstream};
+
+/// Paths that apps written for OctoEverywhere send commands to. Answered by the
+/// host, in any letter case, and never passed to the printer.
+const COMMAND_PREFIX: &str = "/octoeverywhere-command-api/";
+
+/// Unknown command, in the words of that interface.
+const UNKNOWN_COMMAND: &str =
+    r#"{"Status":754,"Error":"This host knows no such command.","IsUserError":true,"Result":null}"#;
+
+/// A request's circumstances, as its door knows them.
+#[derive(Debug, Clone)]
+pub(crate) struct Inbound {
+    pub(crate) door: Door,
+    /// The caller's address.
+    pub(crate) address: IpAddr,
+    /// The scheme of the address the caller used.
+    pub(crate) scheme: Scheme,
+    /// Host and port the caller used.
+    pub(crate) authority: Authority,
+    /// Whether a WebSocket is asked for.
+    pub(crate) websocket: bool,
+    pub(crate) request_id: String,
+}
+
+/// Where a request came in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// The listener at home.
+    Lan,
+    /// The relay, on behalf of an app connection whose credentials it has checked.
+    Tunnel {
+        /// The app connection's id.
+        app_connection: Option<String>,
+    },
+}
+
+impl Inbound {
+    /// The authority as URLs spell it: without the scheme's default port.
+    pub(crate) fn public_authority(&self) -> Authority {
+        self.authority
+            .clone()
+            .without_default_port(self.scheme.is_secure())
+    }
+
+    /// Whether somebody has vouched for the caller already.
+    pub(crate) fn is_admitted(&self) -> bool {
+        matches!(
+            &self.door,
+            Door::Tunnel {
+                app_connection: Some(_)
+            }
+        )
+    }
+
+    /// A `Sec-WebSocket-Key` for callers that have none: 16 bytes in base64.
+    pub(crate) fn websocket_key(&self) -> HeaderValue {
+        let mut seed = [b'0'; 16];
+        for (place, byte) in seed.iter_mut().zip(self.request_id.bytes()) {
+            *place = byte;
+        }
+        let key = data_encoding::BASE64.encode(&seed);
+        HeaderValue::from_str(&key).expect("base64 is ASCII")
+    }
+}
+
+/// The one service behind both doors.
+#[derive(Clone)]
+pub(crate) struct Service {
+    upstream: Upstream,
+}
+
+impl Service {
+    pub(crate) fn new(upstream: Upstream) -> Self {
+        Self { upstream }
+    }
+
+    /// Answers a request: reserved routes first, the upstream for all the rest.
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Body>,
+        inbound: &Inbound,
+    ) -> Result<Answer, HostFailure> {
+        if is_command(request.uri().path()) {
+            return Ok(Answer::Plain(unknown_command()));
+        }
+        self.upstream.pass(request, inbound).await
+    }
+}
+
+fn is_command(path: &str) -> bool {
+    path.get(..COMMAND_PREFIX.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(COMMAND_PREFIX))
+}
+
+fn unknown_command() -> Response<Body> {
+    let mut response = Response::new(body::full(UNKNOWN_COMMAND));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_command;
+
+    #[test]
+    fn the_command_prefix_is_reserved_in_any_letter_case() {
+        assert!(is_command("/octoeverywhere-command-api/status"));
+        assert!(is_command("/OctoEverywhere-Command-API/"));
+        assert!(!is_command("/octoeverywhere-command-api"));
+        assert!(!is_command("/api/version"));
+        assert!(!is_command(
+            "/\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}x"
+        ));
+    }
+}

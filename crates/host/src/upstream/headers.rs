@@ -1,0 +1,227 @@
+//! The host's header policy: what the upstream is told, and what of its answer
+//! goes back. This is the one place on this side; the relay's is `edge/headers.rs`.
+//!
+//! Requests arrive here past the gate, so hop-by-hop fields and callers' own
+//! forwarded fields are gone already.
+
+use http::header::{
+    AUTHORIZATION, CONTENT_LOCATION, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, ORIGIN,
+    REFERER, SET_COOKIE, UPGRADE_INSECURE_REQUESTS,
+};
+use latchkey_net::authority::Authority;
+use latchkey_net::proxy::headers::{remove_hop_by_hop, remove_hop_claims};
+use url::Url;
+
+use super::routes::{Route, Routes, Target};
+use crate::config::{Credential, UpstreamKind};
+use crate::service::Inbound;
+
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+/// What the upstream learns about a request beside what the caller wrote.
+pub(super) struct RequestPolicy<'a> {
+    pub(super) inbound: &'a Inbound,
+    pub(super) route: &'a Route<'a>,
+    pub(super) forward_address: bool,
+    /// The host's credential, when this request is to carry it.
+    pub(super) credential: Option<(UpstreamKind, &'a Credential)>,
+}
+
+impl RequestPolicy<'_> {
+    /// Rewrites a request's fields for the upstream.
+    pub(super) fn apply(&self, headers: &mut HeaderMap) {
+        let public = self.inbound.public_authority();
+        let local = self.route.address.authority();
+        for name in [ORIGIN, REFERER] {
+            localize(headers, &name, &public, local);
+        }
+        // It asks for https, which is the outer hops' business.
+        headers.remove(UPGRADE_INSECURE_REQUESTS);
+        headers.insert(HOST, text(&local.clone().without_default_port(false)));
+        headers.insert(X_FORWARDED_HOST, text(&public));
+        let scheme = self.inbound.scheme.as_str();
+        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
+        if self.forward_address {
+            headers.insert(X_FORWARDED_FOR, text(&self.inbound.address));
+            headers.insert(X_REAL_IP, text(&self.inbound.address));
+        }
+        if let (Some((kind, credential)), Target::Printer) = (self.credential, self.route.target) {
+            headers.insert(credential_field(kind), credential.value());
+        }
+    }
+}
+
+/// Where each kind of server looks for the host's credential.
+///
+/// A generic server's key file holds the whole value of `Authorization`.
+fn credential_field(kind: UpstreamKind) -> HeaderName {
+    match kind {
+        UpstreamKind::OctoPrint | UpstreamKind::Moonraker | UpstreamKind::PrusaLink => X_API_KEY,
+        UpstreamKind::Generic => AUTHORIZATION,
+    }
+}
+
+/// Whether the caller brought a credential of its own for the printer's server.
+pub(super) fn carries_credential(headers: &HeaderMap, query: Option<&str>) -> bool {
+    headers.contains_key(X_API_KEY)
+        || headers.contains_key(AUTHORIZATION)
+        || query.is_some_and(|query| {
+            query.split('&').any(|pair| {
+                let name = pair.split('=').next().unwrap_or_default();
+                ["apikey", "token", "access_token"].contains(&name)
+            })
+        })
+}
+
+/// Makes `Origin` and `Referer` name the upstream where they name the address the
+/// caller used: its cross-origin checks compare them with `Host`. A foreign origin
+/// stays as it is, so that the same checks can refuse it.
+fn localize(headers: &mut HeaderMap, name: &HeaderName, public: &Authority, local: &Authority) {
+    let Some(value) = headers.get(name).and_then(|value| value.to_str().ok()) else {
+        return;
+    };
+    let Ok(url) = Url::parse(value) else { return };
+    if !matches!(url.scheme(), "http" | "https") || !names(&url, public) {
+        return;
+    }
+    let local = local.clone().without_default_port(false);
+    let origin = format!("http://{local}");
+    // An origin has no path; a referrer keeps the rest as it was written.
+    let rest = match value.splitn(4, '/').nth(3) {
+        Some(rest) => format!("/{rest}"),
+        None => String::new(),
+    };
+    if let Ok(value) = HeaderValue::from_str(&format!("{origin}{rest}")) {
+        headers.insert(name, value);
+    }
+}
+
+/// Whether a URL's host and port are this authority.
+fn names(url: &Url, authority: &Authority) -> bool {
+    let default = if url.scheme() == "https" { 443 } else { 80 };
+    authority_of(url).is_some_and(|named| {
+        named.host() == authority.host() && named.port_or(default) == authority.port_or(default)
+    })
+}
+
+fn authority_of(url: &Url) -> Option<Authority> {
+    let host = url.host_str()?;
+    match url.port() {
+        Some(port) => format!("{host}:{port}").parse().ok(),
+        None => host.parse().ok(),
+    }
+}
+
+/// Rewrites an answer's fields for the caller.
+pub(super) fn apply_to_response(
+    headers: &mut HeaderMap,
+    inbound: &Inbound,
+    route: &Route<'_>,
+    routes: &Routes,
+) {
+    remove_hop_by_hop(headers);
+    // Names with our prefix would be taken for our own word at the next hop.
+    remove_hop_claims(headers);
+    // A server that echoes fields must not hand the host's credential to a caller.
+    headers.remove(X_API_KEY);
+    headers.remove(AUTHORIZATION);
+    for name in [LOCATION, CONTENT_LOCATION] {
+        let Some(value) = headers.get(&name).and_then(|value| value.to_str().ok()) else {
+            continue;
+        };
+        let Some(public) = publish(value, inbound, route, routes) else {
+            continue;
+        };
+        if let Ok(value) = HeaderValue::from_str(&public) {
+            headers.insert(name, value);
+        }
+    }
+    keep_cookies_at_home(headers, inbound.scheme.is_secure());
+}
+
+/// The public spelling of a location, or `None` where it stays as it is.
+fn publish(value: &str, inbound: &Inbound, route: &Route<'_>, routes: &Routes) -> Option<String> {
+    if value.starts_with('/') && !value.starts_with("//") {
+        return (!route.prefix.is_empty()).then(|| format!("{}{value}", route.prefix));
+    }
+    let url = Url::parse(value).ok()?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return None;
+    }
+    let public = inbound.public_authority();
+    let prefix = routes
+        .addresses()
+        .find(|(_, address)| is_same_server(&url, address.authority()))
+        .map(|(prefix, _)| prefix)
+        .or_else(|| names(&url, &public).then_some(""))?;
+    // Everything behind the authority, as the server wrote it.
+    let rest = value.splitn(4, '/').nth(3).unwrap_or_default();
+    Some(format!(
+        "{}://{public}{prefix}/{rest}",
+        inbound.scheme.as_str()
+    ))
+}
+
+/// Whether a URL names a configured server; all loopback names are one.
+fn is_same_server(url: &Url, server: &Authority) -> bool {
+    let default = if url.scheme() == "https" { 443 } else { 80 };
+    authority_of(url).is_some_and(|named| {
+        let same_host =
+            named.host() == server.host() || (named.is_loopback() && server.is_loopback());
+        same_host && named.port_or(default) == server.port_or(80)
+    })
+}
+
+/// Binds every cookie to the one hostname it came through: without `Domain` it goes
+/// back nowhere else, and under https it goes back encrypted only. Names stay, for
+/// OctoPrint's page looks for its own.
+fn keep_cookies_at_home(headers: &mut HeaderMap, secure: bool) {
+    if !headers.contains_key(SET_COOKIE) {
+        return;
+    }
+    let cookies: Vec<HeaderValue> = headers.get_all(SET_COOKIE).iter().cloned().collect();
+    headers.remove(SET_COOKIE);
+    for cookie in cookies {
+        match cookie.to_str() {
+            Ok(text) => {
+                if let Ok(value) = HeaderValue::from_str(&cookie_at_home(text, secure)) {
+                    headers.append(SET_COOKIE, value);
+                }
+            }
+            // Not ASCII: nothing in it that we would have to change can be found.
+            Err(_) => {
+                headers.append(SET_COOKIE, cookie);
+            }
+        }
+    }
+}
+
+fn cookie_at_home(cookie: &str, secure: bool) -> String {
+    let attribute = |part: &str, name: &str| {
+        let key = part.split('=').next().unwrap_or_default();
+        key.trim().eq_ignore_ascii_case(name)
+    };
+    let mut parts = cookie.split(';');
+    let mut kept = parts.next().unwrap_or_default().to_owned();
+    let mut is_secure = false;
+    for part in parts.filter(|part| !attribute(part, "domain")) {
+        is_secure |= attribute(part, "secure");
+        kept.push(';');
+        kept.push_str(part);
+    }
+    if secure && !is_secure {
+        kept.push_str("; Secure");
+    }
+    kept
+}
+
+fn text(value: &impl ToString) -> HeaderValue {
+    HeaderValue::from_str(&value.to_string()).expect("authorities and addresses are ASCII")
+}
+
+#[cfg(test)]
+mod tests;

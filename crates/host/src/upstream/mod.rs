@@ -1,0 +1,246 @@
+//! The proxy towards the printer's own server and its cameras.
+
+pub(crate) mod headers;
+pub(crate) mod probe;
+pub(crate) mod routes;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, UPGRADE};
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode, Uri, Version};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Client, Error};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use latchkey_net::body::{self, Body};
+use latchkey_net::proxy::failure::HostFailure;
+use latchkey_net::proxy::pace::TooSlow;
+use latchkey_net::proxy::patience::{Observed, Progress};
+
+use self::headers::RequestPolicy;
+use self::probe::Trust;
+use self::routes::{Route, Routes};
+use crate::config::{AuthorityMode, ClientAddress, Config};
+use crate::service::Inbound;
+
+const SEC_WEBSOCKET_KEY: HeaderName = HeaderName::from_static("sec-websocket-key");
+const SEC_WEBSOCKET_VERSION: HeaderName = HeaderName::from_static("sec-websocket-version");
+
+/// hyper's default lets one stalled stream hold megabytes; measured in
+/// `docs/decisions`, 64 KiB costs nothing.
+const READ_BUFFER: usize = 64 * 1024;
+
+/// What became of a request.
+pub(crate) enum Answer {
+    /// An ordinary answer, also to a refused upgrade.
+    Plain(Response<Body>),
+    /// The upstream switched to a WebSocket: its fields, and the socket to come.
+    WebSocket(HeaderMap, OnUpgrade),
+}
+
+/// The servers behind this host.
+#[derive(Clone)]
+pub(crate) struct Upstream {
+    shared: Arc<Shared>,
+    client: Client<HttpConnector, Body>,
+}
+
+struct Shared {
+    config: Config,
+    routes: Routes,
+    trust: Trust,
+}
+
+impl Upstream {
+    pub(crate) fn new(config: Config, trust: Trust) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(config.timeouts.connect));
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(Duration::from_secs(20))
+            .pool_max_idle_per_host(32)
+            .set_host(false)
+            .http1_max_buf_size(READ_BUFFER)
+            .build(connector);
+        let routes = Routes::new(&config);
+        Self {
+            shared: Arc::new(Shared {
+                config,
+                routes,
+                trust,
+            }),
+            client,
+        }
+    }
+
+    /// Passes a request on and awaits the head of the answer.
+    pub(crate) async fn pass(
+        &self,
+        request: Request<Body>,
+        inbound: &Inbound,
+    ) -> Result<Answer, HostFailure> {
+        let path = request.uri().path().to_owned();
+        let route = self.shared.routes.find(&path);
+        let (parts, body) = request.into_parts();
+        let parts = self.prepare(parts, inbound, &route)?;
+        let response = self.send(parts, body).await?;
+        Ok(self.returned(response, inbound, &route))
+    }
+
+    /// The request as the upstream is to see it.
+    fn prepare(
+        &self,
+        mut parts: Parts,
+        inbound: &Inbound,
+        route: &Route<'_>,
+    ) -> Result<Parts, HostFailure> {
+        let config = &self.shared.config;
+        let credential = config
+            .upstream
+            .credential
+            .as_ref()
+            .filter(|_| config.authority == AuthorityMode::Host && inbound.is_admitted())
+            .filter(|_| !headers::carries_credential(&parts.headers, parts.uri.query()))
+            .map(|credential| (config.upstream.kind, credential));
+        RequestPolicy {
+            inbound,
+            route,
+            forward_address: self.forwards_address(),
+            credential,
+        }
+        .apply(&mut parts.headers);
+        let path = parts.uri.path_and_query().map_or("/", |p| p.as_str());
+        parts.uri = Uri::builder()
+            .scheme("http")
+            .authority(route.address.authority().to_string())
+            .path_and_query(route.path_at_server(path))
+            .build()
+            .map_err(|_| HostFailure::Broken)?;
+        parts.version = Version::HTTP_11;
+        // What the inner hops attached means nothing outside.
+        parts.extensions = http::Extensions::new();
+        if inbound.websocket {
+            ask_for_websocket(&mut parts, inbound);
+        }
+        Ok(parts)
+    }
+
+    fn forwards_address(&self) -> bool {
+        match self.shared.config.client_address {
+            ClientAddress::Forward => true,
+            ClientAddress::Hide => false,
+            ClientAddress::Auto => self.shared.trust.must_forward(),
+        }
+    }
+
+    async fn send(&self, parts: Parts, body: Body) -> Result<Response<Incoming>, HostFailure> {
+        let limit = self.shared.config.timeouts.first_byte;
+        let progress = Progress::start();
+        // A pooled connection may be closed by the upstream just as it is used. Reading
+        // again does no harm, and nothing of a body can be lost, for there is none.
+        let spare = (matches!(parts.method, Method::GET | Method::HEAD)
+            && hyper::body::Body::is_end_stream(&body))
+        .then(|| parts.clone());
+        let body = body::boxed(Observed::new(body, progress.clone()));
+        let first = self.client.request(Request::from_parts(parts, body));
+        let mut outcome = progress.within(limit, first).await;
+        if let (Some(Err(error)), Some(parts)) = (&outcome, spare)
+            && is_incomplete(error)
+        {
+            let again = self
+                .client
+                .request(Request::from_parts(parts, body::empty()));
+            outcome = progress.within(limit, again).await;
+        }
+        match outcome {
+            None => Err(HostFailure::TimedOut),
+            Some(Ok(response)) => Ok(response),
+            Some(Err(error)) => Err(classify(&error)),
+        }
+    }
+
+    fn returned(
+        &self,
+        mut response: Response<Incoming>,
+        inbound: &Inbound,
+        route: &Route<'_>,
+    ) -> Answer {
+        let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let is_websocket = inbound.websocket
+            && response
+                .headers()
+                .get(UPGRADE)
+                .is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"));
+        let routes = &self.shared.routes;
+        headers::apply_to_response(response.headers_mut(), inbound, route, routes);
+        if switched && is_websocket {
+            let socket = hyper::upgrade::on(&mut response);
+            return Answer::WebSocket(std::mem::take(response.headers_mut()), socket);
+        }
+        if switched {
+            // It switched to something nobody asked for; its bytes must go nowhere.
+            return Answer::Plain(bad_gateway());
+        }
+        let (mut parts, incoming) = response.into_parts();
+        parts.version = Version::default();
+        parts.extensions = http::Extensions::new();
+        Answer::Plain(Response::from_parts(parts, body::boxed(incoming)))
+    }
+}
+
+fn bad_gateway() -> Response<Body> {
+    let mut response = Response::new(body::empty());
+    *response.status_mut() = StatusCode::BAD_GATEWAY;
+    response
+}
+
+/// Turns either version's wish for a WebSocket into the one of HTTP/1.1.
+fn ask_for_websocket(parts: &mut Parts, inbound: &Inbound) {
+    parts.method = Method::GET;
+    let headers = &mut parts.headers;
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    // A caller with HTTP/2 has no key (RFC 8441 section 5); the upstream needs one.
+    // It guards against caches, not people, so it need not be secret.
+    if !headers.contains_key(SEC_WEBSOCKET_KEY) {
+        headers.insert(SEC_WEBSOCKET_KEY, inbound.websocket_key());
+    }
+    if !headers.contains_key(SEC_WEBSOCKET_VERSION) {
+        headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    }
+}
+
+/// Whether a reused connection was closed before a byte of the answer.
+fn is_incomplete(error: &Error) -> bool {
+    causes(error).any(|cause| {
+        cause
+            .downcast_ref::<hyper::Error>()
+            .is_some_and(hyper::Error::is_incomplete_message)
+    })
+}
+
+fn classify(error: &Error) -> HostFailure {
+    if error.is_connect() {
+        return HostFailure::Unreachable;
+    }
+    if causes(error).any(<dyn std::error::Error>::is::<TooSlow>) {
+        return HostFailure::CallerTooSlow;
+    }
+    HostFailure::Broken
+}
+
+fn causes(error: &Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    let first: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    std::iter::successors(first, |error| error.source())
+}
+
+/// Reads and drops a small answer, for questions of our own.
+async fn drain(response: Response<Incoming>) {
+    let mut body = http_body_util::Limited::new(response.into_body(), 256 * 1024);
+    while let Some(Ok(_)) = body.frame().await {}
+}
