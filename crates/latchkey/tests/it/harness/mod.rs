@@ -1,0 +1,25 @@
+//! What the stories stand on: a real OctoPrint, an HTTP client that hides nothing, and peers that speak raw bytes.
+
+pub(crate) mod http;
+pub(crate) mod octoprint;
+pub(crate) mod raw;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long any single step may take before the test fails. Generous: the machine may be busy with other tests.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Where logs of failed servers are kept, `artifacts/` of the checkout unless `LATCHKEY_ARTIFACTS` says otherwise.
+pub(crate) fn artifacts() -> PathBuf {
+    std::env::var_os("LATCHKEY_ARTIFACTS").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../artifacts")),
+        PathBuf::from,
+    )
+}
+
+/// Waits for `step` and fails the test, saying what was waited for, when [`PATIENCE`] runs out.
+pub(crate) async fn within<F: Future>(what: &str, step: F) -> F::Output {
+    let outcome = tokio::time::timeout(PATIENCE, step).await;
+    outcome.unwrap_or_else(|_| panic!("waited {} s for {what}", PATIENCE.as_secs()))
+}

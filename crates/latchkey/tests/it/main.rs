@@ -1,0 +1,15 @@
+//! Stories told over real sockets, in one test binary. A module named `octoprint_*` needs a real OctoPrint, see
+//! `harness::octoprint`; `./test it` provides it and `./test it-quick` leaves those modules out.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failed step ends the test, where it failed"
+)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests start tasks and read their environment themselves"
+)]
+
+mod harness;
+
+mod octoprint_direct;
