@@ -1,1 +1,18 @@
-//! placeholder
+//! The field's words and rules.
+//!
+//! Everything here is a value or a decision about values: no I/O, no async, no HTTP, no SQL.
+//! Time ([`clock::Clock`]) and chance ([`chance::Chance`]) are arguments, so every rule can be
+//! tried with a fixed clock and fixed bytes, and nothing fails for a reason outside its arguments.
+#![warn(missing_docs)]
+
+pub mod account;
+pub mod app;
+pub mod app_connection;
+pub mod chance;
+pub mod clock;
+pub mod id;
+pub mod plan;
+pub mod printer;
+pub mod relay_status;
+pub mod secret;
+mod text;

@@ -1,0 +1,83 @@
+//! Accounts: people known to the relay.
+
+use std::fmt;
+
+use crate::clock::Timestamp;
+use crate::id::AccountId;
+use crate::plan::PlanName;
+
+/// A person known to the relay. Holds no password: only a sign-in looks at that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its identifier.
+    pub id: AccountId,
+    /// Where the person is reached, and by what they sign in.
+    pub email: Email,
+    /// When it was created.
+    pub created: Timestamp,
+    /// Set while the operator has suspended it.
+    pub suspended: Option<Suspension>,
+    /// Which plan applies.
+    pub plan: PlanName,
+}
+
+/// An operator's decision to suspend an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suspension {
+    /// Since when.
+    pub at: Timestamp,
+    /// Why, in the operator's words.
+    pub reason: String,
+}
+
+/// An e-mail address in the one spelling that is kept and compared.
+///
+/// The rule: surrounding space is dropped and all letters become lower case, the part before the
+/// `@` too. Standards allow `Ann@` and `ann@` to be two people; no provider in use makes them
+/// two, and telling them apart would lock out whoever types a capital letter. Dots and `+tags`
+/// stay, since providers differ about them.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Email(String);
+
+/// Why a text is not an e-mail address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EmailError {
+    /// It does not read `name@domain`.
+    #[error("an e-mail address reads name@domain")]
+    Malformed,
+    /// It is longer than mail can carry (254 octets, RFC 5321).
+    #[error("an e-mail address has at most 254 characters")]
+    TooLong,
+}
+
+const LONGEST: usize = 254;
+
+impl Email {
+    /// Reads an address as a person typed it.
+    pub fn parse(text: &str) -> Result<Self, EmailError> {
+        let text = text.trim().to_lowercase();
+        if text.len() > LONGEST {
+            return Err(EmailError::TooLong);
+        }
+        let (name, domain) = text.split_once('@').ok_or(EmailError::Malformed)?;
+        let odd =
+            |c: char| c.is_whitespace() || crate::text::misleads(c) || "@<>,;:\"()[]\\".contains(c);
+        let domain_odd = domain.starts_with('.') || domain.ends_with('.') || domain.contains("..");
+        if name.is_empty() || domain.is_empty() || domain_odd || text.matches(odd).count() != 1 {
+            return Err(EmailError::Malformed);
+        }
+        Ok(Self(text))
+    }
+
+    /// The address, to be kept, shown to its owner or written to; never to be logged.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Prints nothing: addresses do not belong in logs.
+impl fmt::Debug for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Email(…)")
+    }
+}

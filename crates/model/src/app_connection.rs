@@ -1,0 +1,605 @@
+//! App connections: one app's right to reach one printer of one account.
+//!
+//! Responsible for what an app connection is, how it proves itself and who is let in.
+//! Leaves to others where records are kept and how a refusal looks on the wire.
+
+use std::fmt;
+use std::str::FromStr;
+
+use sha2::{Digest, Sha256};
+use subtle::{Choice, ConstantTimeEq};
+
+use crate::app::{AppId, AppName};
+use crate::chance::Chance;
+use crate::clock::{Clock, Timestamp};
+use crate::id::{AccountId, AppConnectionId, PrinterId};
+use crate::relay_status::RelayStatus;
+use crate::secret::{
+    AppToken, AppTokenHash, BasicPassword, BasicUser, BearerHash, BearerToken, ConnectionLabel,
+    LabelHash,
+};
+
+/// How an app connection proves itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AccessMode {
+    /// By its host name alone: whoever knows the name is let in.
+    None,
+    /// By user name and password.
+    Basic,
+    /// By a bearer token.
+    Bearer,
+    /// By either of both.
+    Enhanced,
+}
+
+impl AccessMode {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::None, Self::Basic, Self::Bearer, Self::Enhanced];
+
+    /// The mode a portal gives to an app that asks with `word`.
+    ///
+    /// Everything is [`Enhanced`](Self::Enhanced): `basic` changed its meaning between the
+    /// drafts of the contract from "a Basic pair" to "host name only", so the safe reading
+    /// gives credentials; unknown, empty and missing words likewise. The one way to a
+    /// connection without credentials is an explicit `none` or `simple` *and* an operator who
+    /// allows it.
+    pub fn from_auth_type(word: Option<&str>, operator_allows_none: bool) -> Self {
+        let word = word.unwrap_or_default().trim();
+        let asks_for_none =
+            word.eq_ignore_ascii_case("none") || word.eq_ignore_ascii_case("simple");
+        if asks_for_none && operator_allows_none {
+            Self::None
+        } else {
+            Self::Enhanced
+        }
+    }
+
+    /// The word that is kept and shown.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Basic => "basic",
+            Self::Bearer => "bearer",
+            Self::Enhanced => "enhanced",
+        }
+    }
+
+    /// Whether a Basic pair belongs to it.
+    pub const fn has_basic(self) -> bool {
+        matches!(self, Self::Basic | Self::Enhanced)
+    }
+
+    /// Whether a bearer token belongs to it.
+    pub const fn has_bearer(self) -> bool {
+        matches!(self, Self::Bearer | Self::Enhanced)
+    }
+}
+
+impl fmt::Display for AccessMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A text names no access mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an access mode is none, basic, bearer or enhanced")]
+pub struct ParseAccessModeError;
+
+impl FromStr for AccessMode {
+    type Err = ParseAccessModeError;
+
+    /// Reads the word as it was kept; an app's wish goes through
+    /// [`from_auth_type`](Self::from_auth_type).
+    fn from_str(text: &str) -> Result<Self, ParseAccessModeError> {
+        Self::ALL
+            .into_iter()
+            .find(|mode| mode.as_str() == text)
+            .ok_or(ParseAccessModeError)
+    }
+}
+
+/// What a caller presents to an app connection.
+#[derive(Clone, Copy)]
+pub enum PresentedCredential<'a> {
+    /// No credential.
+    Nothing,
+    /// A user name and a password.
+    Basic {
+        /// Everything before the first colon.
+        user: &'a str,
+        /// Everything after it.
+        password: &'a str,
+    },
+    /// A bearer token.
+    Bearer(&'a str),
+    /// Something that is neither, or cannot be decoded.
+    Unreadable,
+}
+
+impl fmt::Debug for PresentedCredential<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "Nothing",
+            Self::Basic { .. } => "Basic(…)",
+            Self::Bearer(_) => "Bearer(…)",
+            Self::Unreadable => "Unreadable",
+        })
+    }
+}
+
+/// The SHA-256 of `user:password`. One hash, since a pair is only ever right as a whole.
+#[derive(Clone, Copy)]
+pub struct BasicHash([u8; 32]);
+
+impl BasicHash {
+    /// The hash of a pair. Unambiguous, because a user name cannot have a colon.
+    pub fn of(user: &str, password: &str) -> Self {
+        let mut hasher = Sha256::new();
+        hasher.update(user.as_bytes());
+        hasher.update(b":");
+        hasher.update(password.as_bytes());
+        Self(hasher.finalize().into())
+    }
+
+    /// The hash as it was kept.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes to keep.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl PartialEq for BasicHash {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for BasicHash {}
+
+impl fmt::Debug for BasicHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BasicHash(…)")
+    }
+}
+
+/// What is kept of an app connection's secrets, beyond its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CredentialHashes {
+    /// Of the host name label.
+    pub label: LabelHash,
+    /// Of the token for the App API.
+    pub app_token: AppTokenHash,
+    /// Which credentials calls must present, and their hashes.
+    pub access: AccessHashes,
+}
+
+/// The access mode with exactly the hashes that belong to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessHashes {
+    /// [`AccessMode::None`].
+    None,
+    /// [`AccessMode::Basic`].
+    Basic(BasicHash),
+    /// [`AccessMode::Bearer`].
+    Bearer(BearerHash),
+    /// [`AccessMode::Enhanced`].
+    Enhanced(BasicHash, BearerHash),
+}
+
+impl AccessHashes {
+    /// Puts a mode and its hashes together, if they belong together.
+    pub fn new(
+        mode: AccessMode,
+        basic: Option<BasicHash>,
+        bearer: Option<BearerHash>,
+    ) -> Option<Self> {
+        match (mode, basic, bearer) {
+            (AccessMode::None, None, None) => Some(Self::None),
+            (AccessMode::Basic, Some(basic), None) => Some(Self::Basic(basic)),
+            (AccessMode::Bearer, None, Some(bearer)) => Some(Self::Bearer(bearer)),
+            (AccessMode::Enhanced, Some(basic), Some(bearer)) => {
+                Some(Self::Enhanced(basic, bearer))
+            }
+            _ => None,
+        }
+    }
+
+    /// The access mode.
+    pub const fn mode(&self) -> AccessMode {
+        match self {
+            Self::None => AccessMode::None,
+            Self::Basic(_) => AccessMode::Basic,
+            Self::Bearer(_) => AccessMode::Bearer,
+            Self::Enhanced(..) => AccessMode::Enhanced,
+        }
+    }
+
+    /// The hash of the Basic pair, if one belongs to the mode.
+    pub const fn basic(&self) -> Option<BasicHash> {
+        match self {
+            Self::Basic(basic) | Self::Enhanced(basic, _) => Some(*basic),
+            Self::None | Self::Bearer(_) => None,
+        }
+    }
+
+    /// The hash of the bearer token, if one belongs to the mode.
+    pub const fn bearer(&self) -> Option<BearerHash> {
+        match self {
+            Self::Bearer(bearer) | Self::Enhanced(_, bearer) => Some(*bearer),
+            Self::None | Self::Basic(_) => None,
+        }
+    }
+
+    /// Which of the presented credentials is right, if any.
+    ///
+    /// Both hashes are computed and compared whatever was presented and whatever is expected,
+    /// so that the time taken tells neither.
+    fn accept(&self, presented: PresentedCredential<'_>) -> Option<AdmittedBy> {
+        let (has_basic, user, password) = match presented {
+            PresentedCredential::Basic { user, password } => (true, user, password),
+            _ => (false, "", ""),
+        };
+        let (has_bearer, token) = match presented {
+            PresentedCredential::Bearer(token) => (true, token),
+            _ => (false, ""),
+        };
+        let basic = compare(
+            has_basic,
+            BasicHash::of(user, password).as_bytes(),
+            self.basic().map(|hash| *hash.as_bytes()),
+        );
+        let bearer = compare(
+            has_bearer,
+            BearerHash::of(token).as_bytes(),
+            self.bearer().map(|hash| *hash.as_bytes()),
+        );
+        if matches!(self, Self::None) {
+            return Some(AdmittedBy::HostName);
+        }
+        if basic.into() {
+            return Some(AdmittedBy::Basic);
+        }
+        if bearer.into() {
+            return Some(AdmittedBy::Bearer);
+        }
+        None
+    }
+}
+
+fn compare(presented: bool, hash: &[u8; 32], expected: Option<[u8; 32]>) -> Choice {
+    let is_expected = Choice::from(u8::from(expected.is_some()));
+    let equal = hash.ct_eq(&expected.unwrap_or_default());
+    Choice::from(u8::from(presented)) & is_expected & equal
+}
+
+/// One app's right to reach one printer, or what is left of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppConnection {
+    /// Its identifier.
+    pub id: AppConnectionId,
+    /// What is kept of its secrets.
+    pub hashes: CredentialHashes,
+    /// Whether it still holds.
+    pub state: AppConnectionState,
+}
+
+/// Whether an app connection still holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AppConnectionState {
+    /// It holds.
+    Live(LiveAppConnection),
+    /// It has ended for good: a tombstone. Nothing about the person is left.
+    Ended {
+        /// Why.
+        reason: EndReason,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// Who a live app connection belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveAppConnection {
+    /// The account that allowed it.
+    pub account: AccountId,
+    /// The printer it reaches.
+    pub printer: PrinterId,
+    /// The app that asked for it.
+    pub app: AppId,
+    /// What people call the app.
+    pub app_name: AppName,
+    /// When it was made.
+    pub created: Timestamp,
+}
+
+/// Why an app connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EndReason {
+    /// Its owner, or an operator, revoked it.
+    Revoked,
+    /// Its printer was removed.
+    PrinterRemoved,
+    /// Its account was deleted.
+    AccountDeleted,
+    /// The app gave it back.
+    ReturnedByApp,
+}
+
+impl EndReason {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::Revoked,
+        Self::PrinterRemoved,
+        Self::AccountDeleted,
+        Self::ReturnedByApp,
+    ];
+
+    /// The word that is kept.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Revoked => "revoked",
+            Self::PrinterRemoved => "printer_removed",
+            Self::AccountDeleted => "account_deleted",
+            Self::ReturnedByApp => "returned_by_app",
+        }
+    }
+}
+
+impl fmt::Display for EndReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A text names no reason for an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this is not a reason for which an app connection ends")]
+pub struct ParseEndReasonError;
+
+impl FromStr for EndReason {
+    type Err = ParseEndReasonError;
+
+    fn from_str(text: &str) -> Result<Self, ParseEndReasonError> {
+        Self::ALL
+            .into_iter()
+            .find(|reason| reason.as_str() == text)
+            .ok_or(ParseEndReasonError)
+    }
+}
+
+/// Whether the owner of an app connection may use it at present.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OwnerStanding {
+    /// Yes.
+    Entitled,
+    /// No: the account is suspended.
+    Suspended,
+    /// No: the plan has no app connections.
+    PlanWithout,
+}
+
+impl OwnerStanding {
+    /// The standing of an account.
+    pub const fn of(suspended: bool, plan_allows: bool) -> Self {
+        match (suspended, plan_allows) {
+            (true, _) => Self::Suspended,
+            (false, false) => Self::PlanWithout,
+            (false, true) => Self::Entitled,
+        }
+    }
+}
+
+/// A call that was let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Admitted<'a> {
+    /// Where it may go.
+    pub connection: &'a LiveAppConnection,
+    /// What let it in.
+    pub by: AdmittedBy,
+}
+
+/// What let a call in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AdmittedBy {
+    /// The host name alone.
+    HostName,
+    /// The Basic pair.
+    Basic,
+    /// The bearer token.
+    Bearer,
+}
+
+/// Why a call is not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// There is no such app connection, or none the caller may know of.
+    #[error("there is no such app connection")]
+    NotFound,
+    /// It has ended, and the caller was the one who held it.
+    #[error("the app connection has ended")]
+    Ended,
+    /// Its owner may not use app connections at present.
+    #[error("the owner may not use app connections at present")]
+    OwnerNotEntitled,
+    /// The credentials are missing or wrong.
+    #[error("the credentials are missing or wrong")]
+    Unauthorized,
+}
+
+impl Refusal {
+    /// The status that tells it to the app.
+    pub const fn status(self) -> RelayStatus {
+        match self {
+            Self::NotFound => RelayStatus::NotFound,
+            Self::Ended => RelayStatus::Ended,
+            Self::OwnerNotEntitled => RelayStatus::OwnerNotEntitled,
+            Self::Unauthorized => RelayStatus::Unauthorized,
+        }
+    }
+}
+
+impl AppConnection {
+    /// Decides about one call.
+    ///
+    /// The order is part of the contract: ended, with the right credentials → `Ended`, with
+    /// wrong ones → `NotFound`, so that a guessed host name reveals nothing; owner not entitled
+    /// → `OwnerNotEntitled`; credentials missing or wrong → `Unauthorized`. Where the host name
+    /// is the only credential, knowing it is having the right one, and whatever else is
+    /// presented is ignored. When no record has the label, ask [`refuse_unknown`].
+    pub fn admit(
+        &self,
+        presented: PresentedCredential<'_>,
+        owner: OwnerStanding,
+    ) -> Result<Admitted<'_>, Refusal> {
+        let accepted = self.hashes.access.accept(presented);
+        match (&self.state, accepted) {
+            (AppConnectionState::Ended { .. }, Some(_)) => Err(Refusal::Ended),
+            (AppConnectionState::Ended { .. }, None) => Err(Refusal::NotFound),
+            (AppConnectionState::Live(connection), accepted) => match (owner, accepted) {
+                (OwnerStanding::Suspended | OwnerStanding::PlanWithout, _) => {
+                    Err(Refusal::OwnerNotEntitled)
+                }
+                (OwnerStanding::Entitled, None) => Err(Refusal::Unauthorized),
+                (OwnerStanding::Entitled, Some(by)) => Ok(Admitted { connection, by }),
+            },
+        }
+    }
+
+    /// Decides about one call of the App API, whose token led to this record.
+    pub fn admit_app_token(&self, owner: OwnerStanding) -> Result<&LiveAppConnection, Refusal> {
+        match (&self.state, owner) {
+            (AppConnectionState::Ended { .. }, _) => Err(Refusal::Ended),
+            (AppConnectionState::Live(connection), OwnerStanding::Entitled) => Ok(connection),
+            (AppConnectionState::Live(_), _) => Err(Refusal::OwnerNotEntitled),
+        }
+    }
+
+    /// The live part, unless it has ended.
+    pub const fn live(&self) -> Option<&LiveAppConnection> {
+        match &self.state {
+            AppConnectionState::Live(live) => Some(live),
+            AppConnectionState::Ended { .. } => None,
+        }
+    }
+}
+
+/// Refuses a call to a label that no record has, after the work a known label takes.
+pub fn refuse_unknown(presented: PresentedCredential<'_>) -> Refusal {
+    let nobody = AccessHashes::Enhanced(
+        BasicHash::from_bytes([0; 32]),
+        BearerHash::from_bytes([0; 32]),
+    );
+    std::hint::black_box(nobody.accept(presented));
+    Refusal::NotFound
+}
+
+/// What a new app connection is to be.
+#[derive(Debug, Clone)]
+pub struct NewAppConnection {
+    /// The account that allows it.
+    pub account: AccountId,
+    /// The printer it shall reach.
+    pub printer: PrinterId,
+    /// The app that asked for it.
+    pub app: AppId,
+    /// What people call the app.
+    pub app_name: AppName,
+    /// How it shall prove itself.
+    pub access: AccessMode,
+}
+
+impl NewAppConnection {
+    /// Makes the record to keep and the credentials to show once.
+    pub fn generate(
+        self,
+        chance: &dyn Chance,
+        clock: &dyn Clock,
+    ) -> (AppConnection, ConnectionCredentials) {
+        let basic = self.access.has_basic().then(|| BasicPair {
+            user: BasicUser::generate(chance),
+            password: BasicPassword::generate(chance),
+        });
+        let bearer = self
+            .access
+            .has_bearer()
+            .then(|| BearerToken::generate(chance));
+        let credentials = ConnectionCredentials {
+            label: ConnectionLabel::generate(chance),
+            basic,
+            bearer,
+            app_token: AppToken::generate(chance),
+        };
+        let connection = AppConnection {
+            id: AppConnectionId::generate(chance),
+            hashes: credentials.hashes(self.access),
+            state: AppConnectionState::Live(LiveAppConnection {
+                account: self.account,
+                printer: self.printer,
+                app: self.app,
+                app_name: self.app_name,
+                created: clock.now(),
+            }),
+        };
+        (connection, credentials)
+    }
+}
+
+/// The secrets of a new app connection, shown once and never again.
+#[derive(Debug, Clone)]
+pub struct ConnectionCredentials {
+    /// The first label of its host name.
+    pub label: ConnectionLabel,
+    /// The Basic pair, if one belongs to the access mode.
+    pub basic: Option<BasicPair>,
+    /// The bearer token, if one belongs to the access mode.
+    pub bearer: Option<BearerToken>,
+    /// The token for the App API.
+    pub app_token: AppToken,
+}
+
+/// A user name and a password.
+#[derive(Debug, Clone)]
+pub struct BasicPair {
+    /// The user name, 10 letters and digits.
+    pub user: BasicUser,
+    /// The password, 32 letters and digits.
+    pub password: BasicPassword,
+}
+
+impl ConnectionCredentials {
+    /// The user name, or nothing if there is no Basic pair.
+    pub fn user(&self) -> &str {
+        self.basic.as_ref().map_or("", |pair| pair.user.expose())
+    }
+
+    /// The password, or nothing if there is no Basic pair.
+    pub fn password(&self) -> &str {
+        self.basic
+            .as_ref()
+            .map_or("", |pair| pair.password.expose())
+    }
+
+    /// The bearer token, or nothing if there is none.
+    pub fn bearer(&self) -> &str {
+        self.bearer.as_ref().map_or("", |token| token.expose())
+    }
+
+    fn hashes(&self, access: AccessMode) -> CredentialHashes {
+        let basic = self
+            .basic
+            .as_ref()
+            .map(|pair| BasicHash::of(pair.user.expose(), pair.password.expose()));
+        let bearer = self.bearer.as_ref().map(BearerToken::hash);
+        CredentialHashes {
+            label: self.label.hash(),
+            app_token: self.app_token.hash(),
+            access: AccessHashes::new(access, basic, bearer)
+                .expect("the credentials were made for this access mode"),
+        }
+    }
+}

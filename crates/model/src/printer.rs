@@ -1,0 +1,84 @@
+//! Printers: a relay's record of one host and its upstream.
+
+use std::fmt;
+
+use crate::clock::Timestamp;
+use crate::id::{AccountId, HostId, PrinterId};
+use crate::text;
+
+pub use crate::text::NameError;
+
+/// A printer of an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Printer {
+    /// Its identifier.
+    pub id: PrinterId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// What its owner calls it.
+    pub name: PrinterName,
+    /// The key by which its host proves itself; missing until paired.
+    pub host: Option<HostKey>,
+    /// When it was added.
+    pub created: Timestamp,
+    /// When its host was last seen.
+    pub seen: Seen,
+}
+
+/// When a printer's host was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Seen {
+    /// Since when it is connected; missing while it is not.
+    pub online_since: Option<Timestamp>,
+    /// When it was last known to be connected.
+    pub last_seen: Option<Timestamp>,
+}
+
+/// A host's Ed25519 public key.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct HostKey([u8; 32]);
+
+impl HostKey {
+    /// Takes the 32 bytes of the key.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 32 bytes of the key.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The identifier of the host whose key this is.
+    pub fn id(&self) -> HostId {
+        HostId::of_public_key(&self.0)
+    }
+}
+
+impl fmt::Debug for HostKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HostKey({})", self.id())
+    }
+}
+
+/// What an owner calls a printer: 1 to 64 characters, none that mislead.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PrinterName(String);
+
+impl PrinterName {
+    /// Reads a name as a person typed it; surrounding space is dropped.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        text::name(text, 64).map(Self)
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for PrinterName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

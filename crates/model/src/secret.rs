@@ -1,0 +1,309 @@
+//! Secrets: the plain text shown once, and the hash that is kept.
+//!
+//! [`Secret<K>`] holds plain text: it can be exposed and hashed, not compared and not printed.
+//! [`SecretHash<K>`] holds its SHA-256: it can be kept, looked up and compared in constant time.
+//! Plain SHA-256 is enough because every kind carries at least 128 random bits; what a person
+//! chooses is not a `Secret` but a [`PasswordHash`].
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
+
+use sha2::{Digest, Sha256};
+use subtle::{Choice, ConstantTimeEq};
+use zeroize::Zeroizing;
+
+use crate::chance::{Chance, letters};
+use crate::text::{BASE36_LOWER, BASE62};
+
+/// What kind of secret a [`Secret`] is; decides its shape.
+pub trait Kind: Send + Sync + 'static {
+    /// Its name, for `Debug`.
+    const NAME: &'static str;
+    /// How its text looks.
+    const SHAPE: Shape;
+}
+
+/// How the text of a secret looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// One of our own tokens: the prefix names the kind, 43 base62 characters (256 bits)
+    /// follow, then 4 characters of checksum, by which a scanner tells a leaked token from
+    /// a look-alike.
+    Token {
+        /// What the text starts with.
+        prefix: &'static str,
+    },
+    /// The connection label: `app-` and 32 characters `[a-z0-9]` (165 bits), one DNS label.
+    /// Read in any case, since DNS does not tell them apart.
+    Label,
+    /// `length` ASCII letters and digits: some apps put the Basic pair into the user-info
+    /// part of a URL without encoding it.
+    Alphanumeric {
+        /// How many characters.
+        length: usize,
+    },
+}
+
+const BODY: usize = 43;
+const CHECKSUM: usize = 4;
+const LABEL_PREFIX: &str = "app-";
+const LABEL_BODY: usize = 32;
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident, $secret:ident, $hash:ident, $shape:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy)]
+        pub enum $kind {}
+
+        impl Kind for $kind {
+            const NAME: &'static str = stringify!($secret);
+            const SHAPE: Shape = $shape;
+        }
+
+        $(#[$doc])*
+        ///
+        /// The plain text.
+        pub type $secret = Secret<$kind>;
+
+        $(#[$doc])*
+        ///
+        /// The hash.
+        pub type $hash = SecretHash<$kind>;
+    )*};
+}
+
+kinds! {
+    /// The host name label of an app connection.
+    LabelKind, ConnectionLabel, LabelHash, Shape::Label;
+    /// The user name of an app connection's Basic pair.
+    BasicUserKind, BasicUser, BasicUserHash, Shape::Alphanumeric { length: 10 };
+    /// The password of an app connection's Basic pair.
+    BasicPasswordKind, BasicPassword, BasicPasswordHash, Shape::Alphanumeric { length: 32 };
+    /// The bearer token of an app connection.
+    BearerKind, BearerToken, BearerHash, Shape::Token { prefix: "lk_conn_" };
+    /// What an app presents to the App API.
+    AppTokenKind, AppToken, AppTokenHash, Shape::Token { prefix: "lk_app_" };
+    /// A browser's sign-in.
+    SessionKind, SessionToken, SessionHash, Shape::Token { prefix: "lk_sess_" };
+    /// A one-time code that a portal hands to an app in place of the credentials.
+    PortalCodeKind, PortalCode, PortalCodeHash, Shape::Token { prefix: "lk_code_" };
+}
+
+/// A text is not a secret of the wanted kind. Says no more: the text may be a mistyped secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this is not a valid {kind}")]
+pub struct ParseSecretError {
+    /// The wanted kind.
+    pub kind: &'static str,
+}
+
+/// The plain text of a secret. Wiped from memory when dropped.
+///
+/// It cannot be printed, and two of them cannot be compared:
+///
+/// ```compile_fail
+/// # use latchkey_model::secret::AppToken;
+/// fn same(a: AppToken, b: AppToken) -> bool { a == b }
+/// ```
+pub struct Secret<K> {
+    text: Zeroizing<String>,
+    kind: PhantomData<fn() -> K>,
+}
+
+impl<K: Kind> Secret<K> {
+    /// Makes a new one.
+    pub fn generate(chance: &dyn Chance) -> Self {
+        Self::new(match K::SHAPE {
+            Shape::Token { prefix } => {
+                let body = Zeroizing::new(letters(chance, BASE62, BODY));
+                let mut text = String::with_capacity(prefix.len() + BODY + CHECKSUM);
+                text.push_str(prefix);
+                text.push_str(&body);
+                let checksum = checksum(&text);
+                text.push_str(&checksum);
+                text
+            }
+            Shape::Label => {
+                let body = letters(chance, BASE36_LOWER, LABEL_BODY);
+                format!("{LABEL_PREFIX}{body}")
+            }
+            Shape::Alphanumeric { length } => letters(chance, BASE62, length),
+        })
+    }
+
+    /// Reads one that somebody presents or pastes.
+    pub fn parse(text: &str) -> Result<Self, ParseSecretError> {
+        let valid = match K::SHAPE {
+            Shape::Token { prefix } => is_token(text, prefix),
+            Shape::Label => is_label(text),
+            Shape::Alphanumeric { length } => {
+                text.len() == length && text.bytes().all(|b| b.is_ascii_alphanumeric())
+            }
+        };
+        if !valid {
+            return Err(ParseSecretError { kind: K::NAME });
+        }
+        Ok(Self::new(match K::SHAPE {
+            Shape::Label => text.to_ascii_lowercase(),
+            _ => text.to_owned(),
+        }))
+    }
+
+    /// The text itself, to be shown or sent; never to be logged or kept.
+    pub fn expose(&self) -> &str {
+        &self.text
+    }
+
+    /// What is kept of it.
+    pub fn hash(&self) -> SecretHash<K> {
+        SecretHash::of(&self.text)
+    }
+
+    fn new(text: String) -> Self {
+        Self {
+            text: Zeroizing::new(text),
+            kind: PhantomData,
+        }
+    }
+}
+
+impl<K> Clone for Secret<K> {
+    fn clone(&self) -> Self {
+        Self {
+            text: self.text.clone(),
+            kind: PhantomData,
+        }
+    }
+}
+
+impl<K: Kind> fmt::Debug for Secret<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}(…)", K::NAME)
+    }
+}
+
+/// The SHA-256 of a secret: what is kept, looked up and compared.
+///
+/// Equality takes the same time wherever two hashes differ.
+pub struct SecretHash<K> {
+    bytes: [u8; 32],
+    kind: PhantomData<fn() -> K>,
+}
+
+impl<K> SecretHash<K> {
+    /// The hash of a presented text, whether or not it has the right shape.
+    pub fn of(text: &str) -> Self {
+        Self::from_bytes(Sha256::digest(text.as_bytes()).into())
+    }
+
+    /// The hash as it was kept.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self {
+            bytes,
+            kind: PhantomData,
+        }
+    }
+
+    /// The bytes to keep.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.bytes
+    }
+
+    /// Whether `text` is the secret, in constant time.
+    pub fn matches(&self, text: &str) -> bool {
+        *self == Self::of(text)
+    }
+}
+
+impl<K> ConstantTimeEq for SecretHash<K> {
+    fn ct_eq(&self, other: &Self) -> Choice {
+        self.bytes.ct_eq(&other.bytes)
+    }
+}
+
+impl<K> PartialEq for SecretHash<K> {
+    fn eq(&self, other: &Self) -> bool {
+        self.ct_eq(other).into()
+    }
+}
+
+impl<K> Eq for SecretHash<K> {}
+
+impl<K> Hash for SecretHash<K> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.bytes.hash(state);
+    }
+}
+
+impl<K> Clone for SecretHash<K> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K> Copy for SecretHash<K> {}
+
+impl<K: Kind> fmt::Debug for SecretHash<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretHash<{}>(…)", K::NAME)
+    }
+}
+
+/// A password's hash as PHC text, made and checked by the role; opaque here.
+#[derive(Clone)]
+pub struct PasswordHash(Zeroizing<String>);
+
+impl PasswordHash {
+    /// Takes the PHC text.
+    pub fn new(phc: String) -> Self {
+        Self(Zeroizing::new(phc))
+    }
+
+    /// The PHC text, to be checked against or kept.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PasswordHash(…)")
+    }
+}
+
+fn is_token(text: &str, prefix: &str) -> bool {
+    let Some(rest) = text.strip_prefix(prefix) else {
+        return false;
+    };
+    if rest.len() != BODY + CHECKSUM || !rest.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        return false;
+    }
+    let (covered, presented) = text.split_at(text.len() - CHECKSUM);
+    // Not a secret comparison: the checksum follows from the rest.
+    checksum(covered) == presented
+}
+
+fn is_label(text: &str) -> bool {
+    text.len() == LABEL_PREFIX.len() + LABEL_BODY
+        && text.is_ascii()
+        && text[..LABEL_PREFIX.len()].eq_ignore_ascii_case(LABEL_PREFIX)
+        && text[LABEL_PREFIX.len()..]
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric())
+}
+
+/// Four base62 characters from the first eight bytes of SHA-256 of what they cover.
+fn checksum(covered: &str) -> String {
+    let digest: [u8; 32] = Sha256::digest(covered.as_bytes()).into();
+    let mut number = digest[..8]
+        .iter()
+        .fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    let mut text = String::with_capacity(CHECKSUM);
+    for _ in 0..CHECKSUM {
+        let index = usize::try_from(number % 62).expect("less than 62");
+        text.push(char::from(BASE62[index]));
+        number /= 62;
+    }
+    text
+}
