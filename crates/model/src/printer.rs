@@ -23,15 +23,33 @@ pub struct Printer {
     pub created: Timestamp,
     /// When its host was last seen.
     pub seen: Seen,
+    /// Where its host was last found in the owner's network, in the host's own words.
+    pub local_address: Option<String>,
 }
 
-/// When a printer's host was seen.
+/// When a printer's host was seen, as far as is kept.
+///
+/// Whether it is connected *now* is known to whoever holds its tunnel; this is for people, and
+/// for what an app is told about the past.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Seen {
     /// Since when it is connected; missing while it is not.
     pub online_since: Option<Timestamp>,
-    /// When it was last known to be connected.
+    /// When it last connected; missing if it never did.
+    pub last_connected: Option<Timestamp>,
+    /// When it was last known to be connected: while offline, when it was lost.
     pub last_seen: Option<Timestamp>,
+}
+
+/// What was noticed of a printer's host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// It connected.
+    Connected,
+    /// It is still connected.
+    Alive,
+    /// It is no longer connected.
+    Lost,
 }
 
 /// A host's Ed25519 public key.

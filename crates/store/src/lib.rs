@@ -1,1 +1,16 @@
-//! placeholder
+//! What is remembered: queries and migrations.
+//!
+//! Holds no rules: it keeps and finds the model's values, and puts filtering and authority into
+//! the `WHERE`, so that nobody can load what they do not own. One file per noun; which database
+//! it is, only `pool` and `dialect` know.
+#![warn(missing_docs)]
+
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
+mod dialect;
+mod error;
+mod pool;
+pub mod relay;
+
+pub use error::{Cause, StoreError};
+pub use relay::RelayStore;

@@ -1,0 +1,83 @@
+//! The one error of this crate.
+
+use crate::dialect;
+
+/// Why something could not be kept or found.
+///
+/// Except for [`Conflict`](Self::Conflict) and [`Missing`](Self::Missing) it says nothing about
+/// the thing asked for: a caller that gets another error knows *nothing*, and must answer so.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It collides with what is kept: something that must be unique is taken, or what it refers
+    /// to is gone. Nothing was changed.
+    #[error("it collides with what is kept")]
+    Conflict,
+    /// What was asked for by its id is not there.
+    #[error("there is no such row in {table}")]
+    Missing {
+        /// Where it was looked for.
+        table: &'static str,
+    },
+    /// A row breaks the rules of the model.
+    #[error("row {row} in {table} breaks the rules")]
+    Inconsistent {
+        /// Where it is.
+        table: &'static str,
+        /// Its id.
+        row: String,
+    },
+    /// The database cannot be used at present.
+    #[error("the database cannot be used at present")]
+    Unavailable(#[source] Cause),
+    /// Anything else: a bug, or a broken file.
+    #[error("the database failed")]
+    Failed(#[source] Cause),
+}
+
+/// What the database said.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+impl StoreError {
+    /// Whether the same call may succeed later without anybody mending anything here.
+    pub const fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+
+    /// Whether it collides with what is kept.
+    pub const fn is_conflict(&self) -> bool {
+        matches!(self, Self::Conflict)
+    }
+
+    pub(crate) fn inconsistent(table: &'static str, row: &str) -> Self {
+        Self::Inconsistent {
+            table,
+            row: row.to_owned(),
+        }
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Database(cause)
+                if cause.is_unique_violation() || cause.is_foreign_key_violation() =>
+            {
+                Self::Conflict
+            }
+            sqlx::Error::Database(cause) if dialect::is_unavailable(cause.as_ref()) => {
+                Self::Unavailable(error.into())
+            }
+            sqlx::Error::Io(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => Self::Unavailable(error.into()),
+            _ => Self::Failed(error.into()),
+        }
+    }
+}
+
+impl From<sqlx::migrate::MigrateError> for StoreError {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        Self::Failed(error.into())
+    }
+}

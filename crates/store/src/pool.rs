@@ -1,0 +1,143 @@
+//! Opening the database file and sharing its connections.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{SqlSafeStr, Transaction};
+
+use crate::dialect::{BEGIN_WRITE, Engine};
+use crate::error::StoreError;
+
+const READERS: u32 = 3;
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longer than the busy timeout, so that who waits hears what the database said.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// A migration: version, description, SQL.
+pub(crate) type Step = (i64, &'static str, &'static str);
+
+/// One connection that writes and some that read.
+///
+/// SQLite has one writer at a time anyway; queueing for it here is fair, while its own busy
+/// waiting is not.
+#[derive(Debug, Clone)]
+pub(crate) struct Pools {
+    read: SqlitePool,
+    write: SqlitePool,
+}
+
+impl Pools {
+    /// Opens the file at `path`, makes it if there is none, and brings it up to date.
+    pub(crate) async fn open(path: &Path, steps: &[Step]) -> Result<Self, StoreError> {
+        prepare_file(path).map_err(|error| StoreError::Unavailable(error.into()))?;
+        let options = options().filename(path);
+        let write = pool(1).connect_with(options.clone()).await?;
+        migrate(&write, steps).await?;
+        let read = pool(READERS)
+            .connect_with(options.pragma("query_only", "ON"))
+            .await?;
+        Ok(Self { read, write })
+    }
+
+    /// Opens a database that lives as long as this value. One connection both reads and writes:
+    /// each further one would be another database.
+    pub(crate) async fn open_in_memory(steps: &[Step]) -> Result<Self, StoreError> {
+        let options = options().in_memory(true);
+        let write = pool(1).min_connections(1).connect_with(options).await?;
+        migrate(&write, steps).await?;
+        Ok(Self {
+            read: write.clone(),
+            write,
+        })
+    }
+
+    pub(crate) const fn read(&self) -> &SqlitePool {
+        &self.read
+    }
+
+    /// For single statements that write; several go through [`begin`](Self::begin).
+    pub(crate) const fn write(&self) -> &SqlitePool {
+        &self.write
+    }
+
+    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Engine>, StoreError> {
+        Ok(self.write.begin_with(BEGIN_WRITE).await?)
+    }
+
+    pub(crate) async fn close(&self) {
+        self.read.close().await;
+        self.write.close().await;
+    }
+}
+
+fn options() -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .journal_mode(SqliteJournalMode::Wal)
+        // NORMAL would lose acknowledged commits when the power fails.
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .create_if_missing(true)
+        .statement_cache_capacity(128)
+}
+
+fn pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        // A connection to a file does not age, and a ping before each use costs a round trip.
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+}
+
+/// Each step is one transaction, so a kill half way leaves the last whole step.
+async fn migrate(pool: &SqlitePool, steps: &[Step]) -> Result<(), StoreError> {
+    let migrations = steps.iter().map(|(version, description, sql)| {
+        Migration::new(
+            *version,
+            (*description).into(),
+            MigrationType::Simple,
+            sql.into_sql_str(),
+            false,
+        )
+    });
+    Migrator::with_migrations(migrations.collect())
+        .run(pool)
+        .await?;
+    Ok(())
+}
+
+/// Makes sure that nobody else can read the file, nor what SQLite puts beside it: its journals
+/// get the mode of the file.
+#[cfg(unix)]
+fn prepare_file(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
+    }
+    let file = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)?;
+    file.set_permissions(fs::Permissions::from_mode(0o600))
+}
+
+#[cfg(not(unix))]
+fn prepare_file(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), fs::create_dir_all)
+}

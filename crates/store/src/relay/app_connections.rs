@@ -1,0 +1,425 @@
+//! App connections, the living and the tombstones.
+
+use latchkey_model::app::{AppId, AppName};
+use latchkey_model::app_connection::{
+    AccessHashes, AppConnection, AppConnectionState, BasicHash, CredentialHashes, EndReason,
+    LiveAppConnection, OwnerStanding,
+};
+use latchkey_model::clock::Timestamp;
+use latchkey_model::id::{AccountId, AppConnectionId, HostId, PrinterId};
+use latchkey_model::plan::PlanName;
+use latchkey_model::printer::PrinterName;
+use latchkey_model::secret::{AppTokenHash, BearerHash, LabelHash};
+use sqlx::{Row as _, SqliteConnection};
+
+use super::{count, optional_bytes, optional_time, parse, time};
+use crate::dialect::Row;
+use crate::error::StoreError;
+use crate::pool::Pools;
+
+const TABLE: &str = "app_connections";
+
+// Takes the printer from the table, so that a printer of somebody else, or one just removed,
+// gets no app connection.
+const INSERT: &str = "
+INSERT INTO app_connections (id, label_hash, app_token_hash, access_mode, basic_hash, bearer_hash,
+                             printer_id, app_id, app_name, created_at)
+SELECT $1, $2, $3, $4, $5, $6, printers.id, $9, $10, $11
+FROM printers WHERE printers.id = $7 AND printers.account_id = $8";
+
+// The hot path: everything that decides about a call, in one look-up by a unique index and two
+// by primary key.
+const FIND_BY_LABEL: &str = "
+SELECT c.id, c.label_hash, c.app_token_hash, c.access_mode, c.basic_hash, c.bearer_hash,
+       c.printer_id, c.app_id, c.app_name, c.created_at, c.ended_at, c.end_reason,
+       p.account_id, p.name AS printer_name, p.host_id, a.suspended_at, a.plan
+FROM app_connections c
+LEFT JOIN printers p ON p.id = c.printer_id
+LEFT JOIN accounts a ON a.id = p.account_id
+WHERE c.label_hash = $1";
+
+const FIND_BY_APP_TOKEN: &str = "
+SELECT c.id, c.label_hash, c.app_token_hash, c.access_mode, c.basic_hash, c.bearer_hash,
+       c.printer_id, c.app_id, c.app_name, c.created_at, c.ended_at, c.end_reason,
+       p.account_id, p.name AS printer_name, p.host_id, a.suspended_at, a.plan
+FROM app_connections c
+LEFT JOIN printers p ON p.id = c.printer_id
+LEFT JOIN accounts a ON a.id = p.account_id
+WHERE c.app_token_hash = $1";
+
+const LIST_BY_PRINTER: &str = "
+SELECT c.id, c.label_hash, c.app_token_hash, c.access_mode, c.basic_hash, c.bearer_hash,
+       c.printer_id, c.app_id, c.app_name, c.created_at, c.ended_at, c.end_reason,
+       p.account_id, c.last_used_at, c.requests, c.bytes
+FROM app_connections c
+JOIN printers p ON p.id = c.printer_id
+WHERE p.id = $1 AND p.account_id = $2
+ORDER BY c.created_at, c.id";
+
+const LIST_ENDED_SINCE: &str = "
+SELECT id FROM app_connections WHERE ended_at >= $1 ORDER BY ended_at, id";
+
+macro_rules! end_where {
+    ($condition:literal) => {
+        concat!(
+            "UPDATE app_connections SET ended_at = $1, end_reason = $2, printer_id = NULL, ",
+            "app_id = NULL, app_name = NULL, created_at = NULL, last_used_at = NULL, ",
+            "requests = 0, bytes = 0 WHERE ended_at IS NULL AND ",
+            $condition,
+            " RETURNING id"
+        )
+    };
+}
+
+const END: &str = end_where!("id = $3");
+
+const END_OWNED: &str = end_where!(
+    "id = $3 AND printer_id IN (SELECT printers.id FROM printers WHERE account_id = $4)"
+);
+
+const END_OF_PRINTER: &str = end_where!(
+    "printer_id IN (SELECT printers.id FROM printers WHERE printers.id = $3 AND account_id = $4)"
+);
+
+const END_OF_ACCOUNT: &str =
+    end_where!("printer_id IN (SELECT printers.id FROM printers WHERE account_id = $3)");
+
+// Batches may arrive out of order, and after the end.
+const MARK_USED: &str = "
+UPDATE app_connections
+SET last_used_at = CASE WHEN last_used_at > $2 THEN last_used_at ELSE $2 END,
+    requests = requests + $3,
+    bytes = bytes + $4
+WHERE id = $1 AND ended_at IS NULL";
+
+/// An app connection, with what decides whether it may be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundAppConnection {
+    /// The record, which may be a tombstone.
+    pub connection: AppConnection,
+    /// Whose it is; missing exactly for tombstones.
+    pub holder: Option<Holder>,
+}
+
+impl FoundAppConnection {
+    /// The owner's standing, given whether a plan has app connections. Nothing if
+    /// `plan_allows` knows no answer: that is a doubt, to be answered by 600.
+    pub fn owner_standing(
+        &self,
+        plan_allows: impl FnOnce(&PlanName) -> Option<bool>,
+    ) -> Option<OwnerStanding> {
+        match &self.holder {
+            // A tombstone's answer does not depend on its former owner.
+            None => Some(OwnerStanding::Entitled),
+            Some(holder) => plan_allows(&holder.plan)
+                .map(|allowed| OwnerStanding::of(holder.suspended, allowed)),
+        }
+    }
+}
+
+/// Whose a live app connection is, and where it leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The account.
+    pub account: AccountId,
+    /// Whether the account is suspended.
+    pub suspended: bool,
+    /// The account's plan.
+    pub plan: PlanName,
+    /// The printer.
+    pub printer: PrinterId,
+    /// What the owner calls the printer.
+    pub printer_name: PrinterName,
+    /// The host that speaks for the printer; missing until paired.
+    pub host: Option<HostId>,
+}
+
+/// An app connection as its owner sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The record.
+    pub connection: AppConnection,
+    /// How it was used.
+    pub usage: Usage,
+}
+
+/// How an app connection was used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// When it was last used.
+    pub last_used: Option<Timestamp>,
+    /// How many requests it made.
+    pub requests: u64,
+    /// How many bytes it moved, both ways.
+    pub bytes: u64,
+}
+
+/// Use of an app connection that is not yet kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Use {
+    /// Which one.
+    pub id: AppConnectionId,
+    /// When it was last used.
+    pub at: Timestamp,
+    /// How many requests came since the last batch.
+    pub requests: u64,
+    /// How many bytes were moved since the last batch.
+    pub bytes: u64,
+}
+
+/// The app connections of a relay.
+#[derive(Debug, Clone, Copy)]
+pub struct AppConnections<'a> {
+    pools: &'a Pools,
+}
+
+impl<'a> AppConnections<'a> {
+    pub(super) const fn new(pools: &'a Pools) -> Self {
+        Self { pools }
+    }
+
+    /// Keeps a new app connection.
+    ///
+    /// [`StoreError::Conflict`] if its label was ever used, or if the account has no such
+    /// printer (any more), or if it has ended already.
+    pub async fn insert(&self, connection: &AppConnection) -> Result<(), StoreError> {
+        let live = connection.live().ok_or(StoreError::Conflict)?;
+        let hashes = &connection.hashes;
+        let basic = hashes.access.basic();
+        let bearer = hashes.access.bearer();
+        let done = sqlx::query(INSERT)
+            .bind(connection.id.as_str())
+            .bind(hashes.label.as_bytes().as_slice())
+            .bind(hashes.app_token.as_bytes().as_slice())
+            .bind(hashes.access.mode().as_str())
+            .bind(basic.as_ref().map(|hash| hash.as_bytes().as_slice()))
+            .bind(bearer.as_ref().map(|hash| hash.as_bytes().as_slice()))
+            .bind(live.printer.as_str())
+            .bind(live.account.as_str())
+            .bind(live.app.as_str())
+            .bind(live.app_name.as_str())
+            .bind(live.created.millis())
+            .execute(self.pools.write())
+            .await?;
+        if done.rows_affected() == 0 {
+            return Err(StoreError::Conflict);
+        }
+        Ok(())
+    }
+
+    /// The app connection with this label, living or dead, if there ever was one.
+    pub async fn find_by_label_hash(
+        &self,
+        label: &LabelHash,
+    ) -> Result<Option<FoundAppConnection>, StoreError> {
+        let row = sqlx::query(FIND_BY_LABEL)
+            .bind(label.as_bytes().as_slice())
+            .fetch_optional(self.pools.read())
+            .await?;
+        row.as_ref().map(found).transpose()
+    }
+
+    /// The app connection with this token for the App API, living or dead.
+    pub async fn find_by_app_token_hash(
+        &self,
+        app_token: &AppTokenHash,
+    ) -> Result<Option<FoundAppConnection>, StoreError> {
+        let row = sqlx::query(FIND_BY_APP_TOKEN)
+            .bind(app_token.as_bytes().as_slice())
+            .fetch_optional(self.pools.read())
+            .await?;
+        row.as_ref().map(found).transpose()
+    }
+
+    /// The live app connections of a printer of `owner`, oldest first.
+    pub async fn list_by_printer(
+        &self,
+        owner: &AccountId,
+        printer: &PrinterId,
+    ) -> Result<Vec<Listed>, StoreError> {
+        let rows = sqlx::query(LIST_BY_PRINTER)
+            .bind(printer.as_str())
+            .bind(owner.as_str())
+            .fetch_all(self.pools.read())
+            .await?;
+        rows.iter().map(listed).collect()
+    }
+
+    /// What ended at `since` or later: for a node that may have missed the message.
+    pub async fn list_ended_since(
+        &self,
+        since: Timestamp,
+    ) -> Result<Vec<AppConnectionId>, StoreError> {
+        let rows = sqlx::query(LIST_ENDED_SINCE)
+            .bind(since.millis())
+            .fetch_all(self.pools.read())
+            .await?;
+        ids(&rows)
+    }
+
+    /// Ends an app connection for good. Says whether it was live.
+    pub async fn end(
+        &self,
+        id: &AppConnectionId,
+        reason: EndReason,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let rows = sqlx::query(END)
+            .bind(at.millis())
+            .bind(reason.as_str())
+            .bind(id.as_str())
+            .fetch_all(self.pools.write())
+            .await?;
+        Ok(!rows.is_empty())
+    }
+
+    /// Ends an app connection of `owner` for good. Says whether it was live and theirs.
+    pub async fn end_owned(
+        &self,
+        owner: &AccountId,
+        id: &AppConnectionId,
+        reason: EndReason,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let rows = sqlx::query(END_OWNED)
+            .bind(at.millis())
+            .bind(reason.as_str())
+            .bind(id.as_str())
+            .bind(owner.as_str())
+            .fetch_all(self.pools.write())
+            .await?;
+        Ok(!rows.is_empty())
+    }
+
+    /// Adds a batch of use, as a whole or not at all. Ended ones are passed over.
+    pub async fn mark_used(&self, batch: &[Use]) -> Result<(), StoreError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let mut work = self.pools.begin().await?;
+        for used in batch {
+            sqlx::query(MARK_USED)
+                .bind(used.id.as_str())
+                .bind(used.at.millis())
+                .bind(count(used.requests))
+                .bind(count(used.bytes))
+                .execute(&mut *work)
+                .await?;
+        }
+        work.commit().await?;
+        Ok(())
+    }
+}
+
+pub(super) async fn end_of_printer(
+    work: &mut SqliteConnection,
+    owner: &AccountId,
+    printer: &PrinterId,
+    reason: EndReason,
+    at: Timestamp,
+) -> Result<Vec<AppConnectionId>, StoreError> {
+    let rows = sqlx::query(END_OF_PRINTER)
+        .bind(at.millis())
+        .bind(reason.as_str())
+        .bind(printer.as_str())
+        .bind(owner.as_str())
+        .fetch_all(work)
+        .await?;
+    ids(&rows)
+}
+
+pub(super) async fn end_of_account(
+    work: &mut SqliteConnection,
+    owner: &AccountId,
+    reason: EndReason,
+    at: Timestamp,
+) -> Result<Vec<AppConnectionId>, StoreError> {
+    let rows = sqlx::query(END_OF_ACCOUNT)
+        .bind(at.millis())
+        .bind(reason.as_str())
+        .bind(owner.as_str())
+        .fetch_all(work)
+        .await?;
+    ids(&rows)
+}
+
+fn ids(rows: &[Row]) -> Result<Vec<AppConnectionId>, StoreError> {
+    rows.iter()
+        .map(|row| parse(row, TABLE, "id", |text| text.parse().ok()))
+        .collect()
+}
+
+fn found(row: &Row) -> Result<FoundAppConnection, StoreError> {
+    let connection = connection(row)?;
+    let holder = match connection.live() {
+        None => None,
+        Some(live) => Some(Holder {
+            account: live.account.clone(),
+            suspended: optional_time(row, "suspended_at")?.is_some(),
+            plan: parse(row, TABLE, "plan", |text| text.parse().ok())?,
+            printer: live.printer.clone(),
+            printer_name: parse(row, TABLE, "printer_name", |text| {
+                PrinterName::parse(text).ok()
+            })?,
+            host: match row.try_get::<Option<&str>, _>("host_id")? {
+                None => None,
+                Some(_) => Some(parse(row, TABLE, "host_id", |text| text.parse().ok())?),
+            },
+        }),
+    };
+    Ok(FoundAppConnection { connection, holder })
+}
+
+fn listed(row: &Row) -> Result<Listed, StoreError> {
+    let number = |column| -> Result<u64, StoreError> {
+        let value: i64 = row.try_get(column)?;
+        Ok(u64::try_from(value).unwrap_or(0))
+    };
+    Ok(Listed {
+        connection: connection(row)?,
+        usage: Usage {
+            last_used: optional_time(row, "last_used_at")?,
+            requests: number("requests")?,
+            bytes: number("bytes")?,
+        },
+    })
+}
+
+fn connection(row: &Row) -> Result<AppConnection, StoreError> {
+    Ok(AppConnection {
+        id: parse(row, TABLE, "id", |text| text.parse().ok())?,
+        hashes: hashes(row)?,
+        state: match optional_time(row, "ended_at")? {
+            Some(at) => AppConnectionState::Ended {
+                reason: parse(row, TABLE, "end_reason", |text| text.parse().ok())?,
+                at,
+            },
+            None => AppConnectionState::Live(LiveAppConnection {
+                account: parse(row, TABLE, "account_id", |text| text.parse().ok())?,
+                printer: parse(row, TABLE, "printer_id", |text| text.parse().ok())?,
+                app: parse(row, TABLE, "app_id", |text| AppId::parse(text).ok())?,
+                app_name: parse(row, TABLE, "app_name", |text| AppName::parse(text).ok())?,
+                created: time(row, "created_at")?,
+            }),
+        },
+    })
+}
+
+fn hashes(row: &Row) -> Result<CredentialHashes, StoreError> {
+    let inconsistent = || match row.try_get("id") {
+        Ok(id) => StoreError::inconsistent(TABLE, id),
+        Err(error) => error.into(),
+    };
+    let bytes = |column| optional_bytes(row, TABLE, column);
+    let mode = parse(row, TABLE, "access_mode", |text| text.parse().ok())?;
+    Ok(CredentialHashes {
+        label: LabelHash::from_bytes(bytes("label_hash")?.ok_or_else(inconsistent)?),
+        app_token: AppTokenHash::from_bytes(bytes("app_token_hash")?.ok_or_else(inconsistent)?),
+        access: AccessHashes::new(
+            mode,
+            bytes("basic_hash")?.map(BasicHash::from_bytes),
+            bytes("bearer_hash")?.map(BearerHash::from_bytes),
+        )
+        .ok_or_else(inconsistent)?,
+    })
+}
