@@ -1,53 +1,109 @@
 //! Finds the one smuggling shape that hyper repairs silently.
 
-/// Whether `window` holds a request head with both `Content-Length` and `Transfer-Encoding`.
+/// Watches the bytes of a connection for a request head with both `Content-Length` and
+/// `Transfer-Encoding`.
 ///
-/// `window` is what was read since the last request was taken: perhaps the end of an
-/// earlier body, then the head in question, then perhaps more. Every line that looks
-/// like a request line is taken for the start of a head, so the real one is never
-/// missed; body bytes that only look like such a head can cause a refusal, never a pass.
-pub(super) fn has_head_with_both_lengths(window: &[u8]) -> bool {
-    let mut lines = window.split(|byte| *byte == b'\n').map(trim_cr);
-    while let Some(line) = lines.next() {
-        if looks_like_request_line(line) && head_has_both(lines.clone()) {
-            return true;
+/// Where a head starts is known for certain only to hyper, and requests may follow each
+/// other without a pause. So every line that looks like a request line is taken for the
+/// start of a head, and a find counts for the rest of the connection: the real heads are
+/// never missed, and body bytes that only look like such a head can cause a refusal,
+/// never a pass.
+#[derive(Default)]
+pub(crate) struct LengthScan {
+    /// The line that has not ended yet, without its middle if it is long.
+    line: Vec<u8>,
+    in_head: bool,
+    length: bool,
+    coding: bool,
+    found: bool,
+}
+
+/// How much of each end of a line matters: more than any field name or version looked for.
+const EDGE: usize = 32;
+
+impl LengthScan {
+    /// Takes in the next bytes of the connection, however they are cut.
+    pub(crate) fn saw(&mut self, bytes: &[u8]) {
+        let mut lines = bytes.split(|byte| *byte == b'\n');
+        let unended = lines.next_back().unwrap_or_default();
+        for line in lines {
+            if self.line.is_empty() {
+                self.line_ended(line);
+            } else {
+                self.extend(line);
+                let line = std::mem::take(&mut self.line);
+                self.line_ended(&line);
+            }
+        }
+        self.extend(unended);
+    }
+
+    /// Whether there was such a head up to now.
+    pub(crate) fn found(&self) -> bool {
+        self.found
+    }
+
+    fn extend(&mut self, piece: &[u8]) {
+        if let (Some(start), Some(end)) = (piece.first_chunk::<EDGE>(), piece.last_chunk::<EDGE>())
+            && piece.len() > 2 * EDGE
+        {
+            self.line.extend_from_slice(start);
+            self.line.extend_from_slice(end);
+        } else {
+            self.line.extend_from_slice(piece);
+        }
+        if self.line.len() > 2 * EDGE {
+            self.line.drain(EDGE..self.line.len() - EDGE);
         }
     }
-    false
-}
 
-fn head_has_both<'a>(lines: impl Iterator<Item = &'a [u8]>) -> bool {
-    let (mut length, mut coding) = (false, false);
-    for line in lines.take_while(|line| !line.is_empty()) {
-        let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
-        length |= name.eq_ignore_ascii_case(b"content-length");
-        coding |= name.eq_ignore_ascii_case(b"transfer-encoding");
+    fn line_ended(&mut self, line: &[u8]) {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if !self.in_head {
+            (self.length, self.coding) = (false, false);
+            self.in_head = line.ends_with(b" HTTP/1.1") || line.ends_with(b" HTTP/1.0");
+        } else if line.is_empty() {
+            self.in_head = false;
+        } else {
+            let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+            self.length |= name.eq_ignore_ascii_case(b"content-length");
+            self.coding |= name.eq_ignore_ascii_case(b"transfer-encoding");
+            self.found |= self.length && self.coding;
+        }
     }
-    length && coding
-}
-
-fn looks_like_request_line(line: &[u8]) -> bool {
-    line.ends_with(b" HTTP/1.1") || line.ends_with(b" HTTP/1.0")
-}
-
-fn trim_cr(line: &[u8]) -> &[u8] {
-    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::has_head_with_both_lengths;
+    use super::LengthScan;
+
+    fn found_in_pieces_of(size: usize, bytes: &[u8]) -> bool {
+        let mut scan = LengthScan::default();
+        for piece in bytes.chunks(size) {
+            scan.saw(piece);
+            assert!(scan.line.capacity() < 1024);
+        }
+        scan.found()
+    }
 
     #[test]
-    fn both_lengths_are_found_in_any_order_case_and_line_end() {
+    fn both_lengths_are_found_in_any_order_case_line_end_and_cut() {
+        let long = "x".repeat(10_000);
         for head in [
             "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n",
             "POST / HTTP/1.1\r\nTRANSFER-ENCODING: chunked\r\ncontent-length: 4\r\n\r\n",
             "POST / HTTP/1.1\nTransfer-Encoding: chunked\nContent-Length: 4\n\n",
-            "the end of an earlier body\nPOST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n",
+            "POST / HTTP/1.1\nContent-Length: 4\nX: a HTTP/1.1\nTransfer-Encoding: chunked\n\n",
+            "GET / HTTP/1.1\r\n\r\nPOST / HTTP/1.1\nTransfer-Encoding: chunked\nContent-Length: 4\n\n",
+            "the end of an earlier bodyPOST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n",
             "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\nGET /fake HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            &format!(
+                "POST /{long} HTTP/1.1\r\nContent-Length: 4\r\nX: {long}\r\nTransfer-Encoding: chunked\r\n\r\n"
+            ),
         ] {
-            assert!(has_head_with_both_lengths(head.as_bytes()), "{head:?}");
+            for size in [1, 7, 40, 4096, head.len()] {
+                assert!(found_in_pieces_of(size, head.as_bytes()), "{size} {head:?}");
+            }
         }
     }
 
@@ -59,7 +115,9 @@ mod tests {
             "POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\nxPOST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
             "POST / HTTP/1.1\r\nX-Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\nContent-Length: 4\r\n",
         ] {
-            assert!(!has_head_with_both_lengths(head.as_bytes()), "{head:?}");
+            for size in [1, 7, head.len()] {
+                assert!(!found_in_pieces_of(size, head.as_bytes()), "{size} {head:?}");
+            }
         }
     }
 }

@@ -14,12 +14,12 @@
 //! | `CONNECT`, `OPTIONS *`, an authority with user information | 400 |
 //! | fields named by `Connection` | removed; 400 when they frame, route or authenticate |
 //! | `X_Forwarded_For` and other twins of our own fields | removed |
-//! | `Upgrade` to anything but a WebSocket | removed |
+//! | `Upgrade` to anything but a WebSocket or the tunnel | removed |
 //!
 //! A refusal always closes the connection: whatever follows cannot be trusted to be
 //! the start of a request. Sources: RFC 9112 sections 3.2, 6.1 and 6.3, RFC 9110 section 7.6.1.
 
-mod framing;
+pub(crate) mod framing;
 
 use http::header::{
     AUTHORIZATION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap, TRANSFER_ENCODING, UPGRADE,
@@ -29,6 +29,7 @@ use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Version};
 
 use crate::authority::Authority;
 use crate::listen::Tap;
+use crate::tunnel::TUNNEL_UPGRADE;
 use crate::proxy::headers;
 
 /// Longest request target, in bytes.
@@ -41,43 +42,52 @@ pub const MAX_FIELD_BYTES: usize = 32 * 1024;
 
 /// Why a request was refused. The text may be shown: it repeats nothing of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.sentence())]
 pub enum Rejection {
     /// Content-Length and Transfer-Encoding in one request.
-    #[error("Content-Length and Transfer-Encoding in one request")]
     ConflictingLength,
     /// The only transfer coding understood is chunked.
-    #[error("the only transfer coding understood is chunked")]
     TransferCoding,
     /// Exactly one Host field is needed.
-    #[error("exactly one Host field is needed")]
     Host,
     /// The Host field is not a host with an optional port.
-    #[error("the Host field is not a host with an optional port")]
     HostSyntax,
     /// The target and the Host field name different hosts.
-    #[error("the target and the Host field name different hosts")]
     HostMismatch,
     /// The request target must start with a slash.
-    #[error("the request target must start with a slash")]
     Target,
     /// This server does not open connections for others (CONNECT).
-    #[error("this server does not open connections for others (CONNECT)")]
     Connect,
     /// Connection names a field that cannot be left out.
-    #[error("Connection names a field that cannot be left out")]
     Nominated,
     /// The request target is longer than 8 KiB.
-    #[error("the request target is longer than 8 KiB")]
     TargetTooLong,
     /// More than 100 fields, or more than 32 KiB of them.
-    #[error("more than 100 fields, or more than 32 KiB of them")]
     FieldsTooLarge,
     /// The only expectation understood is 100-continue.
-    #[error("the only expectation understood is 100-continue")]
     Expectation,
 }
 
 impl Rejection {
+    /// What is wrong, in a sentence for whoever wrote the client.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::ConflictingLength => {
+                "A request may have Content-Length or Transfer-Encoding, not both."
+            }
+            Self::TransferCoding => "The only transfer coding understood here is chunked.",
+            Self::Host => "Exactly one Host field is needed.",
+            Self::HostSyntax => "The Host field must be a host with an optional port.",
+            Self::HostMismatch => "The target and the Host field name different hosts.",
+            Self::Target => "The request target must start with a slash.",
+            Self::Connect => "This server does not open connections for others.",
+            Self::Nominated => "The Connection field names a field that cannot be left out.",
+            Self::TargetTooLong => "The address is longer than 8 KiB.",
+            Self::FieldsTooLarge => "More than 100 header fields, or more than 32 KiB of them.",
+            Self::Expectation => "The only expectation understood here is 100-continue.",
+        }
+    }
+
     /// The status to answer with; the connection is closed after it.
     pub fn status(self) -> StatusCode {
         match self {
@@ -96,6 +106,8 @@ pub struct Passed {
     pub authority: Authority,
     /// Whether it asks for a WebSocket, by either version of HTTP.
     pub websocket: bool,
+    /// Whether a host asks to turn this connection into its tunnel.
+    pub tunnel: bool,
 }
 
 /// Checks a request and removes what no request may carry further.
@@ -104,12 +116,14 @@ pub struct Passed {
 /// leaves no room for a second reading. What forwarded fields say must have been
 /// read before (see [`crate::client_addr`]): none is left afterwards.
 pub fn pass<B>(request: &mut Request<B>, tap: Option<&Tap>) -> Result<Passed, Rejection> {
-    // Read the tap first, also for requests refused below: it must not keep the bytes.
-    let window = tap.map(Tap::take);
+    // Tell the tap first, also for requests refused below.
+    let both_lengths = tap.is_some_and(Tap::request_taken);
     check_size(request)?;
-    check_framing(request, window.as_deref())?;
+    check_framing(request, both_lengths)?;
     let authority = check_authority(request)?;
-    let websocket = check_method_and_upgrade(request)?;
+    check_method(request)?;
+    let websocket = request.method() == Method::CONNECT || upgrades_to(request, "websocket");
+    let tunnel = upgrades_to(request, TUNNEL_UPGRADE);
     let fields = request.headers_mut();
     check_expectation(fields)?;
     check_nominated(fields)?;
@@ -118,6 +132,7 @@ pub fn pass<B>(request: &mut Request<B>, tap: Option<&Tap>) -> Result<Passed, Re
     Ok(Passed {
         authority,
         websocket,
+        tunnel,
     })
 }
 
@@ -140,7 +155,7 @@ fn check_size<B>(request: &Request<B>) -> Result<(), Rejection> {
     Ok(())
 }
 
-fn check_framing<B>(request: &Request<B>, window: Option<&[u8]>) -> Result<(), Rejection> {
+fn check_framing<B>(request: &Request<B>, both_lengths: bool) -> Result<(), Rejection> {
     let mut codings = request.headers().get_all(TRANSFER_ENCODING).iter();
     let Some(coding) = codings.next() else {
         return Ok(());
@@ -148,9 +163,7 @@ fn check_framing<B>(request: &Request<B>, window: Option<&[u8]>) -> Result<(), R
     if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
         return Err(Rejection::TransferCoding);
     }
-    let both = request.headers().contains_key(CONTENT_LENGTH)
-        || window.is_some_and(framing::has_head_with_both_lengths);
-    if both {
+    if both_lengths || request.headers().contains_key(CONTENT_LENGTH) {
         return Err(Rejection::ConflictingLength);
     }
     Ok(())
@@ -163,6 +176,9 @@ fn check_authority<B>(request: &Request<B>) -> Result<Authority, Rejection> {
         (Some(host), None) => Some(parse_authority(host.to_str().ok())?),
         (None, _) => None,
     };
+    if request.uri().scheme().is_some_and(|s| *s != Scheme::HTTP && *s != Scheme::HTTPS) {
+        return Err(Rejection::Target);
+    }
     let target = match request.uri().authority() {
         Some(authority) => Some(parse_authority(Some(authority.as_str()))?),
         None => None,
@@ -195,8 +211,7 @@ fn parse_authority(text: Option<&str>) -> Result<Authority, Rejection> {
         .ok_or(Rejection::HostSyntax)
 }
 
-/// Says whether a WebSocket is asked for, and removes every other wish to upgrade.
-fn check_method_and_upgrade<B>(request: &mut Request<B>) -> Result<bool, Rejection> {
+fn check_method<B>(request: &Request<B>) -> Result<(), Rejection> {
     if request.method() == Method::CONNECT {
         let websocket = request
             .extensions()
@@ -206,22 +221,24 @@ fn check_method_and_upgrade<B>(request: &mut Request<B>) -> Result<bool, Rejecti
             return Err(Rejection::Connect);
         }
     }
-    if !request.uri().path().starts_with('/') {
-        return Err(Rejection::Target);
+    if request.uri().path().starts_with('/') {
+        Ok(())
+    } else {
+        Err(Rejection::Target)
     }
-    if request.method() == Method::CONNECT {
-        return Ok(true);
-    }
+}
+
+/// Whether an HTTP/1.1 request without a body asks to speak `protocol` from here on
+/// (RFC 9110 section 7.8). The field itself is removed with the other hop-by-hop ones.
+fn upgrades_to<B>(request: &Request<B>, protocol: &str) -> bool {
     let fields = request.headers();
-    Ok(request.method() == Method::GET
+    request.method() == Method::GET
         && request.version() == Version::HTTP_11
         && headers::connection_names(fields, UPGRADE.as_str())
         && !fields.contains_key(TRANSFER_ENCODING)
-        && fields
-            .get(CONTENT_LENGTH)
-            .is_none_or(|length| length == "0")
+        && fields.get(CONTENT_LENGTH).is_none_or(|length| length == "0")
         && one_value(fields, &UPGRADE)
-            .is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"websocket")))
+            .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(protocol.as_bytes()))
 }
 
 fn one_value<'a>(fields: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {

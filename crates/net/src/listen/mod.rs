@@ -54,6 +54,8 @@ pub struct Call {
     pub server_name: Option<String>,
     /// Whether a WebSocket is asked for.
     pub websocket: bool,
+    /// Whether a host asks to turn this connection into its tunnel.
+    pub tunnel: bool,
     /// Tells when the caller has gone.
     pub watch: CallerWatch,
     /// Keying material bound to this TLS connection, if TLS ends here.

@@ -195,6 +195,7 @@ async fn answer<H: Handler>(
         authority: passed.authority,
         server_name: shared.server_name,
         websocket: passed.websocket,
+        tunnel: passed.tunnel,
         watch: watch.clone(),
         exporter: shared.exporter,
     };

@@ -3,8 +3,7 @@
 //! Two things cannot be learned from hyper afterwards: that a request head carried
 //! both `Content-Length` and `Transfer-Encoding` (hyper drops the former without a
 //! trace), and that a head has been trickling in for too long on a connection that
-//! was allowed to idle. The tap remembers a bounded tail of what was read since the
-//! last request and hands it to the gate.
+//! was allowed to idle. The tap looks for the former in what passes and keeps none of it.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -15,11 +14,10 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use crate::gate::framing::LengthScan;
+
 /// hyper's read buffer limit. A head that does not fit is answered 431.
 pub(crate) const READ_BUFFER: usize = 64 * 1024;
-
-/// A head starts at most one full buffer and one read before the newest byte.
-const TAIL: usize = 2 * READ_BUFFER;
 
 /// The gate's view of one connection.
 #[derive(Clone, Default)]
@@ -27,7 +25,7 @@ pub struct Tap(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    tail: Vec<u8>,
+    lengths: LengthScan,
     reading: Reading,
 }
 
@@ -49,11 +47,11 @@ impl Tap {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What was read since the previous call, at most the last 128 KiB.
-    pub(crate) fn take(&self) -> Vec<u8> {
+    /// hyper took a request; says whether a head seen so far had both lengths.
+    pub(crate) fn request_taken(&self) -> bool {
         let mut state = self.state();
         state.reading = Reading::Request;
-        std::mem::take(&mut state.tail)
+        state.lengths.found()
     }
 
     /// The body of the request has been read to its end: a new head may start.
@@ -66,9 +64,7 @@ impl Tap {
 
     /// From here on the bytes are not ours to understand.
     pub(crate) fn upgraded(&self) {
-        let mut state = self.state();
-        state.reading = Reading::Upgraded;
-        state.tail = Vec::new();
+        self.state().reading = Reading::Upgraded;
     }
 
     fn saw(&self, bytes: &[u8], head_timeout: Duration) {
@@ -78,12 +74,7 @@ impl Tap {
             Reading::Idle => state.reading = Reading::Head(Instant::now() + head_timeout),
             Reading::Head(_) | Reading::Request => {}
         }
-        state.tail.extend_from_slice(bytes);
-        // Let it grow to twice the size before cutting, so that cutting is rare.
-        if state.tail.len() > 2 * TAIL {
-            let cut = state.tail.len() - TAIL;
-            state.tail.drain(..cut);
-        }
+        state.lengths.saw(bytes);
     }
 
     fn head_deadline(&self) -> Option<Instant> {
