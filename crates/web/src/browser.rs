@@ -39,7 +39,8 @@ mod tests {
 
     #[test]
     fn pages_go_to_navigations_only() {
-        let cases: [(&[(&'static str, &'static str)], Method, bool); 11] = [
+        type Fields = &'static [(&'static str, &'static str)];
+        let cases: [(Fields, Method, bool); 11] = [
             (
                 &[
                     ("sec-fetch-mode", "navigate"),

@@ -7,6 +7,7 @@
 use askama::Template as _;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+pub use latchkey_model::relay_status::RelayStatus;
 use serde_json::{Value, json};
 
 use crate::{
@@ -17,10 +18,8 @@ use crate::{
 };
 
 mod pages;
-mod status;
 
 use pages::EdgePage;
-pub use status::RelayStatus;
 
 /// Seconds after which a page about something temporary asks again by itself.
 const RETRY_SECONDS: u32 = 30;
@@ -56,7 +55,7 @@ pub fn respond(problem: &RelayProblem, headers: &HeaderMap, method: &Method) -> 
     let status = StatusCode::from_u16(code).expect("600 to 613 are three digits");
     let mut response = if wants_page(headers, method) {
         let repeats =
-            problem.status.retries_itself() && (method == Method::GET || method == Method::HEAD);
+            retries_itself(problem.status) && (method == Method::GET || method == Method::HEAD);
         let mut response = self_contained::page(status, &page(problem));
         if repeats {
             response
@@ -69,8 +68,8 @@ pub fn respond(problem: &RelayProblem, headers: &HeaderMap, method: &Method) -> 
             status,
             &envelope(
                 code,
-                problem.status.sentence(),
-                problem.status.is_user_error(),
+                problem.status.meaning(),
+                is_user_error(problem.status),
             ),
         )
     };
@@ -90,7 +89,7 @@ pub fn misdirected(
     let status = StatusCode::MISDIRECTED_REQUEST;
     let mut response = if wants_page(headers, method) {
         let view = View::new(relay_url, request_id);
-        let page = EdgePage::Misdirected { p: &view };
+        let page = EdgePage::Misdirected { p: view };
         self_contained::page(status, &page.render().expect("templates write to memory"))
     } else {
         let sentence = "This address does not lead to a printer here.";
@@ -103,6 +102,28 @@ pub fn misdirected(
 /// The body apps know: four members, `Result` always null in an error.
 fn envelope(code: u16, sentence: &str, is_user_error: bool) -> Value {
     json!({ "Status": code, "Error": sentence, "IsUserError": is_user_error, "Result": null })
+}
+
+/// Whether the caller or the owner can do something about it.
+fn is_user_error(status: RelayStatus) -> bool {
+    use RelayStatus::{HostFailed, HostUpdateRequired, NotConnected, TimedOut, Unknown};
+    !matches!(
+        status,
+        Unknown | NotConnected | TimedOut | HostFailed | HostUpdateRequired
+    )
+}
+
+/// Whether a page about it asks again by itself.
+fn retries_itself(status: RelayStatus) -> bool {
+    use RelayStatus::{NotConnected, TimedOut, Unknown};
+    matches!(status, Unknown | NotConnected | TimedOut)
+}
+
+/// Whether its page may say which printer this is, to somebody who may know.
+///
+/// The destructive ones are shown to anybody who types an address.
+fn may_name_printer(status: RelayStatus) -> bool {
+    !status.is_destructive()
 }
 
 /// Fields every answer of the edge carries, so that apps in browsers can read it.
@@ -169,26 +190,13 @@ impl<'a> View<'a> {
 
 fn page(problem: &RelayProblem) -> String {
     let mut view = View::new(&problem.relay_url, &problem.request_id);
-    if problem.status.may_name_printer() {
+    if may_name_printer(problem.status) {
         view.printer = problem.printer_name.as_deref();
         view.since = problem.last_seen.map(Since::from);
     }
-    let p = &view;
-    let page = match problem.status {
-        RelayStatus::Failed => EdgePage::Failed { p },
-        RelayStatus::NotConnected => EdgePage::NotConnected { p },
-        RelayStatus::NoAnswer => EdgePage::NoAnswer { p },
-        RelayStatus::NotFound => EdgePage::NotFound { p },
-        RelayStatus::Ended => EdgePage::Ended { p },
-        RelayStatus::NotEntitled => EdgePage::NotEntitled { p },
-        RelayStatus::WrongCredentials => EdgePage::WrongCredentials { p },
-        RelayStatus::DownloadTooLarge => EdgePage::DownloadTooLarge { p },
-        RelayStatus::UploadTooLarge => EdgePage::UploadTooLarge { p },
-        RelayStatus::CameraLimit => EdgePage::CameraLimit { p },
-        RelayStatus::HostTooOld => EdgePage::HostTooOld { p },
-        RelayStatus::NotOffered => EdgePage::NotOffered { p },
-        RelayStatus::HostFailed => EdgePage::HostFailed { p },
-        RelayStatus::NoPrint => EdgePage::NoPrint { p },
-    };
+    let page = EdgePage::about(problem.status, view);
     page.render().expect("templates write to memory")
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,7 @@ pub mod metrics;
 pub mod moment;
 pub mod parts;
 pub mod problem;
+pub mod request_id;
 pub mod request_log;
 pub mod samples;
 pub mod security_headers;

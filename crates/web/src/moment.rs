@@ -1,16 +1,17 @@
 //! Times as people read them.
 
-use jiff::Timestamp;
+use jiff::Timestamp as Calendar;
+use latchkey_model::clock::Timestamp;
 
-const MINUTE: i64 = 60;
-const HOUR: i64 = 60 * MINUTE;
-const DAY: i64 = 24 * HOUR;
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
 
-/// A moment in the past, as seen from now; both in milliseconds since 1970.
+/// A moment in the past, as seen from now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
-    pub at_ms: i64,
-    pub now_ms: i64,
+    pub at: Timestamp,
+    pub now: Timestamp,
 }
 
 impl Moment {
@@ -18,7 +19,7 @@ impl Moment {
     ///
     /// No clock times: we do not know where the reader is.
     pub fn span(self) -> String {
-        let seconds = (self.now_ms - self.at_ms).max(0) / 1000;
+        let seconds = self.now.since(self.at).as_secs();
         let (count, unit) = match seconds {
             0..MINUTE => return format!("{seconds} s"),
             MINUTE..HOUR => (seconds / MINUTE, "minute"),
@@ -30,8 +31,8 @@ impl Moment {
 
     /// For `<time datetime>`: RFC 3339 in UTC, to the second.
     pub fn exact(self) -> String {
-        Timestamp::from_second(self.at_ms.div_euclid(1000))
-            .unwrap_or(Timestamp::UNIX_EPOCH)
+        Calendar::from_second(self.at.millis().div_euclid(1000))
+            .unwrap_or(Calendar::UNIX_EPOCH)
             .to_string()
     }
 }
@@ -39,6 +40,13 @@ impl Moment {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn moment(at: i64, now: i64) -> Moment {
+        Moment {
+            at: Timestamp::from_millis(at),
+            now: Timestamp::from_millis(now),
+        }
+    }
 
     #[test]
     fn spans_read_as_people_say_them() {
@@ -52,28 +60,13 @@ mod tests {
             (1_000_000, "11 days"),
         ];
         for (seconds, expected) in cases {
-            let moment = Moment {
-                at_ms: 0,
-                now_ms: seconds * 1000,
-            };
-            assert_eq!(moment.span(), expected);
+            assert_eq!(moment(0, seconds * 1000).span(), expected);
         }
     }
 
     #[test]
     fn exact_time_is_utc() {
-        let moment = Moment {
-            at_ms: 1_760_000_000_123,
-            now_ms: 0,
-        };
-        assert_eq!(moment.exact(), "2025-10-09T08:53:20Z");
-        assert_eq!(
-            Moment {
-                at_ms: i64::MAX,
-                now_ms: 0
-            }
-            .exact(),
-            "1970-01-01T00:00:00Z"
-        );
+        assert_eq!(moment(1_760_000_000_123, 0).exact(), "2025-10-09T08:53:20Z");
+        assert_eq!(moment(i64::MAX, 0).exact(), "1970-01-01T00:00:00Z");
     }
 }

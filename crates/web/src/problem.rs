@@ -172,10 +172,73 @@ fn usual(status: StatusCode) -> (&'static str, &'static str) {
             "upstream_timeout",
             "The printer's own server did not answer in time.",
         ),
-        400..=499 => ("refused", "This request was refused."),
+        _ if status.is_client_error() => ("refused", "This request was refused."),
         _ => (
             "internal",
             "Something failed on our side. Try again in a moment.",
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CODES: [u16; 12] = [400, 401, 403, 404, 405, 413, 429, 431, 500, 502, 503, 504];
+
+    fn problem(code: u16) -> Problem {
+        Problem::from_status(StatusCode::from_u16(code).unwrap())
+    }
+
+    #[test]
+    fn body_has_a_code_and_a_sentence() {
+        for code in CODES {
+            let response = problem(code).request_id("r-1").json();
+            assert_eq!(response.status().as_u16(), code);
+            let body: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+            assert!(body["error"].as_str().unwrap().ends_with('.'));
+            assert!(
+                body["code"]
+                    .as_str()
+                    .unwrap()
+                    .chars()
+                    .all(|c| c.is_ascii_lowercase() || c == '_')
+            );
+            assert_eq!(body["request_id"], "r-1");
+        }
+    }
+
+    #[test]
+    fn codes_are_distinct() {
+        let codes: std::collections::BTreeSet<_> = CODES.map(|code| problem(code).code).into();
+        assert_eq!(codes.len(), CODES.len());
+    }
+
+    #[test]
+    fn people_get_pages_and_programs_json() {
+        let place = Place::host("octopi.local");
+        let mut browser = HeaderMap::new();
+        browser.insert(header::ACCEPT, HeaderValue::from_static("text/html"));
+        for (headers, kind) in [
+            (browser, "text/html; charset=utf-8"),
+            (HeaderMap::new(), "application/json"),
+        ] {
+            let response = problem(503)
+                .retry_after(5)
+                .respond(&headers, &Method::GET, &place, "/");
+            assert_eq!(response.headers()[header::CONTENT_TYPE], kind);
+            assert_eq!(response.headers()[header::RETRY_AFTER], "5");
+            assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
+        }
+    }
+
+    #[test]
+    fn host_of_an_address_is_found() {
+        assert_eq!(
+            bare_host("https://relay.example.net/x/y"),
+            "relay.example.net"
+        );
+        assert_eq!(bare_host("http://127.0.0.1:8080"), "127.0.0.1:8080");
+        assert_eq!(bare_host("relay.example.net"), "relay.example.net");
     }
 }

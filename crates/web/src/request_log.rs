@@ -116,7 +116,7 @@ impl fmt::Display for CallerPrefix {
             }
             IpAddr::V6(v6) => {
                 let [a, b, c, ..] = v6.segments();
-                write!(f, "{:x}:{:x}:{:x}::/48", a, b, c)
+                write!(f, "{a:x}:{b:x}:{c:x}::/48")
             }
         }
     }

@@ -5,6 +5,8 @@
 use askama::Template;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
+use latchkey_model::clock::Timestamp;
+
 use crate::{
     error_page::{self, RelayProblem, RelayStatus},
     landing::{HostLanding, RelayLanding, RelayLink, Upstream},
@@ -43,8 +45,8 @@ fn edge() -> Vec<(String, String)> {
     let named = RelayProblem {
         printer_name: Some("Garage Voron".into()),
         last_seen: Some(Moment {
-            at_ms: 1_760_000_000_000,
-            now_ms: 1_760_000_360_000,
+            at: Timestamp::from_millis(1_760_000_000_000),
+            now: Timestamp::from_millis(1_760_000_360_000),
         }),
         ..RelayProblem::new(RelayStatus::NotConnected, RELAY, ID)
     };
@@ -123,3 +125,6 @@ fn render(page: &impl Template) -> String {
 fn text(body: &[u8]) -> String {
     String::from_utf8_lossy(body).into_owned()
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,39 +5,61 @@
 )]
 
 use askama::Template;
+use latchkey_model::relay_status::RelayStatus;
 
 use super::View;
 
 #[derive(Template)]
 pub(super) enum EdgePage<'a> {
     #[template(path = "edge/600.html")]
-    Failed { p: &'a View<'a> },
+    Unknown { p: View<'a> },
     #[template(path = "edge/601.html")]
-    NotConnected { p: &'a View<'a> },
+    NotConnected { p: View<'a> },
     #[template(path = "edge/602.html")]
-    NoAnswer { p: &'a View<'a> },
+    TimedOut { p: View<'a> },
     #[template(path = "edge/603.html")]
-    NotFound { p: &'a View<'a> },
+    NotFound { p: View<'a> },
     #[template(path = "edge/604.html")]
-    Ended { p: &'a View<'a> },
+    Ended { p: View<'a> },
     #[template(path = "edge/605.html")]
-    NotEntitled { p: &'a View<'a> },
+    OwnerNotEntitled { p: View<'a> },
     #[template(path = "edge/606.html")]
-    WrongCredentials { p: &'a View<'a> },
+    Unauthorized { p: View<'a> },
     #[template(path = "edge/607.html")]
-    DownloadTooLarge { p: &'a View<'a> },
+    DownloadTooLarge { p: View<'a> },
     #[template(path = "edge/608.html")]
-    UploadTooLarge { p: &'a View<'a> },
+    UploadTooLarge { p: View<'a> },
     #[template(path = "edge/609.html")]
-    CameraLimit { p: &'a View<'a> },
+    WebcamLimit { p: View<'a> },
     #[template(path = "edge/610.html")]
-    HostTooOld { p: &'a View<'a> },
+    HostUpdateRequired { p: View<'a> },
     #[template(path = "edge/611.html")]
-    NotOffered { p: &'a View<'a> },
+    NoBetaAccess { p: View<'a> },
     #[template(path = "edge/612.html")]
-    HostFailed { p: &'a View<'a> },
+    HostFailed { p: View<'a> },
     #[template(path = "edge/613.html")]
-    NoPrint { p: &'a View<'a> },
+    NoActivePrint { p: View<'a> },
     #[template(path = "edge/421.html")]
-    Misdirected { p: &'a View<'a> },
+    Misdirected { p: View<'a> },
+}
+
+impl<'a> EdgePage<'a> {
+    pub(super) fn about(status: RelayStatus, p: View<'a>) -> Self {
+        match status {
+            RelayStatus::Unknown => Self::Unknown { p },
+            RelayStatus::NotConnected => Self::NotConnected { p },
+            RelayStatus::TimedOut => Self::TimedOut { p },
+            RelayStatus::NotFound => Self::NotFound { p },
+            RelayStatus::Ended => Self::Ended { p },
+            RelayStatus::OwnerNotEntitled => Self::OwnerNotEntitled { p },
+            RelayStatus::Unauthorized => Self::Unauthorized { p },
+            RelayStatus::DownloadTooLarge => Self::DownloadTooLarge { p },
+            RelayStatus::UploadTooLarge => Self::UploadTooLarge { p },
+            RelayStatus::WebcamLimit => Self::WebcamLimit { p },
+            RelayStatus::HostUpdateRequired => Self::HostUpdateRequired { p },
+            RelayStatus::NoBetaAccess => Self::NoBetaAccess { p },
+            RelayStatus::HostFailed => Self::HostFailed { p },
+            RelayStatus::NoActivePrint => Self::NoActivePrint { p },
+        }
+    }
 }
