@@ -14,10 +14,10 @@ use tokio_util::task::TaskTracker;
 
 use super::carrier::{Carrier, Line};
 use super::control::{self, Problem, ReadError, Refusal, Welcome};
+use super::frames::Frames;
 use super::hello::{Binding, HostHello, OLDEST_PROTOCOL, PROTOCOL, RelayHello, Session, Unproven};
 use super::open::Tunnel;
 use super::settings::Settings;
-use crate::body::Body;
 use crate::tls::Exporter;
 
 /// What a relay is called and how it runs its tunnels.
@@ -88,7 +88,7 @@ pub enum ControlError {
 pub struct Arrival {
     /// Who the host is.
     pub hello: HostHello,
-    sender: SendRequest<Body>,
+    sender: SendRequest<Frames>,
     line: Line,
     settings: Settings,
 }
@@ -145,7 +145,7 @@ impl Acceptor {
 
     async fn greet(
         &self,
-        sender: &mut SendRequest<Body>,
+        sender: &mut SendRequest<Frames>,
         exporter: Option<&Exporter>,
     ) -> Result<HostHello, HelloError> {
         let mut nonce = [0; 32];
@@ -231,7 +231,7 @@ impl Arrival {
 
 /// Sends one control request that is done when its answer is 200.
 pub(super) async fn tell(
-    sender: &mut SendRequest<Body>,
+    sender: &mut SendRequest<Frames>,
     path: &'static str,
     value: &impl serde::Serialize,
     settings: &Settings,

@@ -5,9 +5,9 @@ use std::time::Duration;
 /// The first delay's upper bound.
 const FIRST: Duration = Duration::from_millis(500);
 /// The last delay's upper bound.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 /// A tunnel that lived this long was healthy: the next delay is the first again.
-const HEALTHY: Duration = Duration::from_secs(60);
+const HEALTHY: Duration = Duration::from_mins(1);
 
 /// Where the dialler's randomness comes from.
 pub trait Jitter: Send + Sync {

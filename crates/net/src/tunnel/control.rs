@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::frames::Frames;
 use super::head::{KIND, KIND_CONTROL};
 use crate::body::{self, Body};
 
@@ -76,8 +77,8 @@ pub(super) enum ReadError {
 }
 
 /// A control request with a JSON body.
-pub(super) fn request(path: &'static str, body: impl Into<Bytes>) -> Request<Body> {
-    let mut request = Request::new(body::full(body));
+pub(super) fn request(path: &'static str, body: impl Into<Bytes>) -> Request<Frames> {
+    let mut request = Request::new(Frames(body::full(body)));
     *request.method_mut() = http::Method::POST;
     *request.version_mut() = http::Version::HTTP_2;
     let uri = http::Uri::builder()

@@ -19,9 +19,9 @@ use super::serve::{Introduction, Phase, Run, Session, StreamService};
 use super::settings::Settings;
 
 /// The schedule when a relay says no and gives no time: only a person can change it.
-const REFUSED_WAIT: Duration = Duration::from_secs(60);
+const REFUSED_WAIT: Duration = Duration::from_mins(1);
 /// The longest wait a relay may ask for.
-const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
+const LONGEST_WAIT: Duration = Duration::from_hours(1);
 /// The time a relay has to read why it is not trusted.
 const PARTING: Duration = Duration::from_secs(2);
 

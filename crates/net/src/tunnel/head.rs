@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
 
+pub use crate::client_addr::Scheme;
+
 /// Tells control requests from forwarded ones.
 pub(super) const KIND: HeaderName = HeaderName::from_static("latchkey-kind");
 pub(super) const KIND_CONTROL: HeaderValue = HeaderValue::from_static("control");
@@ -17,25 +19,6 @@ const REQUEST: HeaderName = HeaderName::from_static("latchkey-request");
 
 /// Longest id in a head.
 const MAX_ID: usize = 128;
-
-/// The scheme a caller used towards the relay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scheme {
-    /// Without TLS.
-    Http,
-    /// With TLS.
-    Https,
-}
-
-impl Scheme {
-    /// As it stands in a URL.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Https => "https",
-        }
-    }
-}
 
 /// What the relay knows about a forwarded request and the host cannot see.
 #[derive(Debug, Clone, PartialEq, Eq)]

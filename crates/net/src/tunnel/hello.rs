@@ -257,7 +257,12 @@ impl Session<'_> {
 
     /// The bytes that are signed: each part after its length, so that no two sets of
     /// parts give the same bytes.
-    fn transcript(&self, host_key: &[u8; 32], instance: &[u8; 16], answer: &HostAnswer) -> Vec<u8> {
+    pub(super) fn transcript(
+        &self,
+        host_key: &[u8; 32],
+        instance: &[u8; 16],
+        answer: &HostAnswer,
+    ) -> Vec<u8> {
         let hello_digest = Sha256::digest(self.hello_body);
         let features = answer.features.join(",");
         let parts: [&[u8]; 12] = [

@@ -166,7 +166,8 @@ impl fmt::Debug for HostIdentity {
 #[cfg(unix)]
 fn refuse_shared(path: &Path, metadata: &fs::Metadata) -> Result<(), IdentityError> {
     use std::os::unix::fs::PermissionsExt;
-    if metadata.permissions().mode() & 0o077 == 0 {
+    // Nothing for group and others: the lower six bits are off.
+    if metadata.permissions().mode().trailing_zeros() >= 6 {
         Ok(())
     } else {
         Err(IdentityError::Readable(path.to_owned()))

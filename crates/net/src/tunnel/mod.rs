@@ -15,12 +15,15 @@ mod carrier;
 mod control;
 mod dial;
 mod dialler;
+mod frames;
 mod head;
 mod hello;
 mod identity;
 mod open;
 mod serve;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 pub use accept::{Acceptor, AcceptorConfig, Arrival, ControlError, HelloError};
 pub use backoff::{Jitter, SeededJitter, SystemJitter};

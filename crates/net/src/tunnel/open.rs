@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use super::accept::{ControlError, tell};
 use super::carrier::{End, Line};
 use super::control::{Drain, Refusal};
+use super::frames::Frames;
 use super::head::{HeadError, KIND, KIND_REQUEST, StreamHead};
 use super::hello::HostHello;
 use super::settings::Settings;
@@ -34,7 +35,7 @@ struct Inner {
     hello: HostHello,
     since: Instant,
     /// Gone once the tunnel takes no new streams.
-    sender: Mutex<Option<SendRequest<Body>>>,
+    sender: Mutex<Option<SendRequest<Frames>>>,
     line: Line,
     settings: Settings,
     active: Arc<AtomicUsize>,
@@ -86,7 +87,7 @@ impl Tunnel {
     pub(super) fn new(
         id: String,
         hello: HostHello,
-        sender: SendRequest<Body>,
+        sender: SendRequest<Frames>,
         line: Line,
         settings: Settings,
     ) -> Self {
@@ -138,7 +139,7 @@ impl Tunnel {
             return Err(SendError::Full(Box::new(request)));
         };
         let spare = spare(&request);
-        match sender.try_send_request(request).await {
+        match sender.try_send_request(request.map(Frames)).await {
             Ok(response) => {
                 let (mut parts, body) = response.into_parts();
                 parts.extensions.insert(active.clone());
@@ -150,7 +151,7 @@ impl Tunnel {
             }
             Err(mut failed) => {
                 if let Some(request) = failed.take_message() {
-                    return Err(SendError::NotSent(Box::new(request)));
+                    return Err(SendError::NotSent(Box::new(request.map(|body| body.0))));
                 }
                 let error = failed.into_error();
                 match (was_refused(&error), spare) {
@@ -238,7 +239,7 @@ impl Tunnel {
         drop(sender.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
-    fn sender(&self) -> Option<SendRequest<Body>> {
+    fn sender(&self) -> Option<SendRequest<Frames>> {
         let sender = &self.inner.sender;
         let sender = sender.lock().unwrap_or_else(PoisonError::into_inner);
         sender

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use super::carrier::{Carrier, End, Line};
 use super::control::{self, Drain, ReadError, Refusal, Welcome};
+use super::frames::Frames;
 use super::head::{self, KIND, StreamHead};
 use super::hello::{HostSide, Mistrust};
 use super::identity::HostIdentity;
@@ -109,7 +110,7 @@ impl Session {
         });
         let answer = service_fn(move |request| {
             let server = Arc::clone(&server);
-            async move { Ok::<_, Infallible>(server.answer(request).await) }
+            async move { Ok::<_, Infallible>(server.answer(request).await.map(Frames)) }
         });
         let io = TokioIo::new(Carrier::new(io, line.clone(), run.settings.dead_after()));
         let connection = run
