@@ -1,0 +1,133 @@
+//! What a relay is told at its start, checked.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use latchkey_model::plan::Plans;
+use latchkey_net::authority::Authority;
+use latchkey_net::client_addr::Scheme;
+use url::Url;
+
+/// A relay's configuration. Every value has been checked; reading files and words is
+/// the command line's business.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where callers and hosts connect.
+    pub listen: SocketAddr,
+    /// Health, readiness and metrics; `None` switches them off.
+    pub status_listen: Option<SocketAddr>,
+    /// The web origin.
+    pub public_url: PublicUrl,
+    /// The domain under which every app connection has its hostname.
+    pub connection_domain: Authority,
+    /// Certificate and key; `None` is plain HTTP, on loopback or behind a proxy.
+    pub tls: Option<Tls>,
+    /// Proxies whose forwarded fields are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// State.
+    pub data: PathBuf,
+    /// What accounts may do.
+    pub plans: Plans,
+    /// How long a host may take to begin an answer, after its own limit has passed.
+    pub first_byte: Duration,
+    /// How long running requests may go on after the first stop signal.
+    pub drain: Duration,
+}
+
+/// Files with a certificate chain and its key, in PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// The chain, leaf first.
+    pub cert: PathBuf,
+    /// The key.
+    pub key: PathBuf,
+}
+
+/// The relay's own web address: scheme and authority, nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicUrl {
+    scheme: Scheme,
+    authority: Authority,
+}
+
+/// Why a URL cannot be a relay's public address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("needs the form https://host or http://host:port, without path, query or user name")]
+pub struct InvalidPublicUrl;
+
+impl PublicUrl {
+    /// Reads the address from a URL.
+    pub fn from_url(url: &Url) -> Result<Self, InvalidPublicUrl> {
+        let scheme = Scheme::parse(url.scheme()).ok_or(InvalidPublicUrl)?;
+        let bare = url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none();
+        let host = url.host_str().filter(|_| bare).ok_or(InvalidPublicUrl)?;
+        let text = match url.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        };
+        let authority = text.parse().map_err(|_| InvalidPublicUrl)?;
+        Ok(Self { scheme, authority })
+    }
+
+    /// Host and port.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// The scheme callers use, for the web origin and for app connections alike.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+}
+
+impl std::fmt::Display for PublicUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}://{}", self.scheme.as_str(), self.authority)
+    }
+}
+
+impl Config {
+    /// The root of an app connection's address, without a slash at its end.
+    pub fn connection_url(&self, label: &str) -> String {
+        format!(
+            "{}://{label}.{}",
+            self.public_url.scheme().as_str(),
+            self.connection_domain
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PublicUrl;
+
+    #[test]
+    fn a_public_url_is_scheme_and_authority() {
+        let parse = |text: &str| PublicUrl::from_url(&text.parse().unwrap());
+        for (text, shown) in [
+            ("https://relay.example.com", "https://relay.example.com"),
+            (
+                "https://Relay.Example.com:443/",
+                "https://relay.example.com",
+            ),
+            ("http://localhost:7010", "http://localhost:7010"),
+        ] {
+            assert_eq!(parse(text).unwrap().to_string(), shown);
+        }
+        for text in [
+            "ftp://a",
+            "https://a/b",
+            "https://a/?q",
+            "https://u@a",
+            "https://a/#f",
+        ] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+}

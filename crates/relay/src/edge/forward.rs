@@ -1,0 +1,207 @@
+//! Through the tunnel and back.
+
+use http::header::{CONNECTION, HeaderValue, UPGRADE};
+use http::{Method, Request, Response, StatusCode, Uri, Version};
+use hyper::ext::Protocol;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use latchkey_model::id::HostId;
+use latchkey_model::relay_status::RelayStatus;
+use latchkey_net::body::{self, Body};
+use latchkey_net::listen::Call;
+use latchkey_net::proxy::failure::{HostFailure, REFUSED_UPGRADE};
+use latchkey_net::proxy::pace::TooSlow;
+use latchkey_net::proxy::patience::{Observed, Progress};
+use latchkey_net::proxy::splice::splice;
+use latchkey_net::tunnel::{ActiveStream, SendError, StreamHead, Tunnel};
+use latchkey_web::request_log::{CountedBody, Outcome, RequestLine, Side};
+
+use super::{Admission, Asker, Edge, Trouble, headers};
+
+/// An answer from the printer's side.
+pub(super) enum Forwarded {
+    Plain(Response<Body>),
+    /// The upstream switched to a WebSocket: the caller's socket, and the answer whose
+    /// socket leads into the tunnel.
+    WebSocket(OnUpgrade, Response<Body>),
+}
+
+impl Edge {
+    pub(super) async fn forward(
+        &self,
+        mut request: Request<Body>,
+        call: &Call,
+        admission: &Admission,
+        line: &RequestLine,
+    ) -> Result<Forwarded, Trouble> {
+        let host = admission.host.as_ref().ok_or_else(not_connected)?;
+        let socket = call.websocket.then(|| hyper::upgrade::on(&mut request));
+        let head = StreamHead {
+            client: call.caller.address,
+            scheme: self.config().public_url.scheme(),
+            app_connection: Some(admission.app_connection.to_string()),
+            request: line.request_id().to_owned(),
+        };
+        let progress = Progress::start();
+        let received = line.received();
+        let request = prepare(request, call, head.scheme.as_str())?.map(|body| {
+            let counted = CountedBody::new(body, received);
+            body::boxed(Observed::new(counted, progress.clone()))
+        });
+        let answer = self.send(host, request, &head);
+        let Some(answer) = progress.within(self.config().first_byte, answer).await else {
+            return Err(trouble(RelayStatus::TimedOut, Side::Tunnel, "timed_out"));
+        };
+        let mut response = answer?;
+        if let Some(failure) = HostFailure::take(response.headers_mut()) {
+            return Err(trouble_of(failure));
+        }
+        match socket {
+            Some(socket) if response.status() == StatusCode::OK => {
+                Ok(Forwarded::WebSocket(socket, response))
+            }
+            Some(_) => restore_refused_upgrade(response).map(Forwarded::Plain),
+            None => Ok(Forwarded::Plain(response)),
+        }
+    }
+
+    /// Sends through the host's tunnel; through its next one if the first went away
+    /// before it took the request.
+    async fn send(
+        &self,
+        host: &HostId,
+        request: Request<Body>,
+        head: &StreamHead,
+    ) -> Result<Response<Body>, Trouble> {
+        let tunnel = self.shared.tunnels.find(host).ok_or_else(not_connected)?;
+        let unsent = match tunnel.send(request, head).await {
+            Err(SendError::NotSent(request)) => request,
+            outcome => return outcome.map_err(|error| trouble_with(&tunnel, error)),
+        };
+        let next = self
+            .shared
+            .tunnels
+            .find(host)
+            .filter(|next| next.id() != tunnel.id());
+        let next = next.ok_or_else(not_connected)?;
+        let outcome = next.send(*unsent, head).await;
+        outcome.map_err(|error| trouble_with(&next, error))
+    }
+
+    pub(super) fn hand_over(
+        &self,
+        forwarded: Forwarded,
+        line: RequestLine,
+        asker: &Asker,
+    ) -> Response<Body> {
+        match forwarded {
+            Forwarded::Plain(mut response) => {
+                headers::apply_to_response(response.headers_mut());
+                *response.version_mut() = Version::default();
+                line.follow(response).map(body::boxed)
+            }
+            Forwarded::WebSocket(caller, response) => self.join(caller, response, line, asker),
+        }
+    }
+
+    /// Opens the caller's WebSocket and joins it with the tunnel's stream.
+    fn join(
+        &self,
+        caller: OnUpgrade,
+        mut answer: Response<Body>,
+        mut line: RequestLine,
+        asker: &Asker,
+    ) -> Response<Body> {
+        let http2 = asker.version == Version::HTTP_2;
+        let printer = hyper::upgrade::on(&mut answer);
+        let stream = answer.extensions_mut().remove::<ActiveStream>();
+        let mut response = Response::new(body::empty());
+        *response.headers_mut() = std::mem::take(answer.headers_mut());
+        headers::apply_to_switch(response.headers_mut(), http2);
+        if !http2 {
+            *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+            let headers = response.headers_mut();
+            headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        }
+        line.set_status(response.status());
+        let end = self.shared.hard.clone();
+        self.shared.tracker.spawn(async move {
+            let (Ok(caller), Ok(printer)) = tokio::join!(caller, printer) else {
+                return line.finish(Outcome::Broken);
+            };
+            let copied = splice(TokioIo::new(caller), TokioIo::new(printer), end).await;
+            drop(stream);
+            line.received().add(copied.from_caller);
+            line.sent().add(copied.to_caller);
+            line.finish(Outcome::Completed);
+        });
+        response
+    }
+}
+
+/// The request as it goes into the tunnel: the same, under the caller's authority.
+fn prepare(request: Request<Body>, call: &Call, scheme: &str) -> Result<Request<Body>, Trouble> {
+    let (mut parts, body) = request.into_parts();
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    parts.uri = Uri::builder()
+        .scheme(scheme)
+        .authority(call.authority.to_string())
+        .path_and_query(path)
+        .build()
+        .map_err(|_| trouble(RelayStatus::Unknown, Side::Us, "target"))?;
+    parts.version = Version::HTTP_2;
+    parts.headers.remove(http::header::HOST);
+    parts.extensions = http::Extensions::new();
+    if call.websocket {
+        parts.method = Method::CONNECT;
+        parts.extensions.insert(Protocol::from_static("websocket"));
+    }
+    Ok(Request::from_parts(parts, body))
+}
+
+/// The upstream's own answer to an upgrade it did not want.
+fn restore_refused_upgrade(mut response: Response<Body>) -> Result<Response<Body>, Trouble> {
+    let status = response
+        .headers_mut()
+        .remove(REFUSED_UPGRADE)
+        .and_then(|value| StatusCode::from_bytes(value.as_bytes()).ok())
+        // Informational answers end nothing.
+        .filter(|status| !status.is_informational())
+        .ok_or_else(|| trouble(RelayStatus::Unknown, Side::Tunnel, "protocol"))?;
+    *response.status_mut() = status;
+    Ok(response)
+}
+
+fn not_connected() -> Trouble {
+    trouble(RelayStatus::NotConnected, Side::Tunnel, "not_connected")
+}
+
+fn trouble(status: RelayStatus, side: Side, reason: &'static str) -> Trouble {
+    Trouble::Status(status, Some((side, reason)))
+}
+
+fn trouble_of(failure: HostFailure) -> Trouble {
+    let status = match failure {
+        HostFailure::Unreachable | HostFailure::Broken => RelayStatus::Unknown,
+        HostFailure::TimedOut => RelayStatus::TimedOut,
+        HostFailure::CallerTooSlow => return Trouble::CallerTooSlow,
+    };
+    trouble(status, Side::Upstream, failure.as_str())
+}
+
+fn trouble_with(tunnel: &Tunnel, error: SendError) -> Trouble {
+    match error {
+        SendError::NotSent(_) | SendError::Refused(_) => not_connected(),
+        SendError::Full(_) => trouble(RelayStatus::Unknown, Side::Tunnel, "full"),
+        SendError::Lost(error) if is_too_slow(&error) => Trouble::CallerTooSlow,
+        SendError::Lost(_) if !tunnel.is_open() => not_connected(),
+        SendError::Lost(_) => trouble(RelayStatus::Unknown, Side::Tunnel, "lost"),
+        SendError::Target | SendError::Head(_) => trouble(RelayStatus::Unknown, Side::Us, "head"),
+    }
+}
+
+fn is_too_slow(error: &hyper::Error) -> bool {
+    let first: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    std::iter::successors(first, |error| error.source()).any(<dyn std::error::Error>::is::<TooSlow>)
+}

@@ -1,0 +1,85 @@
+//! The relay's header policy: what of a caller's request goes into the tunnel, and
+//! what of the answer goes back. The host's is `upstream/headers.rs`.
+//!
+//! Requests arrive here past the gate, so hop-by-hop fields and callers' forwarded
+//! fields are gone; `Authorization` was taken out with the credential. What is left
+//! goes on as it is: fields of the printer's own APIs are not the relay's to judge.
+
+use http::HeaderMap;
+use http::header::{HeaderName, SEC_WEBSOCKET_ACCEPT, SET_COOKIE};
+use latchkey_net::proxy::headers::remove_hop_claims;
+
+/// Cookies of the web origin begin like this; a printer may not plant one.
+const OWN_COOKIE: &str = "__host-lk";
+
+/// Rewrites an answer's fields for the caller.
+pub(super) fn apply_to_response(headers: &mut HeaderMap) {
+    // What the host says to the relay alone.
+    remove_hop_claims(headers);
+    drop_planted_cookies(headers);
+}
+
+/// The fields that open a caller's WebSocket. HTTP/2 has no key to accept.
+pub(super) fn apply_to_switch(headers: &mut HeaderMap, http2: bool) {
+    apply_to_response(headers);
+    if http2 {
+        headers.remove(SEC_WEBSOCKET_ACCEPT);
+    }
+}
+
+fn drop_planted_cookies(headers: &mut HeaderMap) {
+    let planted = |value: &http::HeaderValue| {
+        value
+            .as_bytes()
+            .get(..OWN_COOKIE.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(OWN_COOKIE.as_bytes()))
+    };
+    if !headers.get_all(SET_COOKIE).iter().any(planted) {
+        return;
+    }
+    let kept: Vec<_> = headers
+        .get_all(SET_COOKIE)
+        .iter()
+        .filter(|value| !planted(value))
+        .cloned()
+        .collect();
+    headers.remove(SET_COOKIE);
+    for value in kept {
+        headers.append(SET_COOKIE, value);
+    }
+}
+
+/// The fields by which a caller says whether it is a person's browser. They outlive
+/// the request, which is gone by the time a problem has to be told.
+pub(super) fn about_the_asker(headers: &HeaderMap) -> HeaderMap {
+    const TELLING: [HeaderName; 3] = [
+        http::header::ACCEPT,
+        HeaderName::from_static("sec-fetch-mode"),
+        HeaderName::from_static("sec-fetch-dest"),
+    ];
+    let mut kept = HeaderMap::with_capacity(TELLING.len());
+    for name in TELLING {
+        if let Some(value) = headers.get(&name) {
+            kept.insert(name, value.clone());
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hosts_word_and_planted_cookies_stop_here() {
+        let mut headers = HeaderMap::new();
+        headers.append("latchkey-failure", "x".parse().unwrap());
+        headers.append(SET_COOKIE, "session_P443=1; Path=/".parse().unwrap());
+        headers.append(SET_COOKIE, "__Host-lk_session=evil".parse().unwrap());
+        headers.append(SET_COOKIE, "__HOST-LKx=evil".parse().unwrap());
+        headers.append("x-robots-tag", "noindex".parse().unwrap());
+        apply_to_response(&mut headers);
+        assert_eq!(headers.len(), 2);
+        assert_eq!(headers[SET_COOKIE], "session_P443=1; Path=/");
+    }
+}

@@ -1,0 +1,207 @@
+//! Traffic on app-connection hostnames: who is calling, may they, and through which
+//! tunnel. Bodies stream; nothing here holds one whole.
+
+mod credential;
+mod forward;
+mod headers;
+mod origin;
+
+use std::sync::Arc;
+
+use http::{HeaderMap, Method, Request, Response, Version};
+use latchkey_model::app_connection::{AdmittedBy, Refusal};
+use latchkey_model::id::{AppConnectionId, HostId, PrinterId};
+use latchkey_model::relay_status::RelayStatus;
+use latchkey_model::secret::LabelHash;
+use latchkey_net::body::{self, Body};
+use latchkey_net::listen::Call;
+use latchkey_store::{RelayStore, StoreError};
+use latchkey_web::error_page::{self, RelayProblem};
+use latchkey_web::metrics::{Class, Metrics};
+use latchkey_web::problem::Problem;
+use latchkey_web::request_id::RequestIds;
+use latchkey_web::request_log::{RequestLine, Side};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::credential::Credential;
+use crate::config::Config;
+use crate::tunnels::Tunnels;
+
+/// The relay's entry for traffic on app-connection hostnames.
+#[derive(Clone)]
+pub(crate) struct Edge {
+    shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) config: Arc<Config>,
+    pub(crate) store: RelayStore,
+    pub(crate) tunnels: Tunnels,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) ids: RequestIds,
+    /// Spliced sockets live here, so that a drain waits for them.
+    pub(crate) tracker: TaskTracker,
+    /// Cuts spliced sockets.
+    pub(crate) hard: CancellationToken,
+}
+
+/// A call that was let in, and where it goes.
+struct Admission {
+    app_connection: AppConnectionId,
+    printer: PrinterId,
+    host: Option<HostId>,
+    by: AdmittedBy,
+}
+
+/// Why a call got no answer from the printer's side.
+#[derive(Clone, Copy)]
+enum Trouble {
+    /// One of the contract's codes, and for the log which side it is about.
+    Status(RelayStatus, Option<(Side, &'static str)>),
+    /// A page of another origin is behind it.
+    Forged,
+    /// The caller was too slow with its own request.
+    CallerTooSlow,
+}
+
+/// What of a request is needed to tell its sender of a problem.
+struct Asker {
+    method: Method,
+    version: Version,
+    about: HeaderMap,
+}
+
+impl Edge {
+    pub(crate) fn new(shared: Shared) -> Self {
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    /// Begins the log line of a request at this relay.
+    pub(crate) fn line(&self, request: &Request<Body>, call: &Call, class: Class) -> RequestLine {
+        RequestLine::new(&self.shared.ids.next(), request.method(), class)
+            .metrics(Arc::clone(&self.shared.metrics))
+            .caller(call.caller.address)
+    }
+
+    /// Answers one request on the hostname `label`.
+    pub(crate) async fn answer(
+        &self,
+        label: &str,
+        mut request: Request<Body>,
+        call: Call,
+    ) -> Response<Body> {
+        let mut line = self.line(&request, &call, Class::Edge);
+        let asker = Asker {
+            method: request.method().clone(),
+            version: request.version(),
+            about: headers::about_the_asker(request.headers()),
+        };
+        let credential = Credential::take(request.headers_mut());
+        let admission = match self.admit(label, &credential).await {
+            Ok(admission) => admission,
+            Err(trouble) => return self.tell(trouble, line, &asker),
+        };
+        drop(credential);
+        line.set_printer(&admission.printer);
+        line.set_app_connection(&admission.app_connection);
+        let forged = origin::is_forged(
+            request.method(),
+            request.headers(),
+            &call.authority,
+            call.websocket,
+            admission.by,
+        );
+        if forged {
+            return self.tell(Trouble::Forged, line, &asker);
+        }
+        match self.forward(request, &call, &admission, &line).await {
+            Ok(forwarded) => self.hand_over(forwarded, line, &asker),
+            Err(trouble) => self.tell(trouble, line, &asker),
+        }
+    }
+
+    /// Decides by what is stored. Only what is certain is final: apps delete their
+    /// connection on 603 to 606, so every doubt is 600.
+    async fn admit(&self, label: &str, credential: &Credential) -> Result<Admission, Trouble> {
+        let store = self.shared.store.app_connections();
+        let found = store
+            .find_by_label_hash(&LabelHash::of(label))
+            .await
+            .map_err(|error| doubt(&error))?;
+        let Some(found) = found else {
+            return Err(Trouble::Status(RelayStatus::NotFound, None));
+        };
+        let plans = &self.shared.config.plans;
+        let standing = found
+            .owner_standing(|plan| plans.find(plan).map(|rights| rights.app_connections))
+            .ok_or_else(unknown_plan)?;
+        let admitted = found
+            .connection
+            .admit(credential.presented(), standing)
+            .map_err(|refusal| Trouble::Status(status_of(refusal), None))?;
+        Ok(Admission {
+            app_connection: found.connection.id.clone(),
+            printer: admitted.connection.printer.clone(),
+            host: found.holder.as_ref().and_then(|holder| holder.host.clone()),
+            by: admitted.by,
+        })
+    }
+
+    fn tell(&self, trouble: Trouble, mut line: RequestLine, asker: &Asker) -> Response<Body> {
+        let response = match trouble {
+            Trouble::Status(status, failure) => {
+                if let Some((side, reason)) = failure {
+                    line.set_failure(side, reason);
+                }
+                let relay_url = self.config().public_url.to_string();
+                let problem = RelayProblem::new(status, &relay_url, line.request_id());
+                error_page::respond(&problem, &asker.about, &asker.method)
+            }
+            Trouble::Forged => {
+                line.set_failure(Side::Caller, "foreign_origin");
+                foreign_origin().json()
+            }
+            Trouble::CallerTooSlow => {
+                line.set_failure(Side::Caller, "too_slow");
+                Problem::from_status(http::StatusCode::REQUEST_TIMEOUT).json()
+            }
+        };
+        line.follow(response.map(body::full)).map(body::boxed)
+    }
+}
+
+fn foreign_origin() -> Problem {
+    Problem::new(
+        http::StatusCode::FORBIDDEN,
+        "foreign_origin",
+        "A page of another address may not use this printer with what the browser remembers.",
+    )
+}
+
+fn doubt(error: &StoreError) -> Trouble {
+    tracing::error!(%error, "cannot look up an app connection");
+    Trouble::Status(RelayStatus::Unknown, Some((Side::Us, "store")))
+}
+
+/// The account's plan was taken out of the configuration. That is the operator's slip;
+/// nobody's app connection may end over it.
+fn unknown_plan() -> Trouble {
+    tracing::error!("an account's plan is not in the configuration");
+    Trouble::Status(RelayStatus::Unknown, Some((Side::Us, "plan")))
+}
+
+fn status_of(refusal: Refusal) -> RelayStatus {
+    match refusal {
+        Refusal::NotFound => RelayStatus::NotFound,
+        Refusal::Ended => RelayStatus::Ended,
+        Refusal::OwnerNotEntitled => RelayStatus::OwnerNotEntitled,
+        Refusal::Unauthorized => RelayStatus::Unauthorized,
+    }
+}

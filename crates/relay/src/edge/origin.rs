@@ -1,0 +1,156 @@
+//! Requests that a web page of another origin makes a person's browser send.
+//!
+//! A credential that the browser adds by itself (a hostname alone, or a Basic pair it
+//! remembers) proves nothing about the page. A bearer token does: no browser adds one.
+
+use http::header::{HeaderName, ORIGIN};
+use http::{HeaderMap, Method};
+use latchkey_model::app_connection::AdmittedBy;
+use latchkey_net::authority::Authority;
+use url::Url;
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Whether a request must be refused because another origin's page is behind it.
+pub(super) fn is_forged(
+    method: &Method,
+    headers: &HeaderMap,
+    own: &Authority,
+    websocket: bool,
+    by: AdmittedBy,
+) -> bool {
+    if by == AdmittedBy::Bearer {
+        return false;
+    }
+    if websocket {
+        return headers.contains_key(ORIGIN) && !is_own_origin(headers, own);
+    }
+    let safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    !safe && is_cross_site(headers)
+}
+
+fn is_own_origin(headers: &HeaderMap, own: &Authority) -> bool {
+    let named = headers
+        .get(ORIGIN)
+        .and_then(|origin| origin.to_str().ok())
+        .and_then(|origin| Url::parse(origin).ok());
+    named.is_some_and(|origin| {
+        let default = if matches!(origin.scheme(), "https" | "wss") {
+            443
+        } else {
+            80
+        };
+        origin.host_str() == Some(own.host())
+            && origin.port().unwrap_or(default) == own.port_or(default)
+    })
+}
+
+/// Browsers say so themselves; apps do not send the field.
+fn is_cross_site(headers: &HeaderMap) -> bool {
+    headers
+        .get(SEC_FETCH_SITE)
+        .is_some_and(|site| site == "cross-site" || site == "same-site")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_foreign_page_cannot_use_what_the_browser_adds() {
+        let own: Authority = "app-x.example.net:8443".parse().unwrap();
+        let own_origin = "https://app-x.example.net:8443";
+        for (method, field, value, websocket, by, forged) in [
+            (
+                Method::GET,
+                "origin",
+                "https://evil.example",
+                true,
+                AdmittedBy::HostName,
+                true,
+            ),
+            (
+                Method::GET,
+                "origin",
+                "https://evil.example",
+                true,
+                AdmittedBy::Basic,
+                true,
+            ),
+            (
+                Method::GET,
+                "origin",
+                "https://evil.example",
+                true,
+                AdmittedBy::Bearer,
+                false,
+            ),
+            (Method::GET, "origin", "null", true, AdmittedBy::Basic, true),
+            (
+                Method::GET,
+                "origin",
+                own_origin,
+                true,
+                AdmittedBy::Basic,
+                false,
+            ),
+            (
+                Method::GET,
+                "origin",
+                "https://app-x.example.net",
+                true,
+                AdmittedBy::Basic,
+                true,
+            ),
+            (Method::GET, "x-none", "", true, AdmittedBy::Basic, false),
+            (
+                Method::POST,
+                "sec-fetch-site",
+                "cross-site",
+                false,
+                AdmittedBy::Basic,
+                true,
+            ),
+            (
+                Method::POST,
+                "sec-fetch-site",
+                "same-origin",
+                false,
+                AdmittedBy::Basic,
+                false,
+            ),
+            (
+                Method::GET,
+                "sec-fetch-site",
+                "cross-site",
+                false,
+                AdmittedBy::Basic,
+                false,
+            ),
+            (
+                Method::DELETE,
+                "x-none",
+                "",
+                false,
+                AdmittedBy::HostName,
+                false,
+            ),
+            (
+                Method::POST,
+                "origin",
+                "capacitor://localhost",
+                false,
+                AdmittedBy::Basic,
+                false,
+            ),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(field, value.parse().unwrap());
+            assert_eq!(
+                is_forged(&method, &headers, &own, websocket, by),
+                forged,
+                "{method} {field}: {value}, {by:?}"
+            );
+        }
+    }
+}

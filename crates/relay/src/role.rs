@@ -1,0 +1,249 @@
+//! A running relay: built from its configuration in one place, stopped in one place.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use latchkey_model::chance::Chance;
+use latchkey_model::clock::Clock;
+use latchkey_net::client_addr::TrustedPeers;
+use latchkey_net::listen::{self, ListenSettings, Stop};
+use latchkey_net::tls::{self, TlsError};
+use latchkey_net::tunnel::{Acceptor, AcceptorConfig, Settings};
+use latchkey_store::{RelayStore, StoreError};
+use latchkey_web::health::Health;
+use latchkey_web::metrics::Metrics;
+use latchkey_web::request_id::RequestIds;
+use tokio::net::TcpListener;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Config;
+use crate::edge::{Edge, Shared};
+use crate::router::Router;
+use crate::tunnels::{Desk, Reception, Tunnels};
+use crate::web_origin::WebOrigin;
+
+/// The name of the database file in the data directory.
+const DATABASE: &str = "relay.db";
+
+/// Hosts told to move spread their return over this long.
+const RECONNECT_SPREAD: Duration = Duration::from_secs(2);
+
+/// Why a relay cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum RelayError {
+    #[error("cannot listen on {address}: {cause}")]
+    Listen {
+        address: SocketAddr,
+        cause: io::Error,
+    },
+    #[error("cannot open the database {}: {cause}", path.display())]
+    Store { path: PathBuf, cause: StoreError },
+    #[error("cannot use the certificate: {0}")]
+    Tls(#[from] TlsError),
+}
+
+/// A relay that has its sockets and its database and has not begun to serve.
+pub struct Relay {
+    config: Arc<Config>,
+    store: RelayStore,
+    listener: TcpListener,
+    status_listener: Option<TcpListener>,
+    settings: ListenSettings,
+    stop: Stop,
+    clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
+}
+
+impl Relay {
+    /// Where a relay with this data directory keeps its database.
+    pub fn database(data: &std::path::Path) -> PathBuf {
+        data.join(DATABASE)
+    }
+
+    /// Takes the sockets, opens the database, loads the certificate.
+    pub async fn bind(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        chance: Arc<dyn Chance>,
+    ) -> Result<Self, RelayError> {
+        let tls = match &config.tls {
+            Some(files) => Some(tls::server_config(&files.cert, &files.key)?),
+            None => None,
+        };
+        let path = Self::database(&config.data);
+        let store = RelayStore::open(&path)
+            .await
+            .map_err(|cause| RelayError::Store { path, cause })?;
+        let listener = bind(config.listen).await?;
+        let status_listener = match config.status_listen {
+            Some(address) => Some(bind(address).await?),
+            None => None,
+        };
+        let settings = ListenSettings {
+            tls,
+            trusted: TrustedPeers::new(config.trusted_proxies.clone()),
+            ..ListenSettings::default()
+        };
+        Ok(Self {
+            config: Arc::new(config),
+            store,
+            listener,
+            status_listener,
+            settings,
+            stop: Stop::default(),
+            clock,
+            chance,
+        })
+    }
+
+    /// The address callers and hosts connect to.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// The address of the health listener.
+    pub fn status_addr(&self) -> Option<SocketAddr> {
+        self.status_listener.as_ref()?.local_addr().ok()
+    }
+
+    /// What this relay remembers.
+    pub fn store(&self) -> RelayStore {
+        self.store.clone()
+    }
+
+    /// The two stop signals; see [`Stop`].
+    pub fn stop(&self) -> Stop {
+        self.stop.clone()
+    }
+
+    /// Serves until stopped. After the soft signal hosts are told to move, running
+    /// requests have the configured time, then everything is cut.
+    pub async fn run(self) {
+        // Callers before tunnels: a tunnel must outlive the requests that use it.
+        let callers = TaskTracker::new();
+        let tunnel_tasks = TaskTracker::new();
+        let metrics: Arc<Metrics> = Arc::default();
+        let tunnels = Tunnels::default();
+        let router = self.router(&metrics, &tunnels, &callers, &tunnel_tasks);
+        // No host is connected to a relay that just started, whatever was noted last.
+        if let Err(error) = self.store.printers().note_all_lost().await {
+            tracing::warn!(%error, "cannot note that no host is connected yet");
+        }
+        if let Some(listener) = self.status_listener {
+            let health = health(&metrics, &self.store);
+            let soft = self.stop.soft.clone();
+            tunnel_tasks.spawn(async move {
+                if let Err(error) = health.serve(listener, soft).await {
+                    tracing::error!(%error, "the status listener ended");
+                }
+            });
+        }
+        let serving = listen::serve(
+            self.listener,
+            self.settings,
+            router,
+            self.stop.clone(),
+            callers.clone(),
+        );
+        callers.spawn(serving);
+        self.stop.soft.cancelled().await;
+        let patience = Stopping {
+            stop: self.stop,
+            callers,
+            tunnel_tasks,
+            tunnels,
+        };
+        patience.within(self.config.drain).await;
+        self.store.close().await;
+    }
+
+    fn router(
+        &self,
+        metrics: &Arc<Metrics>,
+        tunnels: &Tunnels,
+        callers: &TaskTracker,
+        tunnel_tasks: &TaskTracker,
+    ) -> Router {
+        let acceptor = AcceptorConfig {
+            relay_name: self.config.public_url.authority().to_string(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            settings: Settings::default(),
+        };
+        let reception = Reception::new(Desk {
+            acceptor: Acceptor::new(acceptor, tunnel_tasks.clone()),
+            tunnels: tunnels.clone(),
+            store: self.store.clone(),
+            clock: Arc::clone(&self.clock),
+            chance: Arc::clone(&self.chance),
+            tracker: tunnel_tasks.clone(),
+        });
+        let web_origin = WebOrigin::new(&self.config, reception, Arc::clone(metrics));
+        let edge = Edge::new(Shared {
+            config: Arc::clone(&self.config),
+            store: self.store.clone(),
+            tunnels: tunnels.clone(),
+            metrics: Arc::clone(metrics),
+            ids: RequestIds::default(),
+            tracker: callers.clone(),
+            hard: self.stop.hard.clone(),
+        });
+        Router { edge, web_origin }
+    }
+}
+
+/// The end of a relay, in order.
+struct Stopping {
+    stop: Stop,
+    callers: TaskTracker,
+    tunnel_tasks: TaskTracker,
+    tunnels: Tunnels,
+}
+
+impl Stopping {
+    async fn within(self, patience: Duration) {
+        self.callers.close();
+        self.tunnel_tasks.close();
+        tokio::select! {
+            () = self.gently() => return,
+            () = tokio::time::sleep(patience) => {}
+            () = self.stop.hard.cancelled() => {}
+        }
+        self.stop.hard.cancel();
+        self.tunnels.close();
+        // Cut tasks still have their last lines to write.
+        let _ = tokio::time::timeout(Duration::from_secs(2), async {
+            self.callers.wait().await;
+            self.tunnel_tasks.wait().await;
+        })
+        .await;
+    }
+
+    async fn gently(&self) {
+        self.tunnels.drain(RECONNECT_SPREAD).await;
+        self.callers.wait().await;
+        self.tunnels.finish();
+        self.tunnel_tasks.wait().await;
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, RelayError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|cause| RelayError::Listen { address, cause })
+}
+
+fn health(metrics: &Arc<Metrics>, store: &RelayStore) -> Health {
+    let store = store.clone();
+    Health::new(Arc::clone(metrics)).check("store", move || {
+        let store = store.clone();
+        async move {
+            store.check().await.map_err(|error| {
+                tracing::warn!(%error, "the database failed its check");
+                "the database does not answer".into()
+            })
+        }
+    })
+}
