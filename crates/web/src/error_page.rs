@@ -135,7 +135,7 @@ fn finish(response: &mut Response<Bytes>, request_id: &str) {
     );
     fields.insert(
         header::ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static("Refresh, Latchkey-Request-Id"),
+        HeaderValue::from_static("Latchkey-Request-Id, Retry-After"),
     );
     if let Ok(value) = HeaderValue::from_str(request_id) {
         fields.insert(HeaderName::from_static("latchkey-request-id"), value);

@@ -83,3 +83,69 @@ fn log_panic(location: Option<&std::panic::Location<'_>>) {
         "a task panicked; its request was given up",
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Captured(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Captured {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(format: Format, write: impl FnOnce()) -> String {
+        let log = Captured::default();
+        let writer = log.clone();
+        let subscriber = subscriber(format, "info", move || writer.clone()).unwrap();
+        tracing::subscriber::with_default(subscriber, write);
+        String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn panics_are_logged_by_place() {
+        let text = logged(Format::Json, || {
+            log_panic(Some(std::panic::Location::caller()));
+        });
+        let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(line["level"], "ERROR");
+        assert!(line["panic.file"].as_str().unwrap().ends_with("logging.rs"));
+        assert!(line["panic.line"].is_u64());
+    }
+
+    #[test]
+    fn text_from_outside_cannot_forge_a_line_or_drive_a_terminal() {
+        let hostile = "\x1b[2J\nERROR forged";
+        for format in [Format::Json, Format::Human] {
+            let text = logged(format, || {
+                tracing::info!(app.name = hostile, "an app asked");
+            });
+            assert_eq!(text.trim_end().lines().count(), 1, "{text}");
+            assert!(!text.contains("\x1b[2J"), "{text}");
+        }
+    }
+
+    #[test]
+    fn filter_that_is_not_understood_is_refused() {
+        let refused = subscriber(Format::Json, "latchkey=loud", io::sink)
+            .err()
+            .unwrap();
+        assert!(
+            refused
+                .to_string()
+                .starts_with("log filter is not understood")
+        );
+    }
+}
