@@ -17,7 +17,7 @@ use crate::{
 };
 
 const RELAY: &str = "https://relay.example.net";
-const ID: &str = "7Q2M-VX9T";
+const ID: &str = "9e3779b97f4a7c15";
 
 /// Name and HTML of each.
 pub fn all() -> Vec<(String, String)> {

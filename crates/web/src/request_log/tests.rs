@@ -9,6 +9,7 @@ use axum::{Router, body::Body as AxumBody, routing::post};
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use http::{Request, Response};
+use http_body::Frame;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use tower::ServiceExt;
 use tracing_subscriber::fmt::MakeWriter;
