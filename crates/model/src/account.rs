@@ -81,3 +81,61 @@ impl fmt::Debug for Email {
         f.write_str("Email(…)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_have_one_spelling() {
+        let cases = [
+            ("ann@example.com", Some("ann@example.com")),
+            ("  Ann@Example.COM\n", Some("ann@example.com")),
+            (
+                "ann.b+printer@example.com",
+                Some("ann.b+printer@example.com"),
+            ),
+            ("demo@localhost", Some("demo@localhost")),
+            ("JÜRGEN@exämple.de", Some("jürgen@exämple.de")),
+            ("", None),
+            ("ann", None),
+            ("@example.com", None),
+            ("ann@", None),
+            ("ann@@example.com", None),
+            ("ann@b@example.com", None),
+            ("an n@example.com", None),
+            ("ann@exam\0ple.com", None),
+            ("ann@example.com\r\nBcc: all@example.com", None),
+            ("ann@.example.com", None),
+            ("ann@example..com", None),
+            ("ann@example.com.", None),
+            ("Ann <ann@example.com>", None),
+            ("ann@example.com,bob@example.com", None),
+            ("ann\u{202e}@example.com", None),
+        ];
+        for (text, expected) in cases {
+            let email = Email::parse(text).ok();
+            assert_eq!(email.as_ref().map(Email::as_str), expected, "{text:?}");
+        }
+        let long = format!("{}@example.com", "a".repeat(243));
+        assert_eq!(Email::parse(&long), Err(EmailError::TooLong));
+    }
+
+    #[test]
+    fn normalising_twice_changes_nothing() {
+        for text in [
+            "ANN@EXAMPLE.COM",
+            "İstanbul@example.com",
+            "ΟΔΟΣ@example.com",
+        ] {
+            let once = Email::parse(text).unwrap();
+            assert_eq!(Email::parse(once.as_str()).unwrap(), once);
+        }
+    }
+
+    #[test]
+    fn address_is_not_printed() {
+        let email = Email::parse("ann@example.com").unwrap();
+        assert_eq!(format!("{email:?}"), "Email(…)");
+    }
+}

@@ -15,11 +15,12 @@ pub struct AppId(String);
 impl AppId {
     /// Reads an id as an app sent it.
     pub fn parse(text: &str) -> Result<Self, NameError> {
-        let id = text::name(text, 64)?;
+        // Folded first: that can make a text longer.
+        let id = text::name(&text.to_lowercase(), 64)?;
         if id.chars().any(char::is_whitespace) {
             return Err(NameError::Misleading);
         }
-        Ok(Self(id.to_lowercase()))
+        Ok(Self(id))
     }
 
     /// The id as text.
@@ -53,5 +54,28 @@ impl AppName {
 impl fmt::Display for AppName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn app_ids_fold_case_and_have_no_space() {
+        assert_eq!(AppId::parse("OctoPod").unwrap().as_str(), "octopod");
+        assert_eq!(
+            AppId::parse("com.example.app").unwrap().as_str(),
+            "com.example.app"
+        );
+        assert!(AppId::parse("").is_err());
+        assert!(AppId::parse("two words").is_err());
+        assert!(AppId::parse(&"a".repeat(65)).is_err());
+        // Folding can make a text longer; what was accepted must be accepted again.
+        for text in ["İ".repeat(64), "OCTOPOD".to_owned()] {
+            if let Ok(id) = AppId::parse(&text) {
+                assert_eq!(AppId::parse(id.as_str()), Ok(id));
+            }
+        }
     }
 }

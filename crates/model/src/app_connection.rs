@@ -603,3 +603,292 @@ impl ConnectionCredentials {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::chance::SeededChance;
+    use crate::clock::FixedClock;
+
+    #[test]
+    fn portal_gives_credentials_unless_both_agree_on_none() {
+        // Word, mode if the operator does not allow none, mode if it does.
+        let table = [
+            (None, AccessMode::Enhanced, AccessMode::Enhanced),
+            (Some(""), AccessMode::Enhanced, AccessMode::Enhanced),
+            (Some("none"), AccessMode::Enhanced, AccessMode::None),
+            (Some("None"), AccessMode::Enhanced, AccessMode::None),
+            (Some(" simple "), AccessMode::Enhanced, AccessMode::None),
+            (Some("SIMPLE"), AccessMode::Enhanced, AccessMode::None),
+            (Some("basic"), AccessMode::Enhanced, AccessMode::Enhanced),
+            (Some("bearer"), AccessMode::Enhanced, AccessMode::Enhanced),
+            (Some("enhanced"), AccessMode::Enhanced, AccessMode::Enhanced),
+            (Some("nothing"), AccessMode::Enhanced, AccessMode::Enhanced),
+        ];
+        for (word, refused, allowed) in table {
+            assert_eq!(AccessMode::from_auth_type(word, false), refused, "{word:?}");
+            assert_eq!(AccessMode::from_auth_type(word, true), allowed, "{word:?}");
+        }
+    }
+
+    #[test]
+    fn kept_words_read_back() {
+        for mode in AccessMode::ALL {
+            assert_eq!(mode.to_string().parse(), Ok(mode));
+        }
+        for reason in EndReason::ALL {
+            assert_eq!(reason.to_string().parse(), Ok(reason));
+        }
+        assert!("simple".parse::<AccessMode>().is_err());
+        assert!("lost".parse::<EndReason>().is_err());
+    }
+
+    fn make(access: AccessMode, seed: u64) -> (AppConnection, ConnectionCredentials) {
+        let chance = SeededChance::new(seed);
+        let clock = FixedClock::new(Timestamp::from_millis(5_000));
+        NewAppConnection {
+            account: AccountId::generate(&chance),
+            printer: PrinterId::generate(&chance),
+            app: AppId::parse("octopod").unwrap(),
+            app_name: AppName::parse("OctoPod").unwrap(),
+            access,
+        }
+        .generate(&chance, &clock)
+    }
+
+    fn ended(connection: &AppConnection) -> AppConnection {
+        AppConnection {
+            state: AppConnectionState::Ended {
+                reason: EndReason::Revoked,
+                at: Timestamp::from_millis(6_000).plus(Duration::from_secs(1)),
+            },
+            ..connection.clone()
+        }
+    }
+
+    /// What callers may present, and which modes it is right for.
+    fn presented<'a>(
+        own: &'a ConnectionCredentials,
+        other: &'a ConnectionCredentials,
+    ) -> Vec<(&'static str, PresentedCredential<'a>, Option<AdmittedBy>)> {
+        use PresentedCredential::{Basic, Bearer, Nothing, Unreadable};
+        let (user, password) = (own.user(), own.password());
+        vec![
+            ("nothing", Nothing, None),
+            ("unreadable", Unreadable, None),
+            (
+                "own pair",
+                Basic { user, password },
+                Some(AdmittedBy::Basic),
+            ),
+            ("own token", Bearer(own.bearer()), Some(AdmittedBy::Bearer)),
+            (
+                "other's pair",
+                Basic {
+                    user: other.user(),
+                    password: other.password(),
+                },
+                None,
+            ),
+            (
+                "wrong user",
+                Basic {
+                    user: other.user(),
+                    password,
+                },
+                None,
+            ),
+            (
+                "wrong password",
+                Basic {
+                    user,
+                    password: other.password(),
+                },
+                None,
+            ),
+            (
+                "swapped pair",
+                Basic {
+                    user: password,
+                    password: user,
+                },
+                None,
+            ),
+            (
+                "empty pair",
+                Basic {
+                    user: "",
+                    password: "",
+                },
+                None,
+            ),
+            (
+                "token as password",
+                Basic {
+                    user,
+                    password: own.bearer(),
+                },
+                None,
+            ),
+            ("other's token", Bearer(other.bearer()), None),
+            ("password as token", Bearer(password), None),
+            ("empty token", Bearer(""), None),
+            ("App token as token", Bearer(own.app_token.expose()), None),
+            ("label as token", Bearer(own.label.expose()), None),
+        ]
+    }
+
+    /// The order of checks, said once more and independently of the code.
+    fn expected(live: bool, owner: OwnerStanding, right: bool) -> Result<(), Refusal> {
+        match (live, right) {
+            (false, true) => Err(Refusal::Ended),
+            (false, false) => Err(Refusal::NotFound),
+            (true, _) if owner != OwnerStanding::Entitled => Err(Refusal::OwnerNotEntitled),
+            (true, false) => Err(Refusal::Unauthorized),
+            (true, true) => Ok(()),
+        }
+    }
+
+    #[test]
+    fn calls_are_admitted_and_refused_in_the_contracted_order() {
+        let standings = [
+            OwnerStanding::Entitled,
+            OwnerStanding::Suspended,
+            OwnerStanding::PlanWithout,
+        ];
+        let (_, other) = make(AccessMode::Enhanced, 99);
+        for access in AccessMode::ALL {
+            let (live, own) = make(access, 1);
+            let tombstone = ended(&live);
+            for (what, credential, by) in presented(&own, &other) {
+                let by = match access {
+                    AccessMode::None => Some(AdmittedBy::HostName),
+                    AccessMode::Basic => by.filter(|by| *by == AdmittedBy::Basic),
+                    AccessMode::Bearer => by.filter(|by| *by == AdmittedBy::Bearer),
+                    AccessMode::Enhanced => by,
+                };
+                for owner in standings {
+                    for (connection, is_live) in [(&live, true), (&tombstone, false)] {
+                        let answer = connection.admit(credential, owner);
+                        let context = format!("{access} {what} {owner:?} live={is_live}");
+                        assert_eq!(
+                            answer.map(|_| ()),
+                            expected(is_live, owner, by.is_some()),
+                            "{context}"
+                        );
+                        if let Ok(admitted) = answer {
+                            assert_eq!(Some(admitted.by), by, "{context}");
+                            assert_eq!(Some(admitted.connection), live.live(), "{context}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn zero_hash_of_an_unknown_label_matches_nothing() {
+        let (_, own) = make(AccessMode::Enhanced, 1);
+        for (_, credential, _) in presented(&own, &own) {
+            assert_eq!(refuse_unknown(credential), Refusal::NotFound);
+        }
+    }
+
+    #[test]
+    fn app_token_tells_ended_and_not_entitled() {
+        let (live, _) = make(AccessMode::Enhanced, 1);
+        assert_eq!(
+            live.admit_app_token(OwnerStanding::Entitled),
+            Ok(live.live().unwrap())
+        );
+        assert_eq!(
+            live.admit_app_token(OwnerStanding::Suspended),
+            Err(Refusal::OwnerNotEntitled)
+        );
+        assert_eq!(
+            ended(&live).admit_app_token(OwnerStanding::Suspended),
+            Err(Refusal::Ended)
+        );
+    }
+
+    #[test]
+    fn refusals_have_their_statuses() {
+        let table = [
+            (Refusal::NotFound, 603),
+            (Refusal::Ended, 604),
+            (Refusal::OwnerNotEntitled, 605),
+            (Refusal::Unauthorized, 606),
+        ];
+        for (refusal, code) in table {
+            assert_eq!(refusal.status().code(), code);
+        }
+    }
+
+    #[test]
+    fn standing_is_lost_by_suspension_or_plan() {
+        let table = [
+            (false, true, OwnerStanding::Entitled),
+            (false, false, OwnerStanding::PlanWithout),
+            (true, true, OwnerStanding::Suspended),
+            (true, false, OwnerStanding::Suspended),
+        ];
+        for (suspended, plan_allows, standing) in table {
+            assert_eq!(OwnerStanding::of(suspended, plan_allows), standing);
+        }
+    }
+
+    #[test]
+    fn mode_gets_exactly_its_credentials() {
+        for access in AccessMode::ALL {
+            let (connection, credentials) = make(access, 3);
+            assert_eq!(credentials.user().is_empty(), !access.has_basic());
+            assert_eq!(credentials.password().is_empty(), !access.has_basic());
+            assert_eq!(credentials.bearer().is_empty(), !access.has_bearer());
+            assert_eq!(connection.hashes.access.mode(), access);
+            assert_eq!(connection.hashes.label, credentials.label.hash());
+            assert_eq!(connection.hashes.app_token, credentials.app_token.hash());
+            let live = connection.live().unwrap();
+            assert_eq!(live.created, Timestamp::from_millis(5_000));
+        }
+    }
+
+    #[test]
+    fn hashes_that_do_not_belong_to_the_mode_are_refused() {
+        let basic = Some(BasicHash::of("u", "p"));
+        let bearer = Some(BearerHash::of("t"));
+        for mode in AccessMode::ALL {
+            for (basic, bearer) in [(None, None), (basic, None), (None, bearer), (basic, bearer)] {
+                let fits =
+                    basic.is_some() == mode.has_basic() && bearer.is_some() == mode.has_bearer();
+                let hashes = AccessHashes::new(mode, basic, bearer);
+                assert_eq!(hashes.is_some(), fits, "{mode}");
+                if let Some(hashes) = hashes {
+                    assert_eq!((hashes.basic(), hashes.bearer()), (basic, bearer));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_prints_a_credential() {
+        let (connection, own) = make(AccessMode::Enhanced, 5);
+        let pair = PresentedCredential::Basic {
+            user: own.user(),
+            password: own.password(),
+        };
+        let bearer = PresentedCredential::Bearer(own.bearer());
+        let shown = format!("{connection:?} {own:?} {pair:?} {bearer:?}");
+        for secret in [
+            own.label.expose(),
+            own.user(),
+            own.password(),
+            own.bearer(),
+            own.app_token.expose(),
+        ] {
+            assert!(!shown.contains(secret));
+            assert!(!shown.contains(&secret[secret.len() - 6..]));
+        }
+    }
+}

@@ -120,3 +120,71 @@ impl HostId {
         Self(BASE32_NOPAD.encode(&digest).to_ascii_lowercase())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::chance::SeededChance;
+
+    #[test]
+    fn account_ids_have_one_spelling() {
+        let cases = [
+            ("abcdefghijklmnop2345", true),
+            ("ABCDEFGHIJKLMNOP2345", false),
+            ("abcdefghijklmnop234", false),
+            ("abcdefghijklmnop23456", false),
+            ("abcdefghijklmnop2 45", false),
+            ("abcdefghijklmnop1890", false),
+            ("", false),
+        ];
+        for (text, valid) in cases {
+            assert_eq!(text.parse::<AccountId>().is_ok(), valid, "{text}");
+        }
+    }
+
+    #[test]
+    fn printer_ids_are_what_apps_expect_in_the_local_network() {
+        let cases = [
+            ("A".repeat(39), false),
+            ("A".repeat(40), true),
+            ("9".repeat(60), true),
+            ("A".repeat(61), false),
+            ("a".repeat(48), false),
+            ("Ä".repeat(24), false),
+        ];
+        for (text, valid) in cases {
+            assert_eq!(text.parse::<PrinterId>().is_ok(), valid, "{text}");
+        }
+    }
+
+    #[test]
+    fn host_id_follows_from_the_public_key() {
+        let id = HostId::of_public_key(&[7; 32]);
+        assert_eq!(id.as_str().len(), 52);
+        assert_eq!(id, HostId::of_public_key(&[7; 32]));
+        assert_ne!(id, HostId::of_public_key(&[8; 32]));
+        assert_eq!(id.as_str().parse::<HostId>().unwrap(), id);
+    }
+
+    #[test]
+    fn error_names_the_kind_and_not_the_text() {
+        let error = "nonsense".parse::<PrinterId>().unwrap_err();
+        assert_eq!(error.to_string(), "this is not a valid PrinterId");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_generated_parses_back(seed: u64) {
+            let chance = SeededChance::new(seed);
+            let account = AccountId::generate(&chance);
+            prop_assert_eq!(account.to_string().parse::<AccountId>().unwrap(), account);
+            let connection = AppConnectionId::generate(&chance);
+            let json = serde_json::to_string(&connection).unwrap();
+            prop_assert_eq!(serde_json::from_str::<AppConnectionId>(&json).unwrap(), connection);
+            let printer = PrinterId::generate(&chance);
+            prop_assert_eq!(printer.to_string().parse::<PrinterId>().unwrap(), printer);
+        }
+    }
+}

@@ -108,3 +108,42 @@ impl Plans {
         self.0.iter()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plan_names_are_short_and_plain() {
+        for text in ["free", "supporter", "print-farm_2", &"a".repeat(32)] {
+            assert!(text.parse::<PlanName>().is_ok(), "{text}");
+        }
+        for text in ["", "Free", "two words", "ä", &"a".repeat(33)] {
+            assert!(text.parse::<PlanName>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn plans_read_as_configured() {
+        let json = r#"{
+            "free": {"app_connections": false, "max_upload_bytes": 1, "max_download_bytes": 2,
+                     "max_webcam_stream_seconds": 60},
+            "supporter": {}
+        }"#;
+        let plans: Plans = serde_json::from_str(json).unwrap();
+        let free = plans.find(&"free".parse().unwrap()).unwrap();
+        assert!(!free.app_connections);
+        assert_eq!(free.max_webcam_stream_seconds, Some(60));
+        let supporter = plans.find(&"supporter".parse().unwrap()).unwrap();
+        assert_eq!(*supporter, Entitlements::default());
+        assert!(supporter.app_connections);
+        assert_eq!(plans.find(&"gone".parse().unwrap()), None);
+        assert_eq!(plans.iter().count(), 2);
+    }
+
+    #[test]
+    fn misspelled_entitlement_is_refused() {
+        let read = serde_json::from_str::<Plans>(r#"{"free": {"max_upload": 1}}"#);
+        assert!(read.unwrap_err().to_string().contains("max_upload"));
+    }
+}

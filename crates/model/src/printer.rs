@@ -100,3 +100,25 @@ impl fmt::Display for PrinterName {
         f.write_str(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn name_has_one_to_64_characters() {
+        assert!(PrinterName::parse(&"ü".repeat(64)).is_ok());
+        assert_eq!(
+            PrinterName::parse(&"ü".repeat(65)),
+            Err(NameError::TooLong(64))
+        );
+        assert_eq!(PrinterName::parse("  "), Err(NameError::Empty));
+        assert_eq!(PrinterName::parse(" MK4 ").unwrap().as_str(), "MK4");
+    }
+
+    #[test]
+    fn key_is_shown_by_its_id() {
+        let key = HostKey::from_bytes([9; 32]);
+        assert_eq!(format!("{key:?}"), format!("HostKey({})", key.id()));
+    }
+}

@@ -120,3 +120,48 @@ impl RelayStatus {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_are_as_contracted() {
+        // Code, permanent, trying again helps, destructive.
+        let table = [
+            (RelayStatus::Unknown, 600, false, true, false),
+            (RelayStatus::NotConnected, 601, false, true, false),
+            (RelayStatus::TimedOut, 602, false, true, false),
+            (RelayStatus::NotFound, 603, true, false, true),
+            (RelayStatus::Ended, 604, true, false, true),
+            (RelayStatus::OwnerNotEntitled, 605, false, false, true),
+            (RelayStatus::Unauthorized, 606, true, false, true),
+            (RelayStatus::DownloadTooLarge, 607, true, false, false),
+            (RelayStatus::UploadTooLarge, 608, true, false, false),
+            (RelayStatus::WebcamLimit, 609, false, true, false),
+            (RelayStatus::HostUpdateRequired, 610, false, false, false),
+            (RelayStatus::NoBetaAccess, 611, false, false, false),
+            (RelayStatus::HostFailed, 612, false, true, false),
+            (RelayStatus::NoActivePrint, 613, false, false, false),
+        ];
+        assert_eq!(table.map(|row| row.0), RelayStatus::ALL);
+        for (status, code, permanent, again, destructive) in table {
+            assert_eq!(status.code(), code);
+            assert_eq!(RelayStatus::from_code(code), Some(status));
+            assert_eq!(status.is_permanent(), permanent, "{code}");
+            assert_eq!(status.try_again_helps(), again, "{code}");
+            assert_eq!(status.is_destructive(), destructive, "{code}");
+        }
+        assert_eq!(RelayStatus::from_code(599), None);
+        assert_eq!(RelayStatus::from_code(614), None);
+    }
+
+    #[test]
+    fn each_meaning_is_one_short_sentence() {
+        for status in RelayStatus::ALL {
+            let meaning = status.meaning();
+            assert!(meaning.ends_with('.') && meaning.len() < 80, "{meaning}");
+            assert_eq!(meaning.matches('.').count(), 1, "{meaning}");
+        }
+    }
+}

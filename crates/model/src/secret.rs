@@ -307,3 +307,166 @@ fn checksum(covered: &str) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::chance::SeededChance;
+
+    fn shapes() -> [(&'static str, String, usize, &'static str); 7] {
+        let chance = SeededChance::new(1);
+        [
+            ("label", plain::<LabelKind>(&chance), 36, "app-"),
+            ("user", plain::<BasicUserKind>(&chance), 10, ""),
+            ("password", plain::<BasicPasswordKind>(&chance), 32, ""),
+            ("bearer", plain::<BearerKind>(&chance), 55, "lk_conn_"),
+            ("app token", plain::<AppTokenKind>(&chance), 54, "lk_app_"),
+            ("session", plain::<SessionKind>(&chance), 55, "lk_sess_"),
+            ("code", plain::<PortalCodeKind>(&chance), 55, "lk_code_"),
+        ]
+    }
+
+    fn plain<K: Kind>(chance: &dyn Chance) -> String {
+        Secret::<K>::generate(chance).expose().to_owned()
+    }
+
+    #[test]
+    fn each_kind_has_its_shape() {
+        for (kind, text, length, prefix) in shapes() {
+            assert_eq!(text.len(), length, "{kind}");
+            assert!(text.starts_with(prefix), "{kind}");
+            let url_safe = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+            assert!(text.bytes().all(url_safe), "{kind}: {text}");
+        }
+    }
+
+    #[test]
+    fn label_is_lower_case_and_one_dns_label() {
+        let text = plain::<LabelKind>(&SeededChance::new(2));
+        assert!(text.len() <= 63);
+        assert!(!text.bytes().any(|b| b.is_ascii_uppercase() || b == b'_'));
+    }
+
+    #[test]
+    fn label_is_read_in_any_case() {
+        let label = ConnectionLabel::generate(&SeededChance::new(3));
+        let shouted = ConnectionLabel::parse(&label.expose().to_ascii_uppercase()).unwrap();
+        assert_eq!(shouted.hash(), label.hash());
+        assert_eq!(shouted.expose(), label.expose());
+    }
+
+    #[test]
+    fn what_is_no_label_is_refused() {
+        let good = "app-0123456789abcdefghijklmnopqrstuv";
+        assert!(ConnectionLabel::parse(good).is_ok());
+        let bad = [
+            "",
+            "app-",
+            "www",
+            "app-0123456789abcdefghijklmnopqrstu",
+            "app-0123456789abcdefghijklmnopqrstuvw",
+            "app_0123456789abcdefghijklmnopqrstuv",
+            "shared-6789abcdefghijklmnopqrstuv000",
+            "app-0123456789abcdefghijklmnopqrst-v",
+            "app-0123456789abcdefghijklmnopqrst.v",
+            "app-0123456789abcdefghijklmnopqrsté",
+            "äpp-123456789abcdefghijklmnopqrstuv",
+        ];
+        for text in bad {
+            assert!(ConnectionLabel::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn published_tokens_keep_their_checksum() {
+        // Scanners outside this program compute the same: four base62 digits, least significant
+        // first, of the first eight bytes of SHA-256, read big-endian.
+        assert_eq!(
+            checksum("lk_app_0000000000000000000000000000000000000000000"),
+            KNOWN_CHECKSUM
+        );
+        let text = format!("lk_app_0000000000000000000000000000000000000000000{KNOWN_CHECKSUM}");
+        assert!(AppToken::parse(&text).is_ok());
+    }
+
+    const KNOWN_CHECKSUM: &str = "aHYL";
+
+    #[test]
+    fn token_of_one_kind_is_no_token_of_another() {
+        let bearer = plain::<BearerKind>(&SeededChance::new(4));
+        assert!(BearerToken::parse(&bearer).is_ok());
+        assert!(AppToken::parse(&bearer).is_err());
+        assert!(SessionToken::parse(&bearer).is_err());
+        let renamed = bearer.replace("lk_conn_", "lk_sess_");
+        assert!(
+            SessionToken::parse(&renamed).is_err(),
+            "the checksum covers the prefix"
+        );
+    }
+
+    #[test]
+    fn nothing_prints_a_secret() {
+        let chance = SeededChance::new(5);
+        let token = AppToken::generate(&chance);
+        let shown = format!("{token:?} {:?}", token.hash());
+        assert_eq!(shown, "AppToken(…) SecretHash<AppToken>(…)");
+        let password = PasswordHash::new("$argon2id$v=19$secret".to_owned());
+        assert_eq!(format!("{password:?}"), "PasswordHash(…)");
+        let error = AppToken::parse("lk_app_mistyped").unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("mistyped"));
+    }
+
+    #[test]
+    fn hash_is_sha_256_of_the_text() {
+        let hash = AppTokenHash::of("abc");
+        assert_eq!(
+            data_encoding::HEXLOWER.encode(hash.as_bytes()),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+        assert!(hash.matches("abc"));
+        assert!(!hash.matches("abd"));
+        assert_eq!(hash, AppTokenHash::from_bytes(*hash.as_bytes()));
+    }
+
+    #[test]
+    fn hashes_differ_at_any_byte() {
+        let hash = AppTokenHash::of("x");
+        for index in 0..32 {
+            let mut bytes = *hash.as_bytes();
+            bytes[index] ^= 1;
+            assert_ne!(hash, AppTokenHash::from_bytes(bytes), "byte {index}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_generated_parses_back(seed: u64) {
+            let chance = SeededChance::new(seed);
+            let token = BearerToken::generate(&chance);
+            prop_assert_eq!(BearerToken::parse(token.expose()).unwrap().hash(), token.hash());
+            let label = ConnectionLabel::generate(&chance);
+            prop_assert_eq!(ConnectionLabel::parse(label.expose()).unwrap().hash(), label.hash());
+            let user = BasicUser::generate(&chance);
+            prop_assert_eq!(BasicUser::parse(user.expose()).unwrap().hash(), user.hash());
+        }
+
+        #[test]
+        fn one_changed_character_breaks_the_checksum(seed: u64, at in 0_usize..54, to in 0_usize..62) {
+            let text = plain::<AppTokenKind>(&SeededChance::new(seed));
+            let mut bytes = text.clone().into_bytes();
+            bytes[at] = BASE62[to];
+            let changed = String::from_utf8(bytes).unwrap();
+            // A changed body may have the same checksum once in 62⁴ = 14.8 million.
+            prop_assert_eq!(AppToken::parse(&changed).is_ok(), changed == text);
+        }
+
+        #[test]
+        fn no_text_makes_parsing_panic(text in "\\PC{0,60}") {
+            let _ = AppToken::parse(&text).is_ok();
+            let _ = BasicUser::parse(&text).is_ok();
+            let _ = ConnectionLabel::parse(&text).is_ok();
+        }
+    }
+}

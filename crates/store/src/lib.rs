@@ -12,5 +12,8 @@ mod error;
 mod pool;
 pub mod relay;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::{Cause, StoreError};
 pub use relay::RelayStore;

@@ -12,7 +12,7 @@ CREATE TABLE accounts (
     plan             TEXT    NOT NULL,
     created_at       BIGINT  NOT NULL,
     -- Set while suspended, with the reason: an operator must be able to say why.
-    suspended_at     BIGINT ,
+    suspended_at     BIGINT,
     suspended_reason TEXT,
     CONSTRAINT suspended_with_reason
         CHECK ((suspended_at IS NULL) = (suspended_reason IS NULL))
@@ -29,12 +29,12 @@ CREATE TABLE printers (
     -- printer id is worth nothing without the key.
     host_id           TEXT    UNIQUE CHECK (length(host_id) = 52),
     -- The Ed25519 public key that host_id is the hash of.
-    host_key          BLOB    CHECK (length(host_key) = 32),
+    host_key          BYTEA   CHECK (length(host_key) = 32),
     created_at        BIGINT  NOT NULL,
     -- For people, and for what apps are told of the past; the tunnels know who is online now.
-    online_since_at   BIGINT ,
-    last_connected_at BIGINT ,
-    last_seen_at      BIGINT ,
+    online_since_at   BIGINT,
+    last_connected_at BIGINT,
+    last_seen_at      BIGINT,
     -- Where the host was last found in its owner's network; apps offer it at home.
     local_address     TEXT,
     CONSTRAINT host_id_with_key CHECK ((host_id IS NULL) = (host_key IS NULL))
@@ -48,26 +48,26 @@ CREATE INDEX printers_by_account ON printers (account_id);
 CREATE TABLE app_connections (
     id               TEXT    NOT NULL PRIMARY KEY,
     -- SHA-256 of the host name label. Unique among the living and the dead.
-    label_hash       BLOB    NOT NULL UNIQUE CHECK (length(label_hash) = 32),
+    label_hash       BYTEA   NOT NULL UNIQUE CHECK (length(label_hash) = 32),
     -- SHA-256 of the token for the App API. The App API looks up by it.
-    app_token_hash   BLOB    NOT NULL UNIQUE CHECK (length(app_token_hash) = 32),
+    app_token_hash   BYTEA   NOT NULL UNIQUE CHECK (length(app_token_hash) = 32),
     access_mode      TEXT    NOT NULL
         CHECK (access_mode IN ('none', 'basic', 'bearer', 'enhanced')),
     -- SHA-256 of "user:password", and of the bearer token. They outlive the end: only who had
     -- the right credentials is told that it ended.
-    basic_hash       BLOB    CHECK (length(basic_hash) = 32),
-    bearer_hash      BLOB    CHECK (length(bearer_hash) = 32),
+    basic_hash       BYTEA   CHECK (length(basic_hash) = 32),
+    bearer_hash      BYTEA   CHECK (length(bearer_hash) = 32),
     -- The account is the printer's. No cascade: removing a printer must leave tombstones.
     printer_id       TEXT    REFERENCES printers (id),
     app_id           TEXT,
     app_name         TEXT,
-    created_at       BIGINT ,
+    created_at       BIGINT,
     -- Usage, written in batches.
-    last_used_at     BIGINT ,
+    last_used_at     BIGINT,
     requests         BIGINT  NOT NULL DEFAULT 0,
     bytes            BIGINT  NOT NULL DEFAULT 0,
     -- The end: for good.
-    ended_at         BIGINT ,
+    ended_at         BIGINT,
     end_reason       TEXT
         CHECK (end_reason IN ('revoked', 'printer_removed', 'account_deleted', 'returned_by_app')),
     -- Exactly the hashes that belong to the access mode.

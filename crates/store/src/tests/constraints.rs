@@ -1,0 +1,270 @@
+//! Tries to break each constraint with plain SQL, as a bug in a query would.
+
+use sqlx::AssertSqlSafe;
+
+use crate::contract::{Household, Maker, at};
+use crate::relay::RelayStore;
+
+async fn store() -> (RelayStore, Household) {
+    let store = RelayStore::open_in_memory().await.unwrap();
+    let household = Maker::default()
+        .household(&store, "ann@example.com")
+        .await
+        .unwrap();
+    (store, household)
+}
+
+/// Runs each statement and expects the database to name the constraint it breaks.
+async fn all_refused(store: &RelayStore, statements: &[(&str, &str)]) {
+    for (statement, constraint) in statements {
+        let answer = sqlx::query(AssertSqlSafe((*statement).to_owned()))
+            .execute(store.pools().write())
+            .await;
+        match answer {
+            Ok(_) => panic!("accepted: {statement}"),
+            Err(error) => assert!(
+                error.to_string().contains(constraint),
+                "{statement}: {error}"
+            ),
+        }
+    }
+}
+
+#[tokio::test]
+async fn account_cannot_be_kept_wrongly() {
+    let (store, _) = store().await;
+    let statements = [
+        ("UPDATE accounts SET id = NULL", "NOT NULL"),
+        ("UPDATE accounts SET email = NULL", "NOT NULL"),
+        ("UPDATE accounts SET email = 'Ann@example.com'", "CHECK"),
+        ("UPDATE accounts SET email = ''", "CHECK"),
+        ("UPDATE accounts SET plan = NULL", "NOT NULL"),
+        ("UPDATE accounts SET created_at = NULL", "NOT NULL"),
+        (
+            "UPDATE accounts SET created_at = 'today'",
+            "cannot store TEXT",
+        ),
+        (
+            "UPDATE accounts SET suspended_at = 1",
+            "suspended_with_reason",
+        ),
+        (
+            "UPDATE accounts SET suspended_reason = 'x'",
+            "suspended_with_reason",
+        ),
+        (
+            "INSERT INTO accounts (id, email, plan, created_at)
+             SELECT 'other', email, plan, 1 FROM accounts",
+            "UNIQUE constraint failed: accounts.email",
+        ),
+        (
+            "INSERT INTO accounts (id, email, plan, created_at)
+             SELECT id, 'other', plan, 1 FROM accounts",
+            "UNIQUE constraint failed: accounts.id",
+        ),
+        ("DELETE FROM accounts", "FOREIGN KEY"),
+    ];
+    all_refused(&store, &statements).await;
+}
+
+#[tokio::test]
+async fn printer_cannot_be_kept_wrongly() {
+    let (store, _) = store().await;
+    let statements = [
+        ("UPDATE printers SET id = NULL", "NOT NULL"),
+        ("UPDATE printers SET id = 'SHORT'", "CHECK"),
+        ("UPDATE printers SET id = id || 'ABCDEFGHIJKLM'", "CHECK"),
+        ("UPDATE printers SET account_id = NULL", "NOT NULL"),
+        ("UPDATE printers SET account_id = 'nobody'", "FOREIGN KEY"),
+        ("UPDATE printers SET name = NULL", "NOT NULL"),
+        ("UPDATE printers SET name = ''", "CHECK"),
+        ("UPDATE printers SET name = hex(zeroblob(33))", "CHECK"),
+        ("UPDATE printers SET created_at = NULL", "NOT NULL"),
+        (
+            "UPDATE printers SET host_key = zeroblob(32)",
+            "host_id_with_key",
+        ),
+        (
+            "UPDATE printers SET host_id = substr(hex(zeroblob(32)), 1, 52)",
+            "host_id_with_key",
+        ),
+        (
+            "UPDATE printers SET host_key = zeroblob(31), host_id = 'x'",
+            "CHECK",
+        ),
+        (
+            "UPDATE printers SET host_key = zeroblob(32), host_id = 'x'",
+            "CHECK",
+        ),
+        ("DELETE FROM printers", "FOREIGN KEY"),
+    ];
+    all_refused(&store, &statements).await;
+}
+
+#[tokio::test]
+async fn host_cannot_be_two_printers() {
+    let (store, ann) = store().await;
+    let second = Maker::default().printer(&ann.account, "second");
+    let mut second = second;
+    second.id = "Z".repeat(48).parse().unwrap();
+    store.printers().create(&second).await.unwrap();
+    let statements = [(
+        "UPDATE printers SET host_key = zeroblob(32),
+                             host_id = substr(hex(zeroblob(32)), 1, 52)",
+        "UNIQUE constraint failed: printers.host_id",
+    )];
+    all_refused(&store, &statements).await;
+}
+
+#[tokio::test]
+async fn app_connection_cannot_be_kept_wrongly() {
+    let (store, _) = store().await;
+    let statements = [
+        ("UPDATE app_connections SET id = NULL", "NOT NULL"),
+        ("UPDATE app_connections SET label_hash = NULL", "NOT NULL"),
+        (
+            "UPDATE app_connections SET label_hash = zeroblob(31)",
+            "CHECK",
+        ),
+        (
+            "UPDATE app_connections SET label_hash = 'text'",
+            "cannot store TEXT",
+        ),
+        (
+            "UPDATE app_connections SET app_token_hash = NULL",
+            "NOT NULL",
+        ),
+        (
+            "UPDATE app_connections SET app_token_hash = zeroblob(33)",
+            "CHECK",
+        ),
+        (
+            "UPDATE app_connections SET basic_hash = zeroblob(1)",
+            "CHECK",
+        ),
+        (
+            "UPDATE app_connections SET bearer_hash = zeroblob(1)",
+            "CHECK",
+        ),
+        ("UPDATE app_connections SET access_mode = 'open'", "CHECK"),
+        (
+            "UPDATE app_connections SET access_mode = 'none'",
+            "hashes_of_mode",
+        ),
+        (
+            "UPDATE app_connections SET access_mode = 'basic'",
+            "hashes_of_mode",
+        ),
+        (
+            "UPDATE app_connections SET access_mode = 'bearer'",
+            "hashes_of_mode",
+        ),
+        (
+            "UPDATE app_connections SET basic_hash = NULL",
+            "hashes_of_mode",
+        ),
+        (
+            "UPDATE app_connections SET bearer_hash = NULL",
+            "hashes_of_mode",
+        ),
+        (
+            "UPDATE app_connections SET printer_id = 'gone'",
+            "FOREIGN KEY",
+        ),
+        (
+            "UPDATE app_connections SET printer_id = NULL",
+            "live_or_ended",
+        ),
+        ("UPDATE app_connections SET app_id = NULL", "live_or_ended"),
+        (
+            "UPDATE app_connections SET app_name = NULL",
+            "live_or_ended",
+        ),
+        (
+            "UPDATE app_connections SET created_at = NULL",
+            "live_or_ended",
+        ),
+        ("UPDATE app_connections SET ended_at = 1", "live_or_ended"),
+        (
+            "UPDATE app_connections SET end_reason = 'revoked'",
+            "live_or_ended",
+        ),
+        (
+            "UPDATE app_connections SET ended_at = 1, end_reason = 'revoked'",
+            "live_or_ended",
+        ),
+        (
+            "INSERT INTO app_connections
+             SELECT 'a', label_hash, zeroblob(32), access_mode, basic_hash, bearer_hash, printer_id,
+                    app_id, app_name, created_at, NULL, 0, 0, NULL, NULL FROM app_connections",
+            "UNIQUE constraint failed: app_connections.label_hash",
+        ),
+        (
+            "INSERT INTO app_connections
+             SELECT 'a', zeroblob(32), app_token_hash, access_mode, basic_hash, bearer_hash,
+                    printer_id, app_id, app_name, created_at, NULL, 0, 0, NULL, NULL
+             FROM app_connections",
+            "UNIQUE constraint failed: app_connections.app_token_hash",
+        ),
+    ];
+    all_refused(&store, &statements).await;
+}
+
+#[tokio::test]
+async fn tombstone_keeps_nothing_personal() {
+    let (store, ann) = store().await;
+    store
+        .accounts()
+        .delete(&ann.account.id, at(90))
+        .await
+        .unwrap();
+    let statements = [
+        ("UPDATE app_connections SET end_reason = 'bored'", "CHECK"),
+        (
+            "UPDATE app_connections SET end_reason = NULL",
+            "live_or_ended",
+        ),
+        (
+            "UPDATE app_connections SET ended_at = NULL",
+            "live_or_ended",
+        ),
+        (
+            "UPDATE app_connections SET app_id = 'octopod'",
+            "live_or_ended",
+        ),
+        (
+            "UPDATE app_connections SET app_name = 'OctoPod'",
+            "live_or_ended",
+        ),
+        ("UPDATE app_connections SET created_at = 1", "live_or_ended"),
+        (
+            "UPDATE app_connections SET last_used_at = 1",
+            "live_or_ended",
+        ),
+        ("UPDATE app_connections SET requests = 1", "live_or_ended"),
+        ("UPDATE app_connections SET bytes = 1", "live_or_ended"),
+    ];
+    all_refused(&store, &statements).await;
+}
+
+#[tokio::test]
+async fn row_that_breaks_the_model_is_named_not_guessed_about() {
+    let (store, ann) = store().await;
+    sqlx::query("UPDATE accounts SET plan = 'No Plan'")
+        .execute(store.pools().write())
+        .await
+        .unwrap();
+    let error = store.accounts().load(&ann.account.id).await.unwrap_err();
+    assert!(
+        matches!(&error, crate::StoreError::Inconsistent { table: "accounts", row }
+            if *row == ann.account.id.as_str()),
+        "{error:?}"
+    );
+    let label = ann.credentials.label.hash();
+    let error = store
+        .app_connections()
+        .find_by_label_hash(&label)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, crate::StoreError::Inconsistent { .. }));
+}

@@ -1,0 +1,220 @@
+//! The database file: who can read it, what it survives, what is in it.
+
+use std::fs;
+use std::path::Path;
+
+use latchkey_model::app_connection::EndReason;
+use latchkey_model::secret::PasswordHash;
+use sqlx::Row as _;
+
+use crate::contract::{Maker, at};
+use crate::relay::RelayStore;
+
+#[tokio::test]
+async fn writes_and_ends_survive_reopening() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("relay.db");
+    let make = Maker::default();
+    let store = RelayStore::open(&path).await.unwrap();
+    let ann = make.household(&store, "ann@example.com").await.unwrap();
+    let bob = make.household(&store, "bob@example.com").await.unwrap();
+    let id = &ann.connection.id;
+    assert!(
+        store
+            .app_connections()
+            .end(id, EndReason::Revoked, at(90))
+            .await
+            .unwrap()
+    );
+    store.close().await;
+
+    // A second opening finds the migrations done, and everything as it was.
+    let store = RelayStore::open(&path).await.unwrap();
+    let find = async |household: &crate::contract::Household| {
+        let label = household.credentials.label.hash();
+        let found = store.app_connections().find_by_label_hash(&label).await;
+        found.unwrap().unwrap().connection
+    };
+    assert!(find(&ann).await.live().is_none());
+    assert_eq!(find(&bob).await, bob.connection);
+}
+
+#[tokio::test]
+async fn acknowledged_writes_are_in_a_copy_taken_without_closing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("relay.db");
+    let store = RelayStore::open(&path).await.unwrap();
+    let make = Maker::default();
+    for round in 0..20 {
+        let household = make
+            .household(&store, &format!("a{round}@example.com"))
+            .await
+            .unwrap();
+        // What a machine that loses power here has on its disk: the file and its journal.
+        let copy = folder.path().join(format!("copy{round}"));
+        fs::create_dir(&copy).unwrap();
+        for name in ["relay.db", "relay.db-wal"] {
+            fs::copy(folder.path().join(name), copy.join(name)).unwrap();
+        }
+        let survivor = RelayStore::open(copy.join("relay.db")).await.unwrap();
+        let label = household.credentials.label.hash();
+        let found = survivor.app_connections().find_by_label_hash(&label).await;
+        assert_eq!(found.unwrap().unwrap().connection, household.connection);
+        survivor.close().await;
+    }
+}
+
+#[tokio::test]
+async fn two_processes_can_write_in_turn() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("relay.db");
+    let (one, two) = (
+        RelayStore::open(&path).await.unwrap(),
+        RelayStore::open(&path).await.unwrap(),
+    );
+    let make = Maker::default();
+    let work = async |store: &RelayStore, name: &str| {
+        for round in 0..20 {
+            let email = format!("{name}{round}@example.com");
+            let household = make.household(store, &email).await.unwrap();
+            let account = &household.account.id;
+            let deleted = store.accounts().delete(account, at(90)).await.unwrap();
+            assert!(deleted.is_some());
+        }
+    };
+    tokio::join!(work(&one, "a"), work(&two, "b"), work(&one, "c"));
+    let ended = two.app_connections().list_ended_since(at(0)).await.unwrap();
+    assert_eq!(ended.len(), 60);
+}
+
+#[tokio::test]
+async fn dropped_work_changes_nothing_and_blocks_nobody() {
+    let store = RelayStore::open_in_memory().await.unwrap();
+    let make = Maker::default();
+    let ann = make.household(&store, "ann@example.com").await.unwrap();
+    let mut work = store.pools().begin().await.unwrap();
+    sqlx::query("UPDATE accounts SET plan = 'free'")
+        .execute(&mut *work)
+        .await
+        .unwrap();
+    drop(work);
+    let kept = store.accounts().load(&ann.account.id).await.unwrap();
+    assert_eq!(kept.plan, ann.account.plan);
+    store.check().await.unwrap();
+}
+
+#[tokio::test]
+async fn settings_are_what_durability_needs() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = RelayStore::open(folder.path().join("relay.db"))
+        .await
+        .unwrap();
+    for pool in [store.pools().read(), store.pools().write()] {
+        let mut connection = pool.acquire().await.unwrap();
+        let mode = sqlx::query("PRAGMA journal_mode")
+            .fetch_one(&mut *connection)
+            .await
+            .unwrap();
+        assert_eq!(mode.get::<String, _>(0), "wal");
+        for (pragma, expected) in [
+            ("PRAGMA synchronous", 2),
+            ("PRAGMA foreign_keys", 1),
+            ("PRAGMA busy_timeout", 5_000),
+        ] {
+            let row = sqlx::query(pragma)
+                .fetch_one(&mut *connection)
+                .await
+                .unwrap();
+            assert_eq!(row.get::<i64, _>(0), expected, "{pragma}");
+        }
+    }
+    let written = sqlx::query("DELETE FROM accounts")
+        .execute(store.pools().read())
+        .await;
+    assert!(written.is_err(), "readers cannot write");
+}
+
+#[tokio::test]
+async fn closed_store_says_that_it_is_unavailable() {
+    let store = RelayStore::open_in_memory().await.unwrap();
+    store.close().await;
+    let ann = Maker::default().account("ann@example.com");
+    let error = store.accounts().find(&ann.id).await.unwrap_err();
+    assert!(error.is_unavailable(), "{error:?}");
+    assert!(!error.is_conflict());
+    assert!(store.check().await.is_err());
+}
+
+#[tokio::test]
+async fn file_of_something_else_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("relay.db");
+    let text = "not a database, but long enough to be taken for one at first sight".repeat(20);
+    fs::write(&path, &text).unwrap();
+    let error = RelayStore::open(&path).await.unwrap_err();
+    assert!(!error.is_conflict(), "{error:?}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nobody_else_can_read_the_files() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let inner = folder.path().join("data");
+    let path = inner.join("relay.db");
+    let store = RelayStore::open(&path).await.unwrap();
+    Maker::default()
+        .household(&store, "ann@example.com")
+        .await
+        .unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&inner), 0o700);
+    let files: Vec<_> = fs::read_dir(&inner)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert!(files.len() >= 3, "file, journal and index: {files:?}");
+    for file in files {
+        assert_eq!(mode(&file), 0o600, "{}", file.display());
+    }
+}
+
+#[tokio::test]
+async fn no_plain_secret_is_in_the_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = RelayStore::open(folder.path().join("relay.db"))
+        .await
+        .unwrap();
+    let make = Maker::default();
+    let ann = make.household(&store, "ann@example.com").await.unwrap();
+    let phc = PasswordHash::new("$argon2id$canary".to_owned());
+    let accounts = store.accounts();
+    accounts
+        .set_password_hash(&ann.account.id, &phc)
+        .await
+        .unwrap();
+    let content = || {
+        let mut all = Vec::new();
+        for entry in fs::read_dir(folder.path()).unwrap() {
+            all.extend(fs::read(entry.unwrap().path()).unwrap());
+        }
+        all
+    };
+    let contains = |all: &[u8], text: &str| {
+        all.windows(text.len())
+            .any(|window| window == text.as_bytes())
+    };
+    let all = content();
+    assert!(contains(&all, "ann@example.com"), "the search works");
+    for secret in [
+        ann.credentials.label.expose(),
+        ann.credentials.user(),
+        ann.credentials.password(),
+        ann.credentials.bearer(),
+        ann.credentials.app_token.expose(),
+    ] {
+        assert!(!contains(&all, secret));
+    }
+}
