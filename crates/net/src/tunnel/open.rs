@@ -154,11 +154,17 @@ impl Tunnel {
                     return Err(SendError::NotSent(Box::new(request.map(|body| body.0))));
                 }
                 let error = failed.into_error();
-                match (was_refused(&error), spare) {
-                    (true, Some(request)) => Err(SendError::NotSent(Box::new(request))),
-                    (true, None) => Err(SendError::Refused(error)),
-                    (false, _) => Err(SendError::Lost(error)),
+                let Some(refused) = refused(&error) else {
+                    return Err(SendError::Lost(error));
+                };
+                if refused.is_go_away() {
+                    // Every further stream would be refused too.
+                    self.finish();
                 }
+                Err(match spare {
+                    Some(request) => SendError::NotSent(Box::new(request)),
+                    None => SendError::Refused(error),
+                })
             }
         }
     }
@@ -315,18 +321,19 @@ fn spare(request: &Request<Body>) -> Option<Request<Body>> {
     Some(copy)
 }
 
-/// Whether the other side said that it did nothing about the stream.
-fn was_refused(error: &hyper::Error) -> bool {
+/// The reason, if the other side said that it did nothing about the stream.
+fn refused(error: &hyper::Error) -> Option<&h2::Error> {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<h2::Error>() {
             // A GOAWAY fails exactly the streams above its last stream id.
-            return error.is_remote()
-                && (error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM));
+            let untouched =
+                error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM);
+            return (error.is_remote() && untouched).then_some(error);
         }
         cause = error.source();
     }
-    false
+    None
 }
 
 /// A response body that keeps its stream counted.

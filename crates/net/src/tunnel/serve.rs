@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use hyper::ext::Protocol;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -22,6 +23,9 @@ use super::identity::HostIdentity;
 use super::settings::Settings;
 use crate::body::Body;
 use crate::tls::Exporter;
+
+/// Longest explanation a relay may give.
+const MAX_SENTENCE: usize = 400;
 
 /// What answers the requests that come through a tunnel.
 ///
@@ -200,6 +204,13 @@ impl<S: StreamService> Server<S> {
                 "this tunnel carries no requests before its welcome",
             );
         }
+        if request.method() == Method::CONNECT && request.extensions().get::<Protocol>().is_none() {
+            return control::problem(
+                StatusCode::BAD_REQUEST,
+                "connect",
+                "a host is no way to other addresses; CONNECT is for WebSockets only",
+            );
+        }
         match StreamHead::decode(request.headers_mut()) {
             Ok(head) => self.service.serve(request, head).await,
             Err(error) => control::problem(StatusCode::BAD_REQUEST, "head", error.to_string()),
@@ -271,7 +282,9 @@ impl<S: StreamService> Server<S> {
     }
 
     async fn refused(&self, body: Incoming) -> Result<Response<Body>, ReadError> {
-        let refusal = self.read(body).await?;
+        let mut refusal: Refusal = self.read(body).await?;
+        // It goes to logs and status pages.
+        refusal.sentence = refusal.sentence.chars().take(MAX_SENTENCE).collect();
         Ok(self.advance(Phase::Refused(refusal), done()))
     }
 

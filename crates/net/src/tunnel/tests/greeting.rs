@@ -286,6 +286,41 @@ async fn relay_in_the_middle_is_refused() {
     ));
 }
 
+/// The same with real certificates: the host dials the one in the middle, which dials on.
+#[tokio::test]
+async fn relay_in_the_middle_with_a_certificate_is_refused() {
+    let bench = Bench::new();
+    let pki = Pki::new();
+    let mut middle = WebOrigin::start(&bench, Some(pki.server())).await;
+    let mut relay = WebOrigin::start(&bench, Some(pki.server())).await;
+    let (host_io, middle_io) = connect(&bench, &pki, &mut middle).await;
+    let (middle_out, relay_io) = connect(&bench, &pki, &mut relay).await;
+    let _host = bench.host(host_io.io, bench.introduction(host_io.exporter), ok);
+    bench.tracker.spawn(async move {
+        let (mut inward, mut outward) = (middle_io.0, middle_out.io);
+        let _ = tokio::io::copy_bidirectional(&mut inward, &mut outward).await;
+    });
+    let (io, exporter) = relay_io;
+    let refused = bench.acceptor(NAME).accept(io, exporter).await;
+    assert!(matches!(
+        refused,
+        Err(HelloError::Unproven(Unproven::Signature))
+    ));
+}
+
+async fn connect(
+    bench: &Bench,
+    pki: &Pki,
+    to: &mut WebOrigin,
+) -> (dial::Dialled, (Box<dyn Io>, Option<Exporter>)) {
+    use dial::Connect;
+    let url = url::Url::parse(&format!("https://localhost:{}", to.port)).unwrap();
+    let within = std::time::Duration::from_secs(10);
+    let connect =
+        dial::TcpConnect::new(&url, Some(&pki.cert()), within, bench.tracker.clone()).unwrap();
+    (connect.connect().await.unwrap(), to.next().await)
+}
+
 #[tokio::test]
 async fn requests_before_the_welcome_are_not_served() {
     let bench = Bench::new();

@@ -102,9 +102,7 @@ async fn stalled_streams_do_not_stop_others() {
             Response::new(body::full("small"))
         }
     };
-    let (tunnel, _session) = bench
-        .tunnel(move |request, head| service(request, head))
-        .await;
+    let (tunnel, _session) = bench.tunnel(service).await;
     let mut stalled = Vec::new();
     for _ in 0..100 {
         stalled.push(tunnel.send(get("/bulk"), &head()).await.unwrap());
@@ -124,7 +122,7 @@ async fn uploads_flow_while_the_answer_flows() {
     let echo = async |request: Request<Incoming>, _: StreamHead| {
         Response::new(body::boxed(request.into_body()))
     };
-    let (tunnel, _session) = bench.tunnel(move |request, head| echo(request, head)).await;
+    let (tunnel, _session) = bench.tunnel(echo).await;
     let (feed, upload) = channel_body();
     let mut response = tunnel
         .send(request("POST", "/", upload), &head())
@@ -140,7 +138,7 @@ async fn uploads_flow_while_the_answer_flows() {
         assert_eq!(back, vec![number; 1000]);
     }
     drop(feed);
-    assert!(response.body_mut().frame().await.is_none());
+    assert_eq!(text(response).await, "");
 }
 
 #[tokio::test]
@@ -179,7 +177,7 @@ async fn caller_that_leaves_stops_the_work_on_the_host() {
     assert!(gone.await.is_err(), "the answer's body is dropped");
     assert!(waiting.await.unwrap_err().is_cancelled());
     assert_eq!(tunnel.active_streams(), 0);
-    assert!(tunnel.probe(std::time::Duration::from_secs(60)).await);
+    assert!(tunnel.probe(std::time::Duration::from_mins(1)).await);
 }
 
 #[tokio::test]
@@ -264,6 +262,17 @@ async fn websocket_bytes_pass_both_ways_and_half_close() {
     assert_eq!(tunnel.active_streams(), 0);
 }
 
+#[tokio::test]
+async fn connect_without_a_protocol_is_refused_before_the_service() {
+    let bench = Bench::new();
+    let (tunnel, _session) = bench.tunnel(ok).await;
+    let connect = request("CONNECT", "/", body::empty());
+    let outcome = tunnel.send(connect, &head()).await;
+    assert!(!outcome.is_ok_and(|response| response.status().is_success()));
+    let plain = tunnel.send(get("/"), &head()).await.unwrap();
+    assert_eq!(text(plain).await, "ok");
+}
+
 /// h2 counts empty DATA frames over a connection's life and ends it after a hundred.
 #[tokio::test]
 async fn empty_frames_do_not_use_up_the_tunnel() {
@@ -276,9 +285,7 @@ async fn empty_frames_do_not_use_up_the_tunnel() {
             futures_util::stream::iter(frames),
         )))
     };
-    let (tunnel, _session) = bench
-        .tunnel(move |request, head| service(request, head))
-        .await;
+    let (tunnel, _session) = bench.tunnel(service).await;
     let (feed, upload) = channel_body();
     let sender = tunnel.clone();
     let answer = bench
@@ -306,9 +313,7 @@ async fn bursts_of_cancelled_requests_leave_the_tunnel_up() {
         }
         Response::new(body::full("ok"))
     };
-    let (tunnel, _session) = bench
-        .tunnel(move |request, head| service(request, head))
-        .await;
+    let (tunnel, _session) = bench.tunnel(service).await;
     let head = head();
     for _ in 0..40 {
         let sends: Vec<_> = (0..60)
@@ -341,7 +346,7 @@ async fn more_streams_than_allowed_are_told_apart_from_lost_ones() {
     let refused = tunnel.send(get("/c"), &head()).await.unwrap_err();
     assert!(matches!(refused, SendError::Full(request) if request.uri().path() == "/c"));
     assert!(
-        tunnel.probe(std::time::Duration::from_secs(60)).await,
+        tunnel.probe(std::time::Duration::from_mins(1)).await,
         "control has room of its own"
     );
     drop(first);
