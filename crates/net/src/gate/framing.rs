@@ -116,7 +116,10 @@ mod tests {
             "POST / HTTP/1.1\r\nX-Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\nContent-Length: 4\r\n",
         ] {
             for size in [1, 7, head.len()] {
-                assert!(!found_in_pieces_of(size, head.as_bytes()), "{size} {head:?}");
+                assert!(
+                    !found_in_pieces_of(size, head.as_bytes()),
+                    "{size} {head:?}"
+                );
             }
         }
     }

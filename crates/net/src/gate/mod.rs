@@ -29,8 +29,8 @@ use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Version};
 
 use crate::authority::Authority;
 use crate::listen::Tap;
-use crate::tunnel::TUNNEL_UPGRADE;
 use crate::proxy::headers;
+use crate::tunnel::TUNNEL_UPGRADE;
 
 /// Longest request target, in bytes.
 pub const MAX_TARGET: usize = 8 * 1024;
@@ -176,7 +176,11 @@ fn check_authority<B>(request: &Request<B>) -> Result<Authority, Rejection> {
         (Some(host), None) => Some(parse_authority(host.to_str().ok())?),
         (None, _) => None,
     };
-    if request.uri().scheme().is_some_and(|s| *s != Scheme::HTTP && *s != Scheme::HTTPS) {
+    if request
+        .uri()
+        .scheme()
+        .is_some_and(|s| *s != Scheme::HTTP && *s != Scheme::HTTPS)
+    {
         return Err(Rejection::Target);
     }
     let target = match request.uri().authority() {
@@ -236,7 +240,9 @@ fn upgrades_to<B>(request: &Request<B>, protocol: &str) -> bool {
         && request.version() == Version::HTTP_11
         && headers::connection_names(fields, UPGRADE.as_str())
         && !fields.contains_key(TRANSFER_ENCODING)
-        && fields.get(CONTENT_LENGTH).is_none_or(|length| length == "0")
+        && fields
+            .get(CONTENT_LENGTH)
+            .is_none_or(|length| length == "0")
         && one_value(fields, &UPGRADE)
             .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(protocol.as_bytes()))
 }

@@ -20,7 +20,7 @@ struct Open {
     by_address: HashMap<IpAddr, usize>,
 }
 
-/// One open connection; gives its place back when dropped.
+/// One open connection's place; gives its place back when dropped.
 pub(super) struct Permit {
     open: Arc<Mutex<Open>>,
     counted: Option<IpAddr>,

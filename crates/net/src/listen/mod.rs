@@ -25,7 +25,7 @@ use crate::client_addr::{Caller, TrustedPeers};
 use crate::gate::Rejection;
 use crate::tls::Exporter;
 
-pub use socket::{CallerWatch, SILENCE_AFTER_FIN};
+pub use socket::CallerWatch;
 pub use tap::Tap;
 
 /// What a role does with requests.
@@ -77,6 +77,11 @@ pub struct ListenSettings {
     pub idle_timeout: Duration,
     /// A caller that takes nothing of what we send.
     pub write_stall: Duration,
+    /// A caller that closed its sending half and waits for the next byte of ours.
+    ///
+    /// A FIN alone is a legal half-close (RFC 9293 section 3.6), but it is also all we
+    /// ever see of a caller that closed its socket while we had nothing to send.
+    pub silence_after_fin: Duration,
     /// A caller that sends nothing of a body it announced.
     pub body_stall: Duration,
     /// Open connections in all.
@@ -95,6 +100,7 @@ impl Default for ListenSettings {
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_mins(1),
             write_stall: Duration::from_mins(1),
+            silence_after_fin: Duration::from_secs(30),
             body_stall: Duration::from_secs(30),
             max_connections: 10_000,
             max_connections_per_address: 100,
@@ -118,6 +124,7 @@ pub async fn serve<H: Handler>(
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = stop.soft.cancelled() => return,
+            () = stop.hard.cancelled() => return,
         };
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
@@ -128,7 +135,7 @@ pub async fn serve<H: Handler>(
                 continue;
             }
         };
-        let Some(permit) = limits.admit(peer.ip()) else {
+        let Some(place) = limits.admit(peer.ip()) else {
             tracing::debug!(peer.port = peer.port(), "too many connections, closed one");
             continue;
         };
@@ -141,10 +148,9 @@ pub async fn serve<H: Handler>(
         let hard = stop.hard.clone();
         tracker.spawn(async move {
             tokio::select! {
-                () = task.run(stream) => {}
+                () = task.run(stream, place) => {}
                 () = hard.cancelled() => {}
             }
-            drop(permit);
         });
     }
 }

@@ -1,6 +1,5 @@
 //! One connection, from its first byte to its last.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::limits::Permit;
 use super::socket::CallerSocket;
 use super::tap::{READ_BUFFER, Tap, Tapped};
 use super::{Call, CallerWatch, Handler, ListenSettings, Stop};
@@ -30,6 +30,11 @@ pub(super) struct Connection<H> {
     pub(super) peer: SocketAddr,
 }
 
+/// The caller left before its answer was there.
+#[derive(Debug, thiserror::Error)]
+#[error("the caller has gone")]
+struct CallerGone;
+
 /// What all requests of one connection share.
 #[derive(Clone)]
 struct Shared {
@@ -42,20 +47,19 @@ struct Shared {
 }
 
 impl<H: Handler> Connection<H> {
-    pub(super) async fn run(self, stream: TcpStream) {
+    pub(super) async fn run(self, stream: TcpStream, place: Permit) {
         super::prepare(&stream);
-        let limit = self.settings.handshake_timeout;
         let Some(tls) = self.settings.tls.clone() else {
-            let Ok(http2) = timeout(limit, starts_with_h2_preface(&stream)).await else {
+            let Some(http2) = self.in_time(starts_with_h2_preface(&stream)).await else {
                 return;
             };
-            let socket = CallerSocket::new(stream, self.settings.write_stall);
+            let socket = CallerSocket::new(stream, place, &self.settings);
             let shared = self.shared(socket.watch(), false);
             return self.serve(socket, http2, shared).await;
         };
-        let socket = CallerSocket::new(stream, self.settings.write_stall);
+        let socket = CallerSocket::new(stream, place, &self.settings);
         let watch = socket.watch();
-        let Ok(Ok(stream)) = timeout(limit, super::accept_tls(&tls, socket)).await else {
+        let Some(Ok(stream)) = self.in_time(super::accept_tls(&tls, socket)).await else {
             return;
         };
         let (_, session) = stream.get_ref();
@@ -66,6 +70,15 @@ impl<H: Handler> Connection<H> {
             ..self.shared(watch, true)
         };
         self.serve(stream, http2, shared).await;
+    }
+
+    /// Awaits the first bytes of a connection; nobody is owed an answer before them.
+    async fn in_time<F: Future>(&self, start: F) -> Option<F::Output> {
+        tokio::select! {
+            biased;
+            started = timeout(self.settings.handshake_timeout, start) => started.ok(),
+            () = self.stop.soft.cancelled() => None,
+        }
     }
 
     fn shared(&self, watch: CallerWatch, secure: bool) -> Shared {
@@ -99,11 +112,14 @@ impl<H: Handler> Connection<H> {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let tap = Tap::default();
+        let watch = shared.watch.clone();
+        let seen = tap.clone();
         let tapped = Tapped::new(stream, tap.clone(), self.settings.head_timeout);
         let handler = self.handler;
         let service = service_fn(move |request| {
             let answer = answer(handler.clone(), request, shared.clone(), Some(tap.clone()));
-            async move { Ok::<_, Infallible>(answer.await) }
+            // An error makes hyper close without an answer.
+            async move { answer.await.ok_or(CallerGone) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -113,12 +129,23 @@ impl<H: Handler> Connection<H> {
             .auto_date_header(false)
             .serve_connection(TokioIo::new(tapped), service)
             .with_upgrades();
-        tokio::pin!(connection);
-        tokio::select! {
-            outcome = connection.as_mut() => return outcome,
-            () = self.stop.soft.cancelled() => connection.as_mut().graceful_shutdown(),
+        let outcome = {
+            tokio::pin!(connection);
+            tokio::select! {
+                outcome = connection.as_mut() => outcome,
+                () = self.stop.soft.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            }
+        };
+        let answered = outcome
+            .as_ref()
+            .map_or_else(hyper::Error::is_parse, |()| true);
+        if answered && seen.is_mid_request() {
+            watch.linger().await;
         }
-        connection.await
+        outcome
     }
 
     async fn serve_http2<S>(self, stream: S, shared: Shared) -> hyper::Result<()>
@@ -133,7 +160,7 @@ impl<H: Handler> Connection<H> {
         };
         let service = service_fn(move |request| {
             let answer = answer(handler.clone(), request, shared.clone(), None);
-            async move { Ok::<_, Infallible>(answer.await) }
+            async move { answer.await.ok_or(CallerGone) }
         });
         let connection = http2_builder().serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);
@@ -172,7 +199,7 @@ async fn answer<H: Handler>(
     mut request: Request<Incoming>,
     shared: Shared,
     tap: Option<Tap>,
-) -> Response<Body> {
+) -> Option<Response<Body>> {
     let caller = client_addr::resolve(
         shared.peer.ip(),
         shared.secure,
@@ -181,12 +208,14 @@ async fn answer<H: Handler>(
     );
     let passed = match gate::pass(&mut request, tap.as_ref()) {
         Ok(passed) => passed,
-        Err(rejection) => return closing(handler.refuse(rejection), tap.is_some()),
+        Err(rejection) => return Some(closing(handler.refuse(rejection), tap.is_some())),
     };
     let request = request.map(|incoming| {
-        let tap = tap.clone();
-        let ended = move || tap.iter().for_each(Tap::body_ended);
-        body::boxed(Paced::new(incoming, shared.settings.body_stall, ended))
+        body::boxed(Paced::new(
+            incoming,
+            shared.settings.body_stall,
+            tap.clone(),
+        ))
     });
     let watch = shared.watch.clone();
     let call = Call {
@@ -201,23 +230,23 @@ async fn answer<H: Handler>(
     };
     let response = tokio::select! {
         response = handler.handle(request, call) => response,
-        // Nobody reads this answer; it only ends the request and the connection.
-        () = watch.gone() => return closing(Response::new(body::empty()), tap.is_some()),
+        () = watch.gone() => return None,
     };
-    if let Some(tap) = tap {
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            tap.upgraded();
-            return response;
-        }
-        return response.map(|body| body::boxed(WatchedBody::new(body, watch)));
+    let Some(tap) = tap else {
+        return Some(response);
+    };
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        tap.upgraded();
+        return Some(response);
     }
-    response
+    let response = response.map(|body| body::boxed(WatchedBody::new(body, watch)));
+    Some(closing(response, tap.is_body_lost()))
 }
 
 /// Has hyper close an HTTP/1 connection after this answer. HTTP/2 frames requests
 /// beyond doubt, so one bad request says nothing about its neighbours.
-fn closing(mut response: Response<Body>, http1: bool) -> Response<Body> {
-    if http1 {
+fn closing(mut response: Response<Body>, close: bool) -> Response<Body> {
+    if close {
         response
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));

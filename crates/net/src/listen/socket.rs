@@ -12,29 +12,47 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Instant, Sleep, timeout_at};
+
+use super::ListenSettings;
+use super::limits::Permit;
+
+/// How long a closed connection is still drained: per wait, and in all.
+const LINGER: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(10));
+
+/// The connection itself; it counts against the limits until its descriptor is closed.
+struct Open {
+    stream: TcpStream,
+    silence_after_fin: Duration,
+    _place: Permit,
+}
 
 /// One accepted TCP connection; errs when the peer takes nothing for too long.
 pub(crate) struct CallerSocket {
-    stream: Arc<TcpStream>,
+    open: Arc<Open>,
     write_stall: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl CallerSocket {
-    pub(crate) fn new(stream: TcpStream, write_stall: Duration) -> Self {
+    pub(super) fn new(stream: TcpStream, place: Permit, settings: &ListenSettings) -> Self {
         Self {
-            stream: Arc::new(stream),
-            write_stall,
+            open: Arc::new(Open {
+                stream,
+                silence_after_fin: settings.silence_after_fin,
+                _place: place,
+            }),
+            write_stall: settings.write_stall,
             stalled: None,
         }
     }
 
     pub(crate) fn watch(&self) -> CallerWatch {
         CallerWatch {
-            stream: Some(Arc::clone(&self.stream)),
+            open: Some(Arc::clone(&self.open)),
         }
     }
 
@@ -45,7 +63,7 @@ impl CallerSocket {
         mut attempt: impl FnMut(&TcpStream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
-            if self.stream.poll_write_ready(cx)?.is_pending() {
+            if self.open.stream.poll_write_ready(cx)?.is_pending() {
                 let limit = self.write_stall;
                 let timer = self
                     .stalled
@@ -56,7 +74,7 @@ impl CallerSocket {
                     "the caller stopped reading",
                 )));
             }
-            match attempt(&self.stream) {
+            match attempt(&self.open.stream) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 outcome => {
                     self.stalled = None;
@@ -74,8 +92,8 @@ impl AsyncRead for CallerSocket {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         loop {
-            ready!(self.stream.poll_read_ready(cx))?;
-            match self.stream.try_read(buf.initialize_unfilled()) {
+            ready!(self.open.stream.poll_read_ready(cx))?;
+            match self.open.stream.try_read(buf.initialize_unfilled()) {
                 Ok(count) => {
                     buf.advance(count);
                     return Poll::Ready(Ok(()));
@@ -115,7 +133,7 @@ impl AsyncWrite for CallerSocket {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match socket2::SockRef::from(&*self.stream).shutdown(Shutdown::Write) {
+        match socket2::SockRef::from(&self.open.stream).shutdown(Shutdown::Write) {
             Err(error) if error.kind() != io::ErrorKind::NotConnected => Poll::Ready(Err(error)),
             _ => Poll::Ready(Ok(())),
         }
@@ -126,31 +144,50 @@ impl AsyncWrite for CallerSocket {
 #[derive(Clone)]
 pub struct CallerWatch {
     /// `None` where the HTTP machinery itself notices (HTTP/2 reads all the time).
-    stream: Option<Arc<TcpStream>>,
+    open: Option<Arc<Open>>,
 }
-
-/// How long a caller that closed its sending half may wait for the next byte of ours.
-///
-/// A FIN alone is a legal half-close (RFC 9293, 3.6), but it is also all we ever
-/// see of a caller that closed its socket while we had nothing to send.
-pub const SILENCE_AFTER_FIN: Duration = Duration::from_secs(30);
 
 impl CallerWatch {
     /// A watch that never fires.
     pub fn never() -> Self {
-        Self { stream: None }
+        Self { open: None }
     }
 
-    /// Completes at once on a reset, or [`SILENCE_AFTER_FIN`] after a FIN.
+    /// Completes at once on a reset, or [`silence_after_fin`] after a FIN.
+    ///
+    /// [`silence_after_fin`]: ListenSettings::silence_after_fin
     ///
     /// Start it anew after each byte sent to the caller.
     pub async fn gone(&self) {
-        let Some(stream) = &self.stream else {
+        let Some(open) = &self.open else {
             return std::future::pending().await;
         };
         tokio::select! {
-            () = reset(stream) => {}
-            () = silent_after_fin(stream) => {}
+            () = reset(&open.stream) => {}
+            () = silent_after_fin(open) => {}
+        }
+    }
+
+    /// Reads and forgets what the caller still sends after our last byte.
+    ///
+    /// Closing a socket with unread bytes resets the connection, and a reset takes
+    /// from the caller an answer it has not read yet (RFC 9112 section 9.6).
+    pub(super) async fn linger(&self) {
+        let Some(open) = &self.open else { return };
+        let (silence, limit) = LINGER;
+        let end = Instant::now() + limit;
+        let mut scrap = [0; 4096];
+        loop {
+            let wait = end.min(Instant::now() + silence);
+            let Ok(Ok(())) = timeout_at(wait, open.stream.readable()).await else {
+                return;
+            };
+            match open.stream.try_read(&mut scrap) {
+                Ok(0) => return,
+                Ok(_) if Instant::now() < end => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(_) | Err(_) => return,
+            }
         }
     }
 }
@@ -162,20 +199,19 @@ async fn reset(stream: &TcpStream) {
     }
 }
 
-async fn silent_after_fin(stream: &TcpStream) {
-    let mut since: Option<Instant> = None;
-    loop {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        match at_end(stream) {
-            true if since.is_some_and(|start| start.elapsed() >= SILENCE_AFTER_FIN) => return,
-            true => since = since.or_else(|| Some(Instant::now())),
-            false => since = None,
-        }
+async fn silent_after_fin(open: &Open) {
+    // Waiting for readability would return at once while something is left unread.
+    while !has_fin(&open.stream) {
+        tokio::time::sleep(open.silence_after_fin.min(Duration::from_secs(1))).await;
     }
+    tokio::time::sleep(open.silence_after_fin).await;
 }
 
-/// Whether nothing but the end of the stream is left to read.
-fn at_end(stream: &TcpStream) -> bool {
-    let mut byte = [std::mem::MaybeUninit::uninit(); 1];
-    matches!(socket2::SockRef::from(stream).peek(&mut byte), Ok(0))
+/// Whether the caller closed its half, even when bytes are left to read before the end:
+/// a TLS farewell always is.
+fn has_fin(stream: &TcpStream) -> bool {
+    stream
+        .ready(Interest::READABLE)
+        .now_or_never()
+        .is_some_and(|ready| ready.is_ok_and(|ready| ready.is_read_closed()))
 }

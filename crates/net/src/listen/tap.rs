@@ -27,6 +27,7 @@ pub struct Tap(Arc<Mutex<State>>);
 struct State {
     lengths: LengthScan,
     reading: Reading,
+    body_lost: bool,
 }
 
 #[derive(Default, Clone, Copy, PartialEq)]
@@ -60,6 +61,20 @@ impl Tap {
         if state.reading == Reading::Request {
             state.reading = Reading::Idle;
         }
+    }
+
+    /// The body of the request broke off or was dropped unread.
+    pub(crate) fn body_lost(&self) {
+        self.state().body_lost = true;
+    }
+
+    pub(crate) fn is_body_lost(&self) -> bool {
+        self.state().body_lost
+    }
+
+    /// Whether the caller may be in the middle of a request.
+    pub(crate) fn is_mid_request(&self) -> bool {
+        matches!(self.state().reading, Reading::Head(_) | Reading::Request)
     }
 
     /// From here on the bytes are not ours to understand.

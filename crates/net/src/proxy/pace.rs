@@ -9,7 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
 use crate::body::BodyError;
-use crate::listen::CallerWatch;
+use crate::listen::{CallerWatch, Tap};
 
 /// Slowest upload that is waited for, averaged over the time spent waiting.
 const MIN_BYTES_PER_SECOND: u64 = 1024;
@@ -23,36 +23,31 @@ pub struct TooSlow;
 ///
 /// Only the time spent waiting for the caller counts. While the body is not asked
 /// for, because the next hop is slow, the clock stands still.
-pub(crate) struct Paced<B, F: FnMut()> {
+pub(crate) struct Paced<B> {
     inner: B,
     limit: Duration,
-    ended: Option<F>,
+    /// Taken once the body has been read to its end.
+    tap: Option<Tap>,
     waiting: Option<(Instant, Pin<Box<Sleep>>)>,
     waited: Duration,
     received: u64,
 }
 
-impl<B: Body, F: FnMut()> Paced<B, F> {
-    /// `ended` is called once, when the body has been read to its end.
-    pub(crate) fn new(inner: B, limit: Duration, mut ended: F) -> Self {
-        let empty = inner.is_end_stream();
-        if empty {
-            ended();
-        }
-        Self {
+impl<B: Body> Paced<B> {
+    /// `tap` is told how the body ends.
+    pub(crate) fn new(inner: B, limit: Duration, tap: Option<Tap>) -> Self {
+        let mut body = Self {
             inner,
             limit,
-            ended: (!empty).then_some(ended),
+            tap,
             waiting: None,
             waited: Duration::ZERO,
             received: 0,
+        };
+        if body.inner.is_end_stream() {
+            body.finished();
         }
-    }
-
-    fn finished(&mut self) {
-        if let Some(mut ended) = self.ended.take() {
-            ended();
-        }
+        body
     }
 
     fn is_crawling(&self) -> bool {
@@ -61,11 +56,26 @@ impl<B: Body, F: FnMut()> Paced<B, F> {
     }
 }
 
-impl<B, F> Body for Paced<B, F>
+impl<B> Paced<B> {
+    fn finished(&mut self) {
+        if let Some(tap) = self.tap.take() {
+            tap.body_ended();
+        }
+    }
+}
+
+impl<B> Drop for Paced<B> {
+    fn drop(&mut self) {
+        if let Some(tap) = self.tap.take() {
+            tap.body_lost();
+        }
+    }
+}
+
+impl<B> Body for Paced<B>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BodyError>,
-    F: FnMut() + Unpin,
 {
     type Data = Bytes;
     type Error = BodyError;

@@ -1,0 +1,9 @@
+//! Stories told over real sockets.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail the test that called them"
+)]
+
+mod caller;
+mod gate;
