@@ -15,7 +15,6 @@ use super::dial::{Connect, DialError, TcpConnect, relay_name};
 use super::dial_config::{DialState, DiallerConfig};
 use super::identity::HostIdentity;
 use super::serve::{Introduction, Phase, Run, Session, StreamService};
-use super::settings::Settings;
 
 /// The schedule when a relay says no and gives no time: only a person can change it.
 const REFUSED_WAIT: Duration = Duration::from_mins(1);
