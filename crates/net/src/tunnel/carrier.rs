@@ -277,7 +277,7 @@ impl Watch {
 /// everything under loss but is only there when the kernel allows it to this user.
 pub fn tune_socket(socket: &tokio::net::TcpStream) {
     let _ = socket.set_nodelay(true);
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(target_os = "linux")]
     {
         let socket = socket2::SockRef::from(socket);
         let _ = socket.set_tcp_user_timeout(Some(Duration::from_secs(15)));
