@@ -4,6 +4,8 @@ use sqlx::error::DatabaseError;
 
 /// The database in use.
 pub(crate) type Engine = sqlx::Sqlite;
+/// One of its connections, or a transaction on it.
+pub(crate) type Connection = sqlx::SqliteConnection;
 /// One of its rows.
 pub(crate) type Row = sqlx::sqlite::SqliteRow;
 

@@ -4,10 +4,10 @@ use latchkey_model::app_connection::EndReason;
 use latchkey_model::clock::Timestamp;
 use latchkey_model::id::{AccountId, AppConnectionId, HostId, PrinterId};
 use latchkey_model::printer::{HostKey, Presence, Printer, PrinterName, Seen};
-use sqlx::{Row as _, SqliteConnection};
+use sqlx::Row as _;
 
 use super::{app_connections, optional_bytes, optional_time, parse, time};
-use crate::dialect::Row;
+use crate::dialect::{Connection, Row};
 use crate::error::StoreError;
 use crate::pool::Pools;
 
@@ -247,7 +247,7 @@ impl<'a> Printers<'a> {
 }
 
 pub(super) async fn remove_of_account(
-    work: &mut SqliteConnection,
+    work: &mut Connection,
     owner: &AccountId,
 ) -> Result<Vec<PrinterId>, StoreError> {
     let rows = sqlx::query(REMOVE_OF_ACCOUNT)

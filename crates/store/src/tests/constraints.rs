@@ -167,6 +167,14 @@ async fn app_connection_cannot_be_kept_wrongly() {
             "UPDATE app_connections SET bearer_hash = NULL",
             "hashes_of_mode",
         ),
+    ];
+    all_refused(&store, &statements).await;
+}
+
+#[tokio::test]
+async fn app_connection_cannot_be_half_live_or_take_anothers_place() {
+    let (store, _) = store().await;
+    let statements = [
         (
             "UPDATE app_connections SET printer_id = 'gone'",
             "FOREIGN KEY",

@@ -1,23 +1,19 @@
 //! App connections, the living and the tombstones.
 
-use latchkey_model::app::{AppId, AppName};
-use latchkey_model::app_connection::{
-    AccessHashes, AppConnection, AppConnectionState, BasicHash, CredentialHashes, EndReason,
-    LiveAppConnection, OwnerStanding,
-};
+use latchkey_model::app_connection::{AppConnection, EndReason, OwnerStanding};
 use latchkey_model::clock::Timestamp;
 use latchkey_model::id::{AccountId, AppConnectionId, HostId, PrinterId};
 use latchkey_model::plan::PlanName;
 use latchkey_model::printer::PrinterName;
-use latchkey_model::secret::{AppTokenHash, BearerHash, LabelHash};
-use sqlx::{Row as _, SqliteConnection};
+use latchkey_model::secret::{AppTokenHash, LabelHash};
 
-use super::{count, optional_bytes, optional_time, parse, time};
-use crate::dialect::Row;
+use self::rows::{found, ids, listed};
+use super::count;
+use crate::dialect::Connection;
 use crate::error::StoreError;
 use crate::pool::Pools;
 
-const TABLE: &str = "app_connections";
+mod rows;
 
 // Takes the printer from the table, so that a printer of somebody else, or one just removed,
 // gets no app connection.
@@ -312,7 +308,7 @@ impl<'a> AppConnections<'a> {
 }
 
 pub(super) async fn end_of_printer(
-    work: &mut SqliteConnection,
+    work: &mut Connection,
     owner: &AccountId,
     printer: &PrinterId,
     reason: EndReason,
@@ -329,7 +325,7 @@ pub(super) async fn end_of_printer(
 }
 
 pub(super) async fn end_of_account(
-    work: &mut SqliteConnection,
+    work: &mut Connection,
     owner: &AccountId,
     reason: EndReason,
     at: Timestamp,
@@ -341,85 +337,4 @@ pub(super) async fn end_of_account(
         .fetch_all(work)
         .await?;
     ids(&rows)
-}
-
-fn ids(rows: &[Row]) -> Result<Vec<AppConnectionId>, StoreError> {
-    rows.iter()
-        .map(|row| parse(row, TABLE, "id", |text| text.parse().ok()))
-        .collect()
-}
-
-fn found(row: &Row) -> Result<FoundAppConnection, StoreError> {
-    let connection = connection(row)?;
-    let holder = match connection.live() {
-        None => None,
-        Some(live) => Some(Holder {
-            account: live.account.clone(),
-            suspended: optional_time(row, "suspended_at")?.is_some(),
-            plan: parse(row, TABLE, "plan", |text| text.parse().ok())?,
-            printer: live.printer.clone(),
-            printer_name: parse(row, TABLE, "printer_name", |text| {
-                PrinterName::parse(text).ok()
-            })?,
-            host: match row.try_get::<Option<&str>, _>("host_id")? {
-                None => None,
-                Some(_) => Some(parse(row, TABLE, "host_id", |text| text.parse().ok())?),
-            },
-        }),
-    };
-    Ok(FoundAppConnection { connection, holder })
-}
-
-fn listed(row: &Row) -> Result<Listed, StoreError> {
-    let number = |column| -> Result<u64, StoreError> {
-        let value: i64 = row.try_get(column)?;
-        Ok(u64::try_from(value).unwrap_or(0))
-    };
-    Ok(Listed {
-        connection: connection(row)?,
-        usage: Usage {
-            last_used: optional_time(row, "last_used_at")?,
-            requests: number("requests")?,
-            bytes: number("bytes")?,
-        },
-    })
-}
-
-fn connection(row: &Row) -> Result<AppConnection, StoreError> {
-    Ok(AppConnection {
-        id: parse(row, TABLE, "id", |text| text.parse().ok())?,
-        hashes: hashes(row)?,
-        state: match optional_time(row, "ended_at")? {
-            Some(at) => AppConnectionState::Ended {
-                reason: parse(row, TABLE, "end_reason", |text| text.parse().ok())?,
-                at,
-            },
-            None => AppConnectionState::Live(LiveAppConnection {
-                account: parse(row, TABLE, "account_id", |text| text.parse().ok())?,
-                printer: parse(row, TABLE, "printer_id", |text| text.parse().ok())?,
-                app: parse(row, TABLE, "app_id", |text| AppId::parse(text).ok())?,
-                app_name: parse(row, TABLE, "app_name", |text| AppName::parse(text).ok())?,
-                created: time(row, "created_at")?,
-            }),
-        },
-    })
-}
-
-fn hashes(row: &Row) -> Result<CredentialHashes, StoreError> {
-    let inconsistent = || match row.try_get("id") {
-        Ok(id) => StoreError::inconsistent(TABLE, id),
-        Err(error) => error.into(),
-    };
-    let bytes = |column| optional_bytes(row, TABLE, column);
-    let mode = parse(row, TABLE, "access_mode", |text| text.parse().ok())?;
-    Ok(CredentialHashes {
-        label: LabelHash::from_bytes(bytes("label_hash")?.ok_or_else(inconsistent)?),
-        app_token: AppTokenHash::from_bytes(bytes("app_token_hash")?.ok_or_else(inconsistent)?),
-        access: AccessHashes::new(
-            mode,
-            bytes("basic_hash")?.map(BasicHash::from_bytes),
-            bytes("bearer_hash")?.map(BearerHash::from_bytes),
-        )
-        .ok_or_else(inconsistent)?,
-    })
 }
