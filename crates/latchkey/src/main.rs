@@ -1,1 +1,61 @@
-fn main() {}
+//! The binary: command line, configuration, start-up, shutdown.
+
+mod cli;
+mod commands;
+mod config;
+mod demo;
+mod lifecycle;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = run(cli);
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::error(&error);
+            // Scripts tell a wrong configuration from a failure: see `--help`.
+            let is_usage = error
+                .chain()
+                .any(<dyn std::error::Error>::is::<config::ConfigError>);
+            ExitCode::from(if is_usage { 2 } else { 1 })
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Demo(args) => {
+                cli.log.init("warn")?;
+                demo::run(args).await
+            }
+            Command::Relay { config } => {
+                cli.log.init("info")?;
+                commands::relay::run(&config).await
+            }
+            Command::Host { config } => {
+                cli.log.init("info")?;
+                commands::host::run(&config).await
+            }
+            Command::Sim(args) => {
+                cli.log.init("info")?;
+                commands::sim::run(args).await
+            }
+            Command::Config(action) => commands::config::run(&action),
+            Command::Doctor { config } => {
+                cli.log.init("off")?;
+                commands::doctor::run(&config).await
+            }
+        }
+    })
+}

@@ -1,0 +1,216 @@
+//! The command line. Stable: scripts rely on it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use latchkey_web::logging::{Format, InitLoggingError, init_logging};
+use url::Url;
+
+/// App access to 3D printers, at home and away.
+///
+/// Start with `latchkey demo`: a relay, a host and a simulated printer on this machine.
+///
+/// Exit codes: 0 done, 1 failed, 2 usage or configuration.
+#[derive(Debug, Parser)]
+#[command(name = "latchkey", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Try everything on one machine: relay, host and a simulated printer
+    Demo(DemoArgs),
+    /// Run a relay: the public side, where apps and people connect
+    Relay {
+        /// The relay's configuration
+        #[arg(long, value_name = "FILE", default_value = "relay.yaml")]
+        config: PathBuf,
+    },
+    /// Run a host: the side beside the printer
+    Host {
+        /// The host's configuration
+        #[arg(long, value_name = "FILE", default_value = "host.yaml")]
+        config: PathBuf,
+    },
+    /// Run a simulated printer that speaks OctoPrint's API
+    Sim(SimArgs),
+    /// Check a configuration file, or show what it means
+    #[command(subcommand)]
+    Config(ConfigAction),
+    /// Look for what keeps a host or relay from working, and say what to do
+    Doctor {
+        /// The configuration of the host or relay
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigAction {
+    /// Say whether a file is a valid configuration, and what is wrong if not
+    Check {
+        /// host.yaml or relay.yaml
+        file: PathBuf,
+    },
+    /// Print the configuration with every default filled in, as YAML
+    Show {
+        /// host.yaml or relay.yaml
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Port of the relay; 0 takes a free one
+    #[arg(long, default_value_t = 7010)]
+    pub(crate) relay_port: u16,
+    /// Port of the host; 0 takes a free one
+    #[arg(long, default_value_t = 5010)]
+    pub(crate) host_port: u16,
+    /// Where the demo keeps its state; a second start goes on with it
+    #[arg(long, value_name = "DIR", default_value = "demo-data")]
+    pub(crate) data: PathBuf,
+    /// Print one JSON object on standard output once everything answers
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Open the printer in a browser
+    #[arg(long)]
+    pub(crate) open: bool,
+    /// A printer server of yours, instead of the simulated one
+    #[arg(long, value_name = "URL")]
+    pub(crate) upstream: Option<Url>,
+    /// What kind of server that is
+    #[arg(
+        long,
+        value_name = "KIND",
+        requires = "upstream",
+        default_value = "octoprint"
+    )]
+    pub(crate) upstream_kind: KindArg,
+    /// A file with that server's API key
+    #[arg(long, value_name = "FILE", requires = "upstream")]
+    pub(crate) upstream_key_file: Option<PathBuf>,
+    /// Who checks callers [default: upstream with --upstream, else host]
+    #[arg(long, value_name = "WHO")]
+    pub(crate) authority: Option<AuthorityArg>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KindArg {
+    #[value(name = "octoprint")]
+    OctoPrint,
+    Moonraker,
+    #[value(name = "prusalink")]
+    PrusaLink,
+    Generic,
+}
+
+impl KindArg {
+    /// The word of the configuration file.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::OctoPrint => "octoprint",
+            Self::Moonraker => "moonraker",
+            Self::PrusaLink => "prusalink",
+            Self::Generic => "generic",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AuthorityArg {
+    /// The host lets app connections in and adds the server's own key
+    Host,
+    /// The printer server itself; what callers bring is passed on untouched
+    Upstream,
+}
+
+impl AuthorityArg {
+    /// The word of the configuration file.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Upstream => "upstream",
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SimArgs {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5000")]
+    pub(crate) listen: SocketAddr,
+    /// A file with the API key [default: the key "latchkey-sim"]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) api_key_file: Option<PathBuf>,
+    /// Keep uploaded files here [default: a temporary folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) files: Option<PathBuf>,
+    /// Simulated seconds per real second
+    #[arg(long, value_name = "FACTOR", default_value_t = 2.0)]
+    pub(crate) speed: f64,
+    /// Webcam frames per second
+    #[arg(long, default_value_t = 10.0)]
+    pub(crate) fps: f64,
+    /// Webcam picture size
+    #[arg(long, value_name = "WIDTHxHEIGHT", default_value = "640x360", value_parser = parse_size)]
+    pub(crate) size: (u16, u16),
+    /// Do not start printing the bundled model by itself
+    #[arg(long)]
+    pub(crate) idle: bool,
+}
+
+fn parse_size(text: &str) -> Result<(u16, u16), String> {
+    let parsed = text
+        .split_once('x')
+        .and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
+    parsed.ok_or_else(|| "needs the form WIDTHxHEIGHT, as in 640x360".to_owned())
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogArgs {
+    /// What to log: off, error, warn, info, debug, or a filter such as `info,latchkey_net=debug`
+    /// [default: warn for the demo, else info]
+    #[arg(long, global = true, value_name = "FILTER")]
+    log: Option<String>,
+    /// How to write the log [default: human on a terminal, else json]
+    #[arg(long, global = true, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogFormat {
+    Human,
+    Json,
+}
+
+impl LogArgs {
+    /// Sets up the process's log, on standard error.
+    pub(crate) fn init(&self, default: &str) -> Result<(), InitLoggingError> {
+        let format = match self.log_format {
+            Some(LogFormat::Human) => Format::Human,
+            Some(LogFormat::Json) => Format::Json,
+            None => Format::for_output(&std::io::stderr()),
+        };
+        init_logging(
+            format,
+            self.log.as_deref().unwrap_or(default),
+            std::io::stderr,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,227 @@
+//! `latchkey doctor`: what keeps a role from working, and what to do about it.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::bail;
+use latchkey_host::{UpstreamCheck, check_upstream};
+use latchkey_model::clock::{Clock, SystemClock};
+use latchkey_relay::Relay;
+use latchkey_store::RelayStore;
+use tokio::net::{TcpListener, TcpStream, lookup_host};
+
+use crate::config::{self, Role};
+use crate::output;
+
+/// 1 November 2026. A clock before that is one that was never set.
+const EARLIEST: i64 = 1_793_491_200_000;
+
+/// What a check found.
+enum Finding {
+    Fine(String),
+    /// Works, but the owner should know.
+    Note(String),
+    /// What is wrong, and what to try.
+    Wrong {
+        what: String,
+        try_this: String,
+    },
+}
+
+fn wrong(what: impl Into<String>, try_this: impl Into<String>) -> Finding {
+    Finding::Wrong {
+        what: what.into(),
+        try_this: try_this.into(),
+    }
+}
+
+pub(crate) async fn run(path: &Path) -> anyhow::Result<()> {
+    let findings = match config::role_of(path)? {
+        Role::Host => examine_host(config::host::read(path)?).await,
+        Role::Relay => examine_relay(config::relay::read(path)?).await,
+    };
+    let mut failed = 0;
+    for finding in &findings {
+        match finding {
+            Finding::Fine(text) => output::note(&format!("  ok    {text}")),
+            Finding::Note(text) => output::note(&format!("  note  {text}")),
+            Finding::Wrong { what, try_this } => {
+                failed += 1;
+                output::note(&format!("  FAIL  {what}\n        try: {try_this}"));
+            }
+        }
+    }
+    if failed > 0 {
+        bail!("{failed} of {} checks failed", findings.len());
+    }
+    output::note("Nothing is wrong.");
+    Ok(())
+}
+
+async fn examine_host(config: latchkey_host::config::Config) -> Vec<Finding> {
+    let mut findings = vec![
+        clock(),
+        listener(config.listen).await,
+        data(&config.data),
+        upstream(&config).await,
+    ];
+    match &config.relay {
+        None => findings.push(Finding::Note(
+            "no relay is configured: the printer can be reached at home only".to_owned(),
+        )),
+        Some(relay) => findings.push(reach_relay(&relay.url).await),
+    }
+    findings
+}
+
+async fn examine_relay(config: latchkey_relay::config::Config) -> Vec<Finding> {
+    vec![
+        clock(),
+        listener(config.listen).await,
+        data(&config.data),
+        database(&config.data).await,
+        certificate(&config),
+        wildcard(&config).await,
+    ]
+}
+
+fn clock() -> Finding {
+    if SystemClock.now().millis() >= EARLIEST {
+        return Finding::Fine("the clock is set".to_owned());
+    }
+    wrong(
+        "the clock is wrong, so certificates will seem invalid",
+        "set the time, for example with `timedatectl set-ntp true`",
+    )
+}
+
+async fn listener(address: SocketAddr) -> Finding {
+    match TcpListener::bind(address).await {
+        Ok(_) => Finding::Fine(format!("{address} is free to listen on")),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => Finding::Note(format!(
+            "{address} is in use; that is right if Latchkey is running"
+        )),
+        Err(error) => wrong(
+            format!("cannot listen on {address}: {error}"),
+            "choose an address of this machine under `listen`; ports below 1024 need a privilege",
+        ),
+    }
+}
+
+fn data(path: &Path) -> Finding {
+    let shown = path.display();
+    match std::fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Finding::Note(format!("{shown} does not exist yet and will be made"))
+        }
+        Err(error) => wrong(
+            format!("cannot look at {shown}: {error}"),
+            "let the user Latchkey runs as own that directory",
+        ),
+        Ok(meta) if !meta.is_dir() => wrong(
+            format!("{shown} is not a directory"),
+            "name another one under `data`",
+        ),
+        Ok(meta) => match mode(&meta) & 0o077 {
+            0 => Finding::Fine(format!("{shown} is there and private")),
+            _ => wrong(
+                format!("others on this machine can look into {shown}"),
+                format!("chmod 700 {shown}"),
+            ),
+        },
+    }
+}
+
+fn mode(meta: &std::fs::Metadata) -> u32 {
+    std::os::unix::fs::PermissionsExt::mode(&meta.permissions())
+}
+
+async fn upstream(config: &latchkey_host::config::Config) -> Finding {
+    let kind = config.upstream.kind.as_str();
+    let at = config.upstream.address.authority();
+    match check_upstream(config).await {
+        UpstreamCheck::Unreachable => wrong(
+            format!("nothing answers at {at}, where {kind} should be"),
+            "start the printer's server, or correct `upstream.url`",
+        ),
+        UpstreamCheck::Unknown => Finding::Note(format!(
+            "{at} answers, but nothing shows that it is {kind} and asks for a key"
+        )),
+        UpstreamCheck::TrustsLoopback => Finding::Note(format!(
+            "{kind} lets local callers in without a key; \
+             callers' own addresses are forwarded to it so that it can tell them apart"
+        )),
+        UpstreamCheck::AsksForCredential => {
+            Finding::Fine(format!("{kind} answers at {at} and asks for a key"))
+        }
+    }
+}
+
+async fn reach_relay(url: &url::Url) -> Finding {
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port_or_known_default().unwrap_or(443);
+    let connecting = TcpStream::connect((host, port));
+    match tokio::time::timeout(Duration::from_secs(10), connecting).await {
+        Ok(Ok(_)) => Finding::Fine(format!(
+            "the relay's address {host}:{port} takes connections"
+        )),
+        Ok(Err(error)) => wrong(
+            format!("cannot connect to the relay at {host}:{port}: {error}"),
+            "see whether this machine has internet and `relay.url` is right",
+        ),
+        Err(_) => wrong(
+            format!("the relay at {host}:{port} does not answer"),
+            "see whether a firewall here or there blocks that port",
+        ),
+    }
+}
+
+async fn database(data: &Path) -> Finding {
+    let path = Relay::database(data);
+    if !path.exists() {
+        return Finding::Note("the database does not exist yet and will be made".to_owned());
+    }
+    let checked = match RelayStore::open(&path).await {
+        Ok(store) => store.check().await,
+        Err(error) => Err(error),
+    };
+    match checked {
+        Ok(()) => Finding::Fine("the database opens and takes writes".to_owned()),
+        Err(error) => wrong(
+            format!("cannot use {}: {error}", path.display()),
+            "see whether the disk is full or the file belongs to another user",
+        ),
+    }
+}
+
+fn certificate(config: &latchkey_relay::config::Config) -> Finding {
+    let Some(files) = &config.tls else {
+        return Finding::Note("TLS ends elsewhere: on loopback, or at a proxy in front".to_owned());
+    };
+    match latchkey_net::tls::server_config(&files.cert, &files.key) {
+        Ok(_) => Finding::Fine("the certificate and its key load".to_owned()),
+        Err(error) => wrong(
+            error.to_string(),
+            "`tls.cert` needs the whole chain in PEM, leaf first, and `tls.key` its key",
+        ),
+    }
+}
+
+/// Every app connection has a hostname of its own; only a wildcard covers them.
+async fn wildcard(config: &latchkey_relay::config::Config) -> Finding {
+    let host = config.connection_domain.host();
+    let name = format!("app-latchkey-doctor.{host}");
+    let resolves = match lookup_host((name.as_str(), 443)).await {
+        Ok(mut found) => found.next().is_some(),
+        Err(_) => false,
+    };
+    if resolves {
+        return Finding::Fine(format!("*.{host} resolves"));
+    }
+    wrong(
+        format!("*.{host} does not resolve, so no app can reach a printer"),
+        format!("add a wildcard record *.{host} that points at this relay"),
+    )
+}

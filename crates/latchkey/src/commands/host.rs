@@ -1,0 +1,18 @@
+//! `latchkey host`.
+
+use std::path::Path;
+
+use latchkey_host::Host;
+
+use crate::config;
+use crate::lifecycle::run_until_signalled;
+
+pub(crate) async fn run(path: &Path) -> anyhow::Result<()> {
+    let host = Host::bind(config::host::read(path)?).await?;
+    tracing::info!(
+        host.address = %host.local_addr()?,
+        status.address = host.status_addr().map(tracing::field::display),
+        "the host is listening"
+    );
+    run_until_signalled(host.stop(), host.run()).await
+}

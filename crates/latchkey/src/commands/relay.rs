@@ -1,0 +1,22 @@
+//! `latchkey relay`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use latchkey_model::chance::SystemChance;
+use latchkey_model::clock::SystemClock;
+use latchkey_relay::Relay;
+
+use crate::config;
+use crate::lifecycle::run_until_signalled;
+
+pub(crate) async fn run(path: &Path) -> anyhow::Result<()> {
+    let config = config::relay::read(path)?;
+    let relay = Relay::bind(config, Arc::new(SystemClock), Arc::new(SystemChance)).await?;
+    tracing::info!(
+        relay.address = %relay.local_addr()?,
+        status.address = relay.status_addr().map(tracing::field::display),
+        "the relay is listening"
+    );
+    run_until_signalled(relay.stop(), relay.run()).await
+}

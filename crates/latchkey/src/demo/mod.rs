@@ -1,0 +1,185 @@
+//! `latchkey demo`: relay, host and simulated printer in one process, with state that
+//! is kept between starts. The configuration files it writes are ordinary ones: every
+//! other command works on a running demo.
+
+mod files;
+mod ready;
+mod report;
+mod state;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use latchkey_host::Host;
+use latchkey_model::chance::SystemChance;
+use latchkey_model::clock::SystemClock;
+use latchkey_net::listen::Stop;
+use latchkey_relay::Relay;
+use latchkey_sim::{Sim, SimConfig};
+use tokio_util::task::TaskTracker;
+
+use crate::cli::{AuthorityArg, DemoArgs};
+use crate::lifecycle::run_until_signalled;
+use crate::{config, output};
+
+use self::report::Report;
+
+/// Everything the demo runs, bound and not yet serving.
+struct Parts {
+    sim: Option<Sim>,
+    host: Host,
+    relay: Relay,
+}
+
+pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<()> {
+    files::prepare(&args.data)?;
+    if !args.json {
+        output::note("Starting the demo …");
+    }
+    let (parts, report) = set_up(&args).await?;
+    let stop = Stop::default();
+    let running = Box::pin(serve(parts, &stop));
+    let announced = async {
+        tokio::select! {
+            outcome = announce(&args, &report) => outcome,
+            () = stop.soft.cancelled() => Ok(()),
+        }
+    };
+    let mut failed = None;
+    run_until_signalled(stop.clone(), async {
+        let announce = async {
+            if let Err(error) = announced.await {
+                failed = Some(error);
+                stop.soft.cancel();
+            }
+        };
+        tokio::join!(running, announce);
+    })
+    .await?;
+    failed.map_or(Ok(()), Err)
+}
+
+/// Binds all parts, in the order in which they need each other's addresses.
+async fn set_up(args: &DemoArgs) -> anyhow::Result<(Parts, Report)> {
+    let relay_port = free_port(args.relay_port, "--relay-port")?;
+    let host_port = free_port(args.host_port, "--host-port")?;
+    let sim = match &args.upstream {
+        Some(_) => None,
+        None => Some(simulated_printer(&args.data).await?),
+    };
+    let sim_address = sim.as_ref().map(Sim::local_addr);
+    let (relay_file, host_file) = files::write(args, relay_port, host_port, sim_address)?;
+    let relay_config = config::relay::read(&relay_file)?;
+    let host = Host::bind(config::host::read(&host_file)?).await?;
+    let relay = Relay::bind(
+        relay_config.clone(),
+        Arc::new(SystemClock),
+        Arc::new(SystemChance),
+    )
+    .await?;
+    let state = state::keep(&args.data, &relay.store(), &relay_config, host.public_key()).await?;
+    let report = Report {
+        relay_url: relay_config.public_url.to_string(),
+        connection_domain: relay_config.connection_domain.to_string(),
+        host_url: format!("http://127.0.0.1:{host_port}"),
+        sim_url: sim_address.map(|address| format!("http://{address}")),
+        account: state.account,
+        host_users: Vec::new(),
+        printer_id: state.printer_id,
+        app_connections: state.app_connections,
+    };
+    report.save(&args.data)?;
+    Ok((Parts { sim, host, relay }, report))
+}
+
+async fn simulated_printer(data: &Path) -> anyhow::Result<Sim> {
+    let config = SimConfig {
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        api_key: files::sim_key(data)?,
+        uploads_dir: Some(data.join("sim-files")),
+        name: "Demo printer".to_owned(),
+        ..SimConfig::default()
+    };
+    latchkey_sim::bind(config)
+        .await
+        .context("cannot start the simulated printer")
+}
+
+/// Runs all parts until stopped: callers are let go first, the printer last.
+async fn serve(parts: Parts, stop: &Stop) {
+    let tracker = TaskTracker::new();
+    let (host_stop, relay_stop) = (parts.host.stop(), parts.relay.stop());
+    let printer_stop = Stop::default();
+    if let Some(sim) = parts.sim {
+        tracker.spawn(sim.run(printer_stop.soft.clone()));
+    }
+    let host = tracker.spawn(parts.host.run());
+    let relay = tracker.spawn(parts.relay.run());
+    tracker.close();
+    let ends = async {
+        let _ = relay.await;
+        host_stop.soft.cancel();
+        let _ = host.await;
+        printer_stop.soft.cancel();
+        tracker.wait().await;
+    };
+    let signals = async {
+        stop.soft.cancelled().await;
+        relay_stop.soft.cancel();
+        stop.hard.cancelled().await;
+        relay_stop.hard.cancel();
+        host_stop.hard.cancel();
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = ends => {}
+        () = signals => {}
+    }
+}
+
+/// Waits until everything answers and says so.
+async fn announce(args: &DemoArgs, report: &Report) -> anyhow::Result<()> {
+    ready::wait(report, args.upstream.is_none()).await?;
+    if args.json {
+        output::result(&serde_json::to_string(report)?);
+    } else {
+        output::note(&report.for_people(args));
+    }
+    if args.open {
+        open_browser(&report.browser_url());
+    }
+    Ok(())
+}
+
+/// Who checks callers, if the command line does not say.
+fn authority(args: &DemoArgs) -> AuthorityArg {
+    args.authority.unwrap_or(match args.upstream {
+        Some(_) => AuthorityArg::Upstream,
+        None => AuthorityArg::Host,
+    })
+}
+
+/// The wanted port, or a free one for 0. Another program may still take it before we do.
+fn free_port(wanted: u16, option: &str) -> anyhow::Result<u16> {
+    match std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, wanted)) {
+        Ok(listener) => Ok(listener.local_addr()?.port()),
+        Err(error) => bail!(
+            "port {wanted} cannot be used ({error}); choose another with {option}, or 0 for a free one"
+        ),
+    }
+}
+
+fn open_browser(url: &str) {
+    let program = if cfg!(target_os = "macos") {
+        "open"
+    } else {
+        "xdg-open"
+    };
+    if let Err(error) = std::process::Command::new(program).arg(url).spawn() {
+        output::note(&format!(
+            "Cannot open a browser ({error}). The address is {url}"
+        ));
+    }
+}

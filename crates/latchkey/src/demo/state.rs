@@ -1,0 +1,174 @@
+//! What a demo keeps: one account, one printer paired with the demo's host, and one app
+//! connection of each access mode. Secrets are shown once and stored as hashes, so the
+//! demo remembers them in its own file.
+
+use std::path::Path;
+
+use anyhow::Context;
+use argon2::{Argon2, PasswordHasher};
+use latchkey_model::account::{Account, Email};
+use latchkey_model::app::{AppId, AppName};
+use latchkey_model::app_connection::{AccessMode, NewAppConnection};
+use latchkey_model::chance::{SystemChance, letters};
+use latchkey_model::clock::{Clock, SystemClock};
+use latchkey_model::id::{AccountId, PrinterId};
+use latchkey_model::printer::{HostKey, Printer, PrinterName, Seen};
+use latchkey_model::secret::{AppTokenHash, PasswordHash};
+use latchkey_relay::config::Config;
+use latchkey_store::RelayStore;
+
+use super::report::{DemoAccount, DemoAppConnection, Report};
+
+const EMAIL: &str = "demo@latchkey.example";
+const PASSWORD_LETTERS: &[u8] = b"abcdefghijkmnpqrstuvwxyz23456789";
+
+/// What was kept, or made.
+pub(super) struct State {
+    pub(super) account: DemoAccount,
+    pub(super) printer_id: String,
+    pub(super) app_connections: Vec<DemoAppConnection>,
+}
+
+/// Goes on with the state of an earlier start as far as it is there and fits.
+pub(super) async fn keep(
+    data: &Path,
+    store: &RelayStore,
+    relay: &Config,
+    host_key: [u8; 32],
+) -> anyhow::Result<State> {
+    let before = Report::load(data);
+    let (account_id, account) = account(store, before.as_ref()).await?;
+    let printer_id = printer(store, &account_id, HostKey::from_bytes(host_key)).await?;
+    let mut app_connections = Vec::new();
+    for access in AccessMode::ALL {
+        let kept = before
+            .as_ref()
+            .and_then(|report| report.app_connection(access.as_str()));
+        let connection = match kept {
+            Some(kept) if is_live(store, kept).await? => moved(kept, relay),
+            _ => create(store, relay, &account_id, &printer_id, access).await?,
+        };
+        app_connections.push(connection);
+    }
+    Ok(State {
+        account,
+        printer_id: printer_id.to_string(),
+        app_connections,
+    })
+}
+
+async fn account(
+    store: &RelayStore,
+    before: Option<&Report>,
+) -> anyhow::Result<(AccountId, DemoAccount)> {
+    let email = Email::parse(EMAIL).context("the demo's e-mail address")?;
+    let known = store.accounts().find_by_email(&email).await?;
+    if let (Some(known), Some(report)) = (&known, before) {
+        return Ok((known.id.clone(), report.account.clone()));
+    }
+    let password = letters(&SystemChance, PASSWORD_LETTERS, 16);
+    let hash = Argon2::default()
+        .hash_password(password.as_bytes())
+        .context("cannot hash a password")?;
+    let hash = PasswordHash::new(hash.to_string());
+    let id = if let Some(known) = known {
+        // The database outlived the file with the password: set a new one.
+        store.accounts().set_password_hash(&known.id, &hash).await?;
+        known.id
+    } else {
+        let account = Account {
+            id: AccountId::generate(&SystemChance),
+            email,
+            created: SystemClock.now(),
+            suspended: None,
+            plan: "supporter".parse().context("the demo's plan")?,
+        };
+        store.accounts().create(&account, Some(&hash)).await?;
+        account.id
+    };
+    let account = DemoAccount {
+        email: EMAIL.to_owned(),
+        password,
+    };
+    Ok((id, account))
+}
+
+async fn printer(
+    store: &RelayStore,
+    owner: &AccountId,
+    host: HostKey,
+) -> anyhow::Result<PrinterId> {
+    let printers = store.printers();
+    if let Some(printer) = printers.find_by_host(&host.id()).await? {
+        return Ok(printer.id);
+    }
+    if let Some(printer) = printers.list_by_account(owner).await?.into_iter().next() {
+        // The host's identity was thrown away with its directory; this is its successor.
+        printers.attach_host(owner, &printer.id, &host).await?;
+        return Ok(printer.id);
+    }
+    let printer = Printer {
+        id: PrinterId::generate(&SystemChance),
+        account: owner.clone(),
+        name: PrinterName::parse("Demo printer").context("the demo printer's name")?,
+        host: Some(host),
+        created: SystemClock.now(),
+        seen: Seen::default(),
+        local_address: None,
+    };
+    printers.create(&printer).await?;
+    Ok(printer.id)
+}
+
+async fn is_live(store: &RelayStore, kept: &DemoAppConnection) -> anyhow::Result<bool> {
+    let found = store
+        .app_connections()
+        .find_by_app_token_hash(&AppTokenHash::of(&kept.app_token))
+        .await?;
+    Ok(found.is_some_and(|found| found.holder.is_some()))
+}
+
+/// The same connection at the address of this start: only the port may have changed.
+fn moved(kept: &DemoAppConnection, relay: &Config) -> DemoAppConnection {
+    let label = kept
+        .url
+        .split("://")
+        .nth(1)
+        .and_then(|rest| rest.split('.').next())
+        .unwrap_or_default();
+    DemoAppConnection {
+        url: relay.connection_url(label),
+        ..kept.clone()
+    }
+}
+
+async fn create(
+    store: &RelayStore,
+    relay: &Config,
+    account: &AccountId,
+    printer: &PrinterId,
+    access: AccessMode,
+) -> anyhow::Result<DemoAppConnection> {
+    let wanted = NewAppConnection {
+        account: account.clone(),
+        printer: printer.clone(),
+        app: AppId::parse("devtest").context("the demo's app")?,
+        app_name: AppName::parse("Demo app").context("the demo's app")?,
+        access,
+    };
+    let (connection, credentials) = wanted.generate(&SystemChance, &SystemClock);
+    store.app_connections().insert(&connection).await?;
+    let basic = credentials.basic.as_ref();
+    Ok(DemoAppConnection {
+        access: access.to_string(),
+        id: connection.id.to_string(),
+        url: relay.connection_url(credentials.label.expose()),
+        user: basic.map(|pair| pair.user.expose().to_owned()),
+        password: basic.map(|pair| pair.password.expose().to_owned()),
+        bearer: credentials
+            .bearer
+            .as_ref()
+            .map(|token| token.expose().to_owned()),
+        app_token: credentials.app_token.expose().to_owned(),
+    })
+}

@@ -1,0 +1,29 @@
+//! From running to stopped: the first signal drains, the second cuts.
+
+use anyhow::Context;
+use latchkey_net::listen::Stop;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Turns SIGINT and SIGTERM into the two stop signals of a role, for as long as it runs.
+pub(crate) async fn run_until_signalled(
+    stop: Stop,
+    role: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
+    tokio::pin!(role);
+    loop {
+        tokio::select! {
+            () = &mut role => return Ok(()),
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        if stop.soft.is_cancelled() {
+            tracing::warn!("second signal: cutting what still runs");
+            stop.hard.cancel();
+        } else {
+            tracing::info!("stopping: running requests finish, new ones are not taken");
+            stop.soft.cancel();
+        }
+    }
+}
