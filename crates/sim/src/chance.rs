@@ -1,7 +1,7 @@
 //! Seeded chance: the same seed gives the same noise, so that a test or a bug report can be repeated.
 //! Nothing secret comes from here; sessions take their bytes from the operating system.
 
-/// A small generator of the SplitMix64 family.
+/// A small generator of the `SplitMix64` family.
 #[derive(Debug, Clone)]
 pub(crate) struct Chance(u64);
 

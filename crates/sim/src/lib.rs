@@ -20,7 +20,6 @@ mod webcam;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
@@ -201,11 +200,6 @@ impl SimHandle {
 }
 
 impl Shared {
-    /// Seconds since 1970, with a fraction.
-    pub(crate) fn now(&self) -> f64 {
-        Timestamp::now().as_duration().as_secs_f64()
-    }
-
     pub(crate) fn set_faults(&self, faults: Faults) {
         self.printer.with(|machine| machine.unplug(faults.offline));
         self.faults.set(faults);

@@ -7,12 +7,14 @@ use serde_json::{Value, json};
 
 use super::{ApiError, Body, no_content};
 use crate::App;
+use crate::printer::machine::Machine;
 
 pub(crate) async fn show(State(app): State<App>) -> Json<Value> {
     let state = app.printer.with(|machine| machine.state());
-    let (port, baudrate, profile) = match state.is_operational() {
-        true => (json!("VIRTUAL"), json!(115_200), json!("_default")),
-        false => (Value::Null, Value::Null, json!("_default")),
+    let (port, baudrate, profile) = if state.is_operational() {
+        (json!("VIRTUAL"), json!(115_200), json!("_default"))
+    } else {
+        (Value::Null, Value::Null, json!("_default"))
     };
     Json(json!({
         "current": { "state": state.text(), "port": port, "baudrate": baudrate, "printerProfile": profile },
@@ -36,9 +38,9 @@ pub(crate) async fn command(State(app): State<App>, body: Body) -> Result<Respon
             {
                 return Err(ApiError::bad("There is no such port"));
             }
-            app.printer.with(|machine| machine.connect());
+            app.printer.with(Machine::connect);
         }
-        "disconnect" => app.printer.with(|machine| machine.disconnect()),
+        "disconnect" => app.printer.with(Machine::disconnect),
         // Nothing talks back and forth here that could be faked.
         "fake_ack" => {}
         other => return Err(ApiError::bad(format!("Unknown command: {other}"))),

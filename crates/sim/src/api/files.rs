@@ -14,6 +14,7 @@ use crate::files::listing::Describer;
 use crate::files::path::LibraryPath;
 use crate::files::virtual_file::size_in_name;
 use crate::printer::event::Event;
+use crate::printer::machine::Machine;
 
 /// What is said to be free on the disk: the simulator does not look.
 const FREE: u64 = 64 << 30;
@@ -95,7 +96,7 @@ pub(crate) async fn command(
     match body.command()? {
         "select" => select(&app, &existing(&app, &path)?, body.flag("print")),
         "unselect" => {
-            app.printer.with(|machine| machine.unselect())?;
+            app.printer.with(Machine::unselect)?;
             Ok(no_content())
         }
         "copy" => transfer(&app, &headers, &existing(&app, &path)?, &body, false).await,

@@ -27,9 +27,14 @@ pub(crate) struct Sessions(Mutex<VecDeque<String>>);
 
 impl Sessions {
     fn open(&self) -> String {
-        let mut bytes = [0; 20];
+        let mut bytes = [0_u8; 16];
         getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
-        let session: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let session = format!(
+            "{:032x}",
+            bytes
+                .iter()
+                .fold(0_u128, |all, byte| (all << 8) | u128::from(*byte))
+        );
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() == MOST_SESSIONS {
             known.pop_front();

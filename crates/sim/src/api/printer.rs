@@ -1,5 +1,7 @@
 //! `/api/printer`: temperatures and state; heaters, head and raw commands.
 
+use std::fmt::Write as _;
+
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
@@ -79,10 +81,10 @@ pub(crate) async fn error(State(app): State<App>) -> Json<Value> {
 pub(crate) async fn tool(State(app): State<App>, body: Body) -> Result<Response, ApiError> {
     match body.command()? {
         "target" => set_heater(&app, &body, "targets", |machine, value| {
-            machine.nozzle.aim(value)
+            machine.nozzle.aim(value);
         }),
         "offset" => set_heater(&app, &body, "offsets", |machine, value| {
-            machine.nozzle.offset = value.clamp(-50.0, 50.0)
+            machine.nozzle.offset = value.clamp(-50.0, 50.0);
         }),
         "select" => match body.text("tool") {
             Some("tool0") => head(&app, vec!["T0".to_owned()]),
@@ -147,14 +149,14 @@ fn jog(body: &Body) -> Result<Vec<String>, ApiError> {
     for axis in ["x", "y", "z"] {
         if !body.get(axis).is_null() {
             let by = body.number(axis)?.clamp(-LONGEST, LONGEST);
-            line.push_str(&format!(" {}{by}", axis.to_uppercase()));
+            let _ = write!(line, " {}{by}", axis.to_uppercase());
         }
     }
     if line == "G1" {
         return Err(ApiError::bad("jog needs at least one of x, y and z"));
     }
     let feed = body.get("speed").as_f64().unwrap_or(6_000.0);
-    line.push_str(&format!(" F{feed}"));
+    let _ = write!(line, " F{feed}");
     let mode = if body.flag("absolute") { "G90" } else { "G91" };
     Ok(vec![mode.to_owned(), line, "G90".to_owned()])
 }

@@ -43,7 +43,7 @@ pub(crate) async fn upload(State(app): State<App>, request: Request) -> Result<R
             let path = folder.join(&name)?;
             store(&app, &path, part, bytes).await?;
             let wanted = (form.select || form.print, form.print);
-            Ok(created(&app, &headers, &path, wanted).await)
+            Ok(created(&app, &headers, &path, wanted))
         }
         (None, Some(name)) => create_folder(&app, &headers, &folder.join(&name)?).await,
         (None, None) => Err(ApiError::bad("No file to upload and no folder to create")),
@@ -103,6 +103,7 @@ async fn text(mut field: Field<'_>) -> Result<String, ApiError> {
     Ok(String::from_utf8_lossy(&all).trim().to_owned())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the shape `map_err` wants")]
 fn broken(error: MultipartError) -> ApiError {
     tracing::debug!(error = %error, "an upload ended early");
     ApiError::bad("The form could not be read to its end")
@@ -133,7 +134,7 @@ async fn store(app: &App, path: &LibraryPath, part: TempPath, bytes: u64) -> Res
 
 /// The answer to a stored file. Selecting and printing may not fit the printer's state; the file is
 /// stored all the same, and the answer says what came of the wish.
-async fn created(
+fn created(
     app: &App,
     headers: &HeaderMap,
     path: &LibraryPath,

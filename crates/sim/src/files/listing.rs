@@ -40,9 +40,12 @@ impl Describer<'_> {
         });
         entries
             .into_iter()
-            .map(|(stored, path)| match stored.folder {
-                true => self.folder(&path, recursive, depth),
-                false => self.file(&path, &stored),
+            .map(|(stored, path)| {
+                if stored.folder {
+                    self.folder(&path, recursive, depth)
+                } else {
+                    self.file(&path, &stored)
+                }
             })
             .collect()
     }

@@ -1,6 +1,6 @@
 //! Paths inside the library: relative, normal, without anything that leads out of it.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 const LONGEST_NAME: usize = 200;
 const LONGEST_PATH: usize = 1_000;
@@ -88,7 +88,7 @@ impl LibraryPath {
             if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
                 out.push(char::from(byte));
             } else {
-                out.push_str(&format!("%{byte:02X}"));
+                let _ = write!(out, "%{byte:02X}");
             }
         }
         out

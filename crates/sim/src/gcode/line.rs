@@ -106,7 +106,7 @@ impl Remark {
     }
 }
 
-/// `1d 2h 3m 4s` in any part, as PrusaSlicer and its descendants write it.
+/// `1d 2h 3m 4s` in any part, as `PrusaSlicer` and its descendants write it.
 fn spoken_seconds(text: &str) -> Option<f64> {
     let mut total = 0.0;
     for part in text.split_whitespace() {
@@ -263,7 +263,9 @@ mod tests {
             b"G99999999999",
             b"M73 P R",
         ];
-        corpus.iter().for_each(|bytes| read_anything(bytes));
+        for bytes in corpus {
+            read_anything(bytes);
+        }
         let mut chance = crate::chance::Chance::new(3);
         let alphabet = b"GMTNXYZEF0123456789.-+*;: =\n\xc3\xa9LAYERdhms";
         for _ in 0..4_000 {

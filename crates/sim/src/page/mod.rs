@@ -16,23 +16,23 @@ pub(crate) fn routes() -> Router<App> {
         .route("/", get(page))
         .route(
             "/static/sim.css",
-            get(|| asset("text/css; charset=utf-8", include_str!("sim.css"))),
+            get(async || asset("text/css; charset=utf-8", include_str!("sim.css"))),
         )
         .route(
             "/static/sim.js",
-            get(|| asset("text/javascript; charset=utf-8", include_str!("sim.js"))),
+            get(async || asset("text/javascript; charset=utf-8", include_str!("sim.js"))),
         )
         .route(
             "/static/sim.svg",
-            get(|| asset("image/svg+xml", include_str!("sim.svg"))),
+            get(async || asset("image/svg+xml", include_str!("sim.svg"))),
         )
 }
 
 async fn page() -> Response {
-    asset("text/html; charset=utf-8", include_str!("index.html")).await
+    asset("text/html; charset=utf-8", include_str!("index.html"))
 }
 
-async fn asset(kind: &'static str, text: &'static str) -> Response {
+fn asset(kind: &'static str, text: &'static str) -> Response {
     let headers = [
         (header::CONTENT_TYPE, kind),
         (header::CONTENT_SECURITY_POLICY, POLICY),

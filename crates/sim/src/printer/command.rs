@@ -24,8 +24,7 @@ impl Machine {
             ('M', 107) => self.fan = 0.0,
             ('M', 112) => self.fail("Emergency stop was sent (M112)"),
             ('M', 117) => {
-                self.message = (!line.text.is_empty())
-                    .then(|| line.text.chars().take(LONGEST_MESSAGE).collect())
+                self.show(&line.text);
             }
             ('M', 73) => self.note_progress(line),
             _ => {
@@ -33,6 +32,10 @@ impl Machine {
                 self.steps.extend(travels.into_iter().map(Step::Travel));
             }
         }
+    }
+
+    fn show(&mut self, text: &str) {
+        self.message = (!text.is_empty()).then(|| text.chars().take(LONGEST_MESSAGE).collect());
     }
 
     /// Remembers what the file says about itself.

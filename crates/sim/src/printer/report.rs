@@ -77,7 +77,12 @@ impl Machine {
     /// The latest readings, oldest first.
     pub(crate) fn history(&self, limit: usize) -> Vec<Value> {
         let skip = self.points.len().saturating_sub(limit);
-        self.points.iter().skip(skip).map(Point::to_json).collect()
+        self.points
+            .iter()
+            .skip(skip)
+            .copied()
+            .map(Point::to_json)
+            .collect()
     }
 
     pub(crate) fn job_json(&self, speed: f64) -> Value {
@@ -125,7 +130,7 @@ impl Machine {
 }
 
 impl Point {
-    pub(crate) fn to_json(&self) -> Value {
+    pub(crate) fn to_json(self) -> Value {
         json!({
             "time": self.time,
             "tool0": { "actual": self.nozzle.0, "target": self.nozzle.1 },

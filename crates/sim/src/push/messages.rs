@@ -1,5 +1,6 @@
 //! What the push socket says, in OctoPrint's shapes.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::App;
@@ -66,7 +67,7 @@ fn state(app: &App, told: &mut Told, temperatures: usize) -> Value {
             "currentZ": machine.current_z(),
             "offsets": { "tool0": machine.nozzle.offset, "bed": machine.bed.offset },
             "resends": { "count": 0, "transmitted": 0, "ratio": 0 },
-            "serverTime": app.now(),
+            "serverTime": Timestamp::now().as_duration().as_secs_f64(),
             "temps": temps,
             "logs": logs,
             "messages": machine.message().into_iter().collect::<Vec<_>>(),

@@ -53,10 +53,8 @@ impl Canvas {
     /// An upright rectangle in whole pixels.
     pub(super) fn bar(
         &mut self,
-        x: usize,
-        y: usize,
-        width: usize,
-        height: usize,
+        (x, y): (usize, usize),
+        (width, height): (usize, usize),
         color: Color,
         alpha: f32,
     ) {
@@ -182,7 +180,7 @@ mod tests {
             1.0,
         );
         canvas.polygon(&[(20.0, 20.0), (30.0, 20.0), (30.0, 30.0)], [9, 9, 9], 1.0);
-        canvas.bar(6, 6, 100, 100, [1, 1, 1], 0.5);
+        canvas.bar((6, 6), (100, 100), [1, 1, 1], 0.5);
         assert_eq!(canvas.rgb.len(), 8 * 8 * 3);
     }
 }

@@ -38,7 +38,12 @@ fn glyph(
     for (line, bits) in rows.into_iter().enumerate() {
         for column in 0..WIDTH {
             if bits & (0b1_0000 >> column) != 0 {
-                canvas.bar(x + column * size, y + line * size, size, size, color, alpha);
+                canvas.bar(
+                    (x + column * size, y + line * size),
+                    (size, size),
+                    color,
+                    alpha,
+                );
             }
         }
     }

@@ -11,11 +11,14 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use tokio::sync::{broadcast, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{Frame, Viewer};
 use crate::App;
 use crate::api::{ApiError, query_value};
+
+/// A single picture is given up after so long; at the slowest pace the next is 10 s away.
+const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(15);
 
 pub(super) const BOUNDARY: &str = "latchkeyframe";
 
@@ -41,6 +44,7 @@ async fn snapshot(app: &App) -> Response {
     let mut frames = viewer.frames();
     tokio::select! {
         fresh = frames.changed() => if fresh.is_err() { return StatusCode::SERVICE_UNAVAILABLE.into_response() },
+        () = sleep(SNAPSHOT_PATIENCE) => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
         () = app.shutdown.cancelled() => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
     let jpeg = frames.borrow().jpeg.clone();

@@ -59,7 +59,7 @@ impl Camera {
     /// Draws while somebody watches, until shutdown.
     pub(crate) async fn run(&self, app: &App) {
         let mut viewers = self.viewers.subscribe();
-        let mut scene = Box::new(Scene::new(self.config));
+        let mut scene = Scene::new(self.config);
         loop {
             tokio::select! {
                 () = app.shutdown.cancelled() => return,
@@ -75,9 +75,10 @@ impl Camera {
                     (scene, frame)
                 });
                 let Ok((returned, frame)) = drawn.await else {
-                    // Only a defect in the drawing gets here; the rest of the printer goes on.
+                    // Only a defect in the drawing gets here; begin with an empty picture.
                     tracing::error!("the camera picture could not be drawn");
-                    return;
+                    scene = Scene::new(self.config);
+                    break;
                 };
                 scene = returned;
                 self.frames.send_replace(frame);

@@ -179,6 +179,9 @@ impl Part {
                     (low, high) = (low.min(x), high.max(x));
                 }
             }
+            if low > high {
+                continue;
+            }
             // Half a point wider, so that thin beads leave no gaps between them.
             let first = (low - 0.5).max(left as f32) as usize;
             let last = ((high + 0.5).max(0.0) as usize).min(right);
@@ -212,9 +215,9 @@ impl Part {
                     continue;
                 }
                 let at = (y * self.width + x) * 3;
-                for channel in 0..3 {
+                for (channel, sum) in sum.iter().enumerate() {
                     let ground = u32::from(self.background.rgb[at + channel]) * (4 - count);
-                    self.picture.rgb[at + channel] = ((sum[channel] + ground) / 4) as u8;
+                    self.picture.rgb[at + channel] = ((sum + ground) / 4) as u8;
                 }
                 self.depth[y * self.width + x] = if count >= 2 {
                     depth / count as f32

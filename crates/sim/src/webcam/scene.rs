@@ -94,8 +94,8 @@ impl Scene {
         jpeg
     }
 
-    fn gantry(&mut self, [x, y, z]: [f32; 3], hot: bool) {
-        let beam = |at: f32, high: f32| self.view.spot([at, y + 16.0, z + high]);
+    fn gantry(&mut self, tip: [f32; 3], hot: bool) {
+        let beam = |at: f32, high: f32| self.view.spot([at, tip[1] + 16.0, tip[2] + high]);
         let (upper, lower, right) = (beam(-46.0, 47.0), beam(-46.0, 36.0), beam(266.0, 47.0));
         let band = |top: f32, bottom: f32| {
             let (a, b) = (
@@ -111,7 +111,7 @@ impl Scene {
         ] {
             self.frame.polygon(&points, color, 1.0);
         }
-        self.head([x, y, z], hot);
+        self.head(tip, hot);
     }
 
     fn head(&mut self, tip: [f32; 3], hot: bool) {
@@ -224,13 +224,14 @@ impl Scene {
         let thick = (height / 120).max(2);
         let done = (width as f64 * completion.clamp(0.0, 100.0) / 100.0) as usize;
         self.frame
-            .bar(0, height - thick, width, thick, [8, 12, 11], 0.7);
-        self.frame.bar(0, height - thick, done, thick, BRASS, 0.95);
+            .bar((0, height - thick), (width, thick), [8, 12, 11], 0.7);
+        self.frame
+            .bar((0, height - thick), (done, thick), BRASS, 0.95);
     }
 
     fn no_printer(&mut self, size: usize) {
         let (width, height) = (self.frame.width, self.frame.height);
-        self.frame.bar(0, 0, width, height, [10, 14, 13], 0.55);
+        self.frame.bar((0, 0), (width, height), [10, 14, 13], 0.55);
         let text = "PRINTER OFFLINE";
         let size = size * 2;
         let at = (
