@@ -1,5 +1,5 @@
 //! The bundled model: a small twisted vase, written as a slicer would write it.
-//! Generated at start instead of stored, so that the tree holds a shape and not its 200 kilobytes.
+//! Generated at start instead of stored, so that the tree holds a shape and not its many kilobytes.
 
 use std::f64::consts::TAU;
 use std::fmt::Write as _;
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn the_vase_is_a_small_whole_print() {
         let text = gcode();
-        assert!(text.len() < 260 * 1024, "{}", text.len());
+        assert!(text.len() < 300 * 1024, "{}", text.len());
         let summary = Summary::read(std::io::Cursor::new(text));
         assert_eq!(summary.layers, Some(super::LAYERS));
         let minutes = summary.seconds / 60.0;

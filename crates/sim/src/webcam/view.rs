@@ -4,7 +4,7 @@
 const EYE: [f32; 3] = [110.0, -292.0, 168.0];
 const LOOK_AT: [f32; 3] = [110.0, 112.0, 46.0];
 /// Picture heights per unit of slope: a longer lens is a larger number.
-const LENS: f32 = 2.22;
+const LENS: f32 = 2.06;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct View {

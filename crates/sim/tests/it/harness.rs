@@ -17,40 +17,40 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub const KEY: &str = "the-right-key";
+pub(crate) const KEY: &str = "the-right-key";
 /// Longer than anything here takes; only a failure waits for it.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
-pub struct Bench {
-    pub addr: SocketAddr,
-    pub handle: SimHandle,
+pub(crate) struct Bench {
+    pub(crate) addr: SocketAddr,
+    pub(crate) handle: SimHandle,
     client: Client<HttpConnector, Body>,
     shutdown: CancellationToken,
     running: JoinHandle<()>,
 }
 
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Answer {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers[name].to_str().unwrap()
     }
 }
 
 impl Bench {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(|_| {}).await
     }
 
-    pub async fn start_with(change: impl FnOnce(&mut SimConfig)) -> Self {
+    pub(crate) async fn start_with(change: impl FnOnce(&mut SimConfig)) -> Self {
         let mut config = SimConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             api_key: KEY.to_owned(),
@@ -77,7 +77,7 @@ impl Bench {
         }
     }
 
-    pub async fn send(&self, request: Request<Body>) -> Answer {
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         timeout(PATIENCE, async {
             let (parts, body) = self.open(request).await.into_parts();
             let body = body.collect().await.unwrap().to_bytes();
@@ -92,17 +92,20 @@ impl Bench {
     }
 
     /// Sends and leaves the body of the answer to be read.
-    pub async fn open(&self, request: Request<Body>) -> http::Response<hyper::body::Incoming> {
+    pub(crate) async fn open(
+        &self,
+        request: Request<Body>,
+    ) -> http::Response<hyper::body::Incoming> {
         self.client.request(request).await.unwrap()
     }
 
-    pub fn request(&self, method: &str, path: &str) -> http::request::Builder {
+    pub(crate) fn request(&self, method: &str, path: &str) -> http::request::Builder {
         Request::builder()
             .method(method)
             .uri(format!("http://{}{path}", self.addr))
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(
             self.request("GET", path)
                 .header("x-api-key", KEY)
@@ -112,7 +115,7 @@ impl Bench {
         .await
     }
 
-    pub async fn post(&self, path: &str, json: &Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, json: &Value) -> Answer {
         let request = self
             .request("POST", path)
             .header("x-api-key", KEY)
@@ -122,7 +125,12 @@ impl Bench {
     }
 
     /// Uploads as apps do: a multipart form.
-    pub async fn upload(&self, name: &str, content: &[u8], fields: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn upload(
+        &self,
+        name: &str,
+        content: &[u8],
+        fields: &[(&str, &str)],
+    ) -> Answer {
         let mut form = Vec::new();
         form.extend_from_slice(
             format!(
@@ -153,7 +161,7 @@ impl Bench {
     }
 
     /// Ends the simulator and waits for its end.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.shutdown.cancel();
         timeout(PATIENCE, self.running).await.unwrap().unwrap();
     }
