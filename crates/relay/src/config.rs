@@ -120,6 +120,15 @@ mod tests {
         ] {
             assert_eq!(parse(text).unwrap().to_string(), shown);
         }
+        let dialled =
+            |text: &str| latchkey_net::tunnel::relay_name(&text.parse().unwrap()).unwrap();
+        for text in [
+            "https://Relay.Example.com:443/",
+            "https://relay.example.com:8443",
+        ] {
+            let name = parse(text).unwrap().authority().to_string();
+            assert_eq!(name, dialled(text), "hosts would not recognise this relay");
+        }
         for text in [
             "ftp://a",
             "https://a/b",

@@ -9,12 +9,13 @@ mod origin;
 use std::sync::Arc;
 
 use http::{HeaderMap, Method, Request, Response, Version};
-use latchkey_model::app_connection::{AdmittedBy, Refusal};
+use latchkey_model::app_connection::{AdmittedBy, Refusal, refuse_unknown};
 use latchkey_model::id::{AppConnectionId, HostId, PrinterId};
 use latchkey_model::relay_status::RelayStatus;
-use latchkey_model::secret::LabelHash;
+use latchkey_model::secret::ConnectionLabel;
 use latchkey_net::body::{self, Body};
 use latchkey_net::listen::Call;
+use latchkey_store::relay::FoundAppConnection;
 use latchkey_store::{RelayStore, StoreError};
 use latchkey_web::error_page::{self, RelayProblem};
 use latchkey_web::metrics::{Class, Metrics};
@@ -130,13 +131,13 @@ impl Edge {
     /// Decides by what is stored. Only what is certain is final: apps delete their
     /// connection on 603 to 606, so every doubt is 600.
     async fn admit(&self, label: &str, credential: &Credential) -> Result<Admission, Trouble> {
-        let store = self.shared.store.app_connections();
-        let found = store
-            .find_by_label_hash(&LabelHash::of(label))
-            .await
-            .map_err(|error| doubt(&error))?;
+        let found = match ConnectionLabel::parse(label) {
+            Ok(label) => self.find(&label).await?,
+            // Not a label of ours: there is nothing to look for.
+            Err(_) => None,
+        };
         let Some(found) = found else {
-            return Err(Trouble::Status(RelayStatus::NotFound, None));
+            return Err(refused(refuse_unknown(credential.presented())));
         };
         let plans = &self.shared.config.plans;
         let standing = found
@@ -145,13 +146,19 @@ impl Edge {
         let admitted = found
             .connection
             .admit(credential.presented(), standing)
-            .map_err(|refusal| Trouble::Status(status_of(refusal), None))?;
+            .map_err(refused)?;
         Ok(Admission {
             app_connection: found.connection.id.clone(),
             printer: admitted.connection.printer.clone(),
             host: found.holder.as_ref().and_then(|holder| holder.host.clone()),
             by: admitted.by,
         })
+    }
+
+    async fn find(&self, label: &ConnectionLabel) -> Result<Option<FoundAppConnection>, Trouble> {
+        let store = self.shared.store.app_connections();
+        let found = store.find_by_label_hash(&label.hash()).await;
+        found.map_err(|error| doubt(&error))
     }
 
     fn tell(&self, trouble: Trouble, mut line: RequestLine, asker: &Asker) -> Response<Body> {
@@ -197,11 +204,6 @@ fn unknown_plan() -> Trouble {
     Trouble::Status(RelayStatus::Unknown, Some((Side::Us, "plan")))
 }
 
-fn status_of(refusal: Refusal) -> RelayStatus {
-    match refusal {
-        Refusal::NotFound => RelayStatus::NotFound,
-        Refusal::Ended => RelayStatus::Ended,
-        Refusal::OwnerNotEntitled => RelayStatus::OwnerNotEntitled,
-        Refusal::Unauthorized => RelayStatus::Unauthorized,
-    }
+fn refused(refusal: Refusal) -> Trouble {
+    Trouble::Status(refusal.status(), None)
 }
