@@ -228,19 +228,28 @@ async fn answer<H: Handler>(
         watch: watch.clone(),
         exporter: shared.exporter,
     };
-    let response = tokio::select! {
+    let mut response = tokio::select! {
         response = handler.handle(request, call) => response,
         () = watch.gone() => return None,
     };
     let Some(tap) = tap else {
         return Some(response);
     };
+    name_unusual_status(&mut response);
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         tap.upgraded();
         return Some(response);
     }
     let response = response.map(|body| body::boxed(WatchedBody::new(body, watch)));
     Some(closing(response, tap.is_body_lost()))
+}
+
+/// hyper would write `<none>` after a status that has no registered phrase.
+fn name_unusual_status(response: &mut Response<Body>) {
+    if response.status().canonical_reason().is_none() {
+        let empty = hyper::ext::ReasonPhrase::from_static(b"");
+        response.extensions_mut().insert(empty);
+    }
 }
 
 /// Has hyper close an HTTP/1 connection after this answer. HTTP/2 frames requests
