@@ -112,7 +112,9 @@ impl Part {
         };
         let height = self.layer_height;
         let color = self.lit(normal);
-        let top = mix(color, [255, 205, 160], 0.10);
+        // Light falls on a flat top from one side only; strands along it look darker than across.
+        let along = (dx * LIGHT[0] + dy * LIGHT[1]).abs() / length;
+        let top = shade(FILAMENT, 1.02 - 0.16 * along);
         let waist = height * 0.55;
         let mut dirty = self.quad(
             [

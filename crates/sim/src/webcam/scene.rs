@@ -271,14 +271,14 @@ fn backdrop(view: &View, width: usize, height: usize) -> Canvas {
 fn frame_posts(canvas: &mut Canvas, view: &View) {
     let upright = |canvas: &mut Canvas, from: f32, to: f32, color: Color| {
         let corners = [
-            [from, 236.0, -20.0],
-            [to, 236.0, -20.0],
-            [to, 236.0, 420.0],
-            [from, 236.0, 420.0],
+            [from, 136.0, -46.0],
+            [to, 136.0, -46.0],
+            [to, 136.0, 420.0],
+            [from, 136.0, 420.0],
         ];
         canvas.polygon(&corners.map(|corner| flat(view, corner)), color, 1.0);
     };
-    for (inner, outer) in [(-34.0, -52.0), (254.0, 272.0)] {
+    for (inner, outer) in [(-30.0, -46.0), (250.0, 266.0)] {
         upright(
             canvas,
             f32::min(inner, outer),

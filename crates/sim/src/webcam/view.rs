@@ -1,10 +1,10 @@
 //! The camera's place and lens: where a point of the printer's space lies in the picture.
 
 /// In front of the bed, above it, looking slightly down. Millimetres.
-const EYE: [f32; 3] = [110.0, -292.0, 168.0];
-const LOOK_AT: [f32; 3] = [110.0, 112.0, 46.0];
+const EYE: [f32; 3] = [110.0, -330.0, 152.0];
+const LOOK_AT: [f32; 3] = [110.0, 110.0, 50.0];
 /// Picture heights per unit of slope: a longer lens is a larger number.
-const LENS: f32 = 2.06;
+const LENS: f32 = 2.2;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct View {
