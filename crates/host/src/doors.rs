@@ -11,6 +11,7 @@ use hyper_util::rt::TokioIo;
 use latchkey_net::body::{self, Body};
 use latchkey_net::gate::{self, Rejection};
 use latchkey_net::listen::{Call, Handler};
+use latchkey_net::proxy::endless::{EndsWith, is_endless};
 use latchkey_net::proxy::failure::{FAILURE, HostFailure, REFUSED_UPGRADE};
 use latchkey_net::proxy::splice::splice;
 use latchkey_net::tunnel::{StreamHead, StreamService};
@@ -36,8 +37,8 @@ pub(crate) struct Doors {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) ids: Arc<RequestIds>,
     pub(crate) tracker: TaskTracker,
-    /// Cuts spliced sockets.
-    pub(crate) hard: CancellationToken,
+    /// Ends what does not end by itself: sockets and camera streams.
+    pub(crate) stopping: CancellationToken,
 }
 
 /// The listener at home, which has the host's own pages too.
@@ -161,7 +162,15 @@ impl Doors {
         let socket = inbound.websocket.then(|| hyper::upgrade::on(&mut request));
         let received = line.received();
         let request = request.map(|body| body::boxed(CountedBody::new(body, received)));
-        let outcome = self.service.answer(request, inbound).await;
+        let outcome = match self.service.answer(request, inbound).await {
+            Ok(Answer::Plain(response)) if is_endless(response.headers()) => {
+                let end = self.stopping.clone();
+                Ok(Answer::Plain(
+                    response.map(|body| body::boxed(EndsWith::new(body, end))),
+                ))
+            }
+            outcome => outcome,
+        };
         (outcome, line, socket)
     }
 
@@ -188,7 +197,7 @@ impl Doors {
     ) {
         let Some(caller) = caller else { return };
         line.set_status(status);
-        let end = self.hard.clone();
+        let end = self.stopping.clone();
         self.tracker.spawn(async move {
             let (Ok(caller), Ok(upstream)) = tokio::join!(caller, upstream) else {
                 return line.finish(Outcome::Broken);

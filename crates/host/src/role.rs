@@ -74,7 +74,7 @@ impl Host {
             metrics: Arc::default(),
             ids: Arc::default(),
             tracker: tracker.clone(),
-            hard: stop.hard.clone(),
+            stopping: stop.soft.clone(),
         };
         let dialler = match &config.relay {
             Some(relay) => Some(dialler(&config, relay, &identity, &doors)?),

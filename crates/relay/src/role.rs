@@ -188,7 +188,7 @@ impl Relay {
             metrics: Arc::clone(metrics),
             ids: RequestIds::default(),
             tracker: callers.clone(),
-            hard: self.stop.hard.clone(),
+            stopping: self.stop.soft.clone(),
         });
         Router { edge, web_origin }
     }

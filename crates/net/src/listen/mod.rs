@@ -143,6 +143,7 @@ pub async fn serve<H: Handler>(
             settings: Arc::clone(&settings),
             handler: handler.clone(),
             stop: stop.clone(),
+            tracker: tracker.clone(),
             peer,
         };
         let hard = stop.hard.clone();

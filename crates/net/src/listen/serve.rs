@@ -9,16 +9,18 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 
 use super::limits::Permit;
 use super::socket::CallerSocket;
 use super::tap::{READ_BUFFER, Tap, Tapped};
 use super::{Call, CallerWatch, Handler, ListenSettings, Stop};
 use crate::body::{self, Body};
+use crate::executor::OnTracker;
 use crate::proxy::pace::{Paced, WatchedBody};
 use crate::tls::Exporter;
 use crate::{client_addr, gate};
@@ -27,6 +29,7 @@ pub(super) struct Connection<H> {
     pub(super) settings: Arc<ListenSettings>,
     pub(super) handler: H,
     pub(super) stop: Stop,
+    pub(super) tracker: TaskTracker,
     pub(super) peer: SocketAddr,
 }
 
@@ -162,7 +165,8 @@ impl<H: Handler> Connection<H> {
             let answer = answer(handler.clone(), request, shared.clone(), None);
             async move { answer.await.ok_or(CallerGone) }
         });
-        let connection = http2_builder().serve_connection(TokioIo::new(stream), service);
+        let connection =
+            http2_builder(self.tracker).serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);
         tokio::select! {
             outcome = connection.as_mut() => return outcome,
@@ -173,8 +177,8 @@ impl<H: Handler> Connection<H> {
 }
 
 /// HTTP/2 towards callers: enough for a page and some cameras, little for an attacker.
-fn http2_builder() -> http2::Builder<TokioExecutor> {
-    let mut builder = http2::Builder::new(TokioExecutor::new());
+fn http2_builder(tracker: TaskTracker) -> http2::Builder<OnTracker> {
+    let mut builder = http2::Builder::new(OnTracker(tracker));
     builder
         .timer(TokioTimer::new())
         .enable_connect_protocol()

@@ -4,9 +4,10 @@
 
 use std::time::Duration;
 
-use hyper::rt::Executor;
 use hyper_util::rt::TokioTimer;
 use tokio_util::task::TaskTracker;
+
+use crate::executor::OnTracker;
 
 /// Control streams the relay may open beside a full set of forwarded ones.
 const CONTROL_STREAMS: u32 = 8;
@@ -116,19 +117,5 @@ impl Settings {
             // costs up to sixteen.
             .max_local_error_reset_streams(16 * 1024);
         builder
-    }
-}
-
-/// Runs hyper's tasks on a role's tracker, so that shutdown waits for them.
-#[derive(Clone)]
-pub(super) struct OnTracker(pub(super) TaskTracker);
-
-impl<F> Executor<F> for OnTracker
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    fn execute(&self, future: F) {
-        self.0.spawn(future);
     }
 }

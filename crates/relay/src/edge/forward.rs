@@ -9,6 +9,7 @@ use latchkey_model::id::HostId;
 use latchkey_model::relay_status::RelayStatus;
 use latchkey_net::body::{self, Body};
 use latchkey_net::listen::Call;
+use latchkey_net::proxy::endless::{EndsWith, is_endless};
 use latchkey_net::proxy::failure::{HostFailure, REFUSED_UPGRADE};
 use latchkey_net::proxy::pace::TooSlow;
 use latchkey_net::proxy::patience::{Observed, Progress};
@@ -98,6 +99,10 @@ impl Edge {
             Forwarded::Plain(mut response) => {
                 headers::apply_to_response(response.headers_mut());
                 *response.version_mut() = Version::default();
+                if is_endless(response.headers()) {
+                    let end = self.shared.stopping.clone();
+                    response = response.map(|body| body::boxed(EndsWith::new(body, end)));
+                }
                 line.follow(response).map(body::boxed)
             }
             Forwarded::WebSocket(caller, response) => self.join(caller, response, line, asker),
@@ -125,7 +130,7 @@ impl Edge {
             headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
         }
         line.set_status(response.status());
-        let end = self.shared.hard.clone();
+        let end = self.shared.stopping.clone();
         self.shared.tracker.spawn(async move {
             let (Ok(caller), Ok(printer)) = tokio::join!(caller, printer) else {
                 return line.finish(Outcome::Broken);

@@ -43,8 +43,8 @@ pub(crate) struct Shared {
     pub(crate) ids: RequestIds,
     /// Spliced sockets live here, so that a drain waits for them.
     pub(crate) tracker: TaskTracker,
-    /// Cuts spliced sockets.
-    pub(crate) hard: CancellationToken,
+    /// Ends what does not end by itself: sockets and camera streams.
+    pub(crate) stopping: CancellationToken,
 }
 
 /// A call that was let in, and where it goes.

@@ -1,0 +1,100 @@
+//! Answers that never end by themselves: camera streams and event streams.
+//!
+//! Whoever stops would wait for them in vain, so they end with the stop signal. Their
+//! viewers are used to connecting again.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use http_body::{Body, Frame, SizeHint};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+/// Whether an answer goes on for as long as somebody listens.
+pub fn is_endless(headers: &HeaderMap) -> bool {
+    const ENDLESS: [&[u8]; 2] = [b"multipart/x-mixed-replace", b"text/event-stream"];
+    let kind = headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes);
+    kind.is_some_and(|kind| {
+        ENDLESS.iter().any(|endless| {
+            kind.get(..endless.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(endless))
+        })
+    })
+}
+
+/// A body that ends, in good order, when a token is cancelled.
+pub struct EndsWith<B> {
+    inner: B,
+    end: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl<B> EndsWith<B> {
+    /// Ends `inner` with `token` at the latest.
+    pub fn new(inner: B, token: CancellationToken) -> Self {
+        Self {
+            inner,
+            end: Box::pin(token.cancelled_owned()),
+        }
+    }
+}
+
+impl<B: Body + Unpin> Body for EndsWith<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let this = self.get_mut();
+        if this.end.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(None);
+        }
+        Pin::new(&mut this.inner).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::body::BodyError;
+    use bytes::Bytes;
+    use futures_util::stream;
+    use http_body_util::{BodyExt, StreamBody};
+
+    #[test]
+    fn cameras_and_event_streams_are_endless() {
+        for (kind, endless) in [
+            ("multipart/x-mixed-replace;boundary=x", true),
+            ("Multipart/X-Mixed-Replace; boundary=x", true),
+            ("text/event-stream", true),
+            ("text/plain", false),
+            ("multipart/form-data", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, kind.parse().unwrap());
+            assert_eq!(is_endless(&headers), endless, "{kind}");
+        }
+        assert!(!is_endless(&HeaderMap::new()));
+    }
+
+    #[tokio::test]
+    async fn a_stream_ends_in_good_order_when_told_to() {
+        let frames =
+            stream::repeat_with(|| Ok::<_, BodyError>(Frame::data(Bytes::from_static(b"frame"))));
+        let token = CancellationToken::new();
+        let mut body = EndsWith::new(StreamBody::new(frames), token.clone());
+        assert!(body.frame().await.unwrap().is_ok());
+        token.cancel();
+        assert!(body.frame().await.is_none());
+    }
+}
