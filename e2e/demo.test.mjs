@@ -18,15 +18,17 @@ after(async () => {
 
 const connection = (access) => demo.app_connections.find((one) => one.access === access);
 
-/** The picture of the printer's camera: any image with a camera's or webcam's name. */
-const camera = (page) => page.getByRole('img', { name: /camera|webcam/i }).first();
+/** The picture of the printer's camera. */
+const camera = (page) => page.getByRole('img', { name: /print bed/i });
 
-/** What moves on the printer's page: progress and temperatures, as numbers in its text and in its progress bars. */
-const readings = (page) =>
-  page.evaluate(() => ({
-    progress: [...document.querySelectorAll('progress')].map((bar) => bar.value),
-    temperatures: document.body.innerText.match(/-?\d+(\.\d+)?\s*°C/g) ?? [],
-  }));
+/** What moves on the printer's page: progress, and every temperature with its tenths. */
+async function readings(page) {
+  const temperatures = await page.getByRole('region', { name: 'Temperatures' }).innerText();
+  return {
+    progress: await page.getByRole('progressbar', { name: 'Progress' }).evaluate((bar) => bar.value),
+    temperatures: temperatures.match(/\d+\.\d/g) ?? [],
+  };
+}
 
 test('demo tells what a script needs', () => {
   for (const field of ['relay_url', 'connection_domain', 'host_url', 'sim_url', 'printer_id']) assert.equal(typeof demo[field], 'string', field);
@@ -42,7 +44,7 @@ test('printer is watched through its app connection', async () => {
     assert.equal(response.status(), 200);
     await until('a camera picture', () => camera(page).evaluate((image) => image.naturalWidth), (width) => width > 0);
 
-    const first = await until('temperatures', () => readings(page), ({ temperatures }) => temperatures.length > 0);
+    const first = await until('temperatures', () => readings(page), ({ temperatures }) => temperatures.length >= 2);
     await until('something to move', () => readings(page), (now) => JSON.stringify(now) !== JSON.stringify(first), 30);
 
     await assertFitsWidth(page);

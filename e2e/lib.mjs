@@ -95,7 +95,7 @@ export async function inEveryLook(browser, body) {
       await body(page, look);
     } catch (error) {
       await screenshot(page, `failed-${look.name}-${Date.now()}`).catch(() => {});
-      error.message = `${look.name}: ${error.message}`;
+      error.message = [`${look.name}: ${error.message}`, ...page.problems].join('\n');
       throw error;
     } finally {
       await page.context().close();
