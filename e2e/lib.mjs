@@ -95,8 +95,7 @@ export async function inEveryLook(browser, body) {
       await body(page, look);
     } catch (error) {
       await screenshot(page, `failed-${look.name}-${Date.now()}`).catch(() => {});
-      error.message = [`${look.name}: ${error.message}`, ...page.problems].join('\n');
-      throw error;
+      throw new Error([`${look.name}: ${error.message}`, ...page.problems].join('\n'), { cause: error });
     } finally {
       await page.context().close();
     }
