@@ -24,11 +24,12 @@ const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 /// What the upstream learns about a request beside what the caller wrote.
 pub(super) struct RequestPolicy<'a> {
+    pub(super) kind: UpstreamKind,
     pub(super) inbound: &'a Inbound,
     pub(super) route: &'a Route<'a>,
     pub(super) forward_address: bool,
     /// The host's credential, when this request is to carry it.
-    pub(super) credential: Option<(UpstreamKind, &'a Credential)>,
+    pub(super) credential: Option<&'a Credential>,
 }
 
 impl RequestPolicy<'_> {
@@ -36,8 +37,10 @@ impl RequestPolicy<'_> {
     pub(super) fn apply(&self, headers: &mut HeaderMap) {
         let public = self.inbound.public_authority();
         let local = self.route.address.authority();
-        for name in [ORIGIN, REFERER] {
-            localize(headers, &name, &public, local);
+        if !knows_its_public_address(self.kind, self.route.target) {
+            for name in [ORIGIN, REFERER] {
+                localize(headers, &name, &public, local);
+            }
         }
         // It asks for https, which is the outer hops' business.
         headers.remove(UPGRADE_INSECURE_REQUESTS);
@@ -49,10 +52,16 @@ impl RequestPolicy<'_> {
             headers.insert(X_FORWARDED_FOR, text(&self.inbound.address));
             headers.insert(X_REAL_IP, text(&self.inbound.address));
         }
-        if let (Some((kind, credential)), Target::Printer) = (self.credential, self.route.target) {
-            headers.insert(credential_field(kind), credential.value());
+        if let (Some(credential), Target::Printer) = (self.credential, self.route.target) {
+            headers.insert(credential_field(self.kind), credential.value());
         }
     }
+}
+
+/// Whether a server compares `Origin` with the forwarded address, as OctoPrint does.
+/// All others compare it with `Host`, so theirs has to name the local address.
+fn knows_its_public_address(kind: UpstreamKind, target: Target) -> bool {
+    kind == UpstreamKind::OctoPrint && target == Target::Printer
 }
 
 /// Where each kind of server looks for the host's credential.

@@ -105,9 +105,9 @@ impl Upstream {
             .credential
             .as_ref()
             .filter(|_| config.authority == AuthorityMode::Host && inbound.is_admitted())
-            .filter(|_| !headers::carries_credential(&parts.headers, parts.uri.query()))
-            .map(|credential| (config.upstream.kind, credential));
+            .filter(|_| !headers::carries_credential(&parts.headers, parts.uri.query()));
         RequestPolicy {
+            kind: config.upstream.kind,
             inbound,
             route,
             forward_address: self.forwards_address(),

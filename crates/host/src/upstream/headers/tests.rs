@@ -25,15 +25,25 @@ fn map(fields: &[(&'static str, &str)]) -> HeaderMap {
 }
 
 fn request(path: &str, forward_address: bool, fields: &[(&'static str, &str)]) -> HeaderMap {
+    request_to(UpstreamKind::OctoPrint, path, forward_address, fields)
+}
+
+fn request_to(
+    kind: UpstreamKind,
+    path: &str,
+    forward_address: bool,
+    fields: &[(&'static str, &str)],
+) -> HeaderMap {
     let inbound = inbound("app-x.example.net:8443", Scheme::Https);
     let routes = routes();
     let credential = Credential::new("host-key").unwrap();
     let mut headers = map(fields);
     RequestPolicy {
+        kind,
         inbound: &inbound,
         route: &routes.find(path),
         forward_address,
-        credential: Some((UpstreamKind::OctoPrint, &credential)),
+        credential: Some(&credential),
     }
     .apply(&mut headers);
     headers
@@ -57,6 +67,21 @@ fn a_camera_never_sees_the_printers_credential() {
     let headers = request("/webcam/", false, &[]);
     assert_eq!(headers["host"], "127.0.0.1:8080");
     assert!(!headers.contains_key("x-api-key"));
+}
+
+#[test]
+fn an_origin_is_compared_with_the_address_each_kind_knows() {
+    let own = "https://app-x.example.net:8443";
+    let passed = |kind, path| request_to(kind, path, false, &[("origin", own)])["origin"].clone();
+    assert_eq!(passed(UpstreamKind::OctoPrint, "/sockjs/websocket"), own);
+    assert_eq!(
+        passed(UpstreamKind::Moonraker, "/websocket"),
+        "http://127.0.0.1:5000"
+    );
+    assert_eq!(
+        passed(UpstreamKind::OctoPrint, "/webcam/"),
+        "http://127.0.0.1:8080"
+    );
 }
 
 #[test]
@@ -87,7 +112,7 @@ fn own_origins_become_local_and_foreign_ones_stay() {
         ("origin", "capacitor://localhost", "capacitor://localhost"),
     ] {
         assert_eq!(
-            request("/", false, &[(name, value)])[name],
+            request_to(UpstreamKind::Moonraker, "/", false, &[(name, value)])[name],
             passed,
             "{value}"
         );
