@@ -288,6 +288,3 @@ fn check_nominated(fields: &HeaderMap) -> Result<(), Rejection> {
     }
     Ok(())
 }
-
-#[cfg(test)]
-mod tests;

@@ -306,3 +306,269 @@ async fn a_request_names_one_authority_or_is_refused() {
 async fn connection_cannot_remove_what_others_rely_on() {
     check(CONNECTION).await;
 }
+
+/// Fields that name a caller or a hop, as T-06 of the threat model lists them.
+const CLAIMS: [&str; 31] = [
+    "X-Forwarded-For",
+    "X-Forwarded-Host",
+    "X-Forwarded-Proto",
+    "X-Forwarded-Server",
+    "X-Forwarded-Port",
+    "X-Forwarded-Prefix",
+    "X-Forwarded-Protocol",
+    "X-Forwarded-Scheme",
+    "X-Forwarded-Ssl",
+    "X-Forwarded-User",
+    "X-Forwarded-Email",
+    "X-Forwarded",
+    "Forwarded",
+    "X-Real-IP",
+    "X-Client-IP",
+    "X-Cluster-Client-IP",
+    "True-Client-IP",
+    "CF-Connecting-IP",
+    "X-Scheme",
+    "X-Script-Name",
+    "X-Original-Proto",
+    "X-Original-Host",
+    "X-Original-URL",
+    "X-Rewrite-URL",
+    "X-URL-Scheme",
+    "Remote-User",
+    "X-Remote-User",
+    "X-Authenticated-User",
+    "Latchkey-Client",
+    "Latchkey-Scheme",
+    "Latchkey-Anything",
+];
+
+#[tokio::test]
+async fn no_claim_of_a_hop_reaches_the_handler_in_any_spelling() {
+    let recorder = Recorder::default();
+    let server = Server::start(ListenSettings::default(), recorder.clone()).await;
+    for name in CLAIMS {
+        let under = name.replace('-', "_");
+        let mixed = name.replacen('-', "_", 1);
+        let odd: String = name
+            .char_indices()
+            .map(|(i, c)| {
+                if i % 2 == 0 {
+                    c.to_ascii_uppercase()
+                } else {
+                    c.to_ascii_lowercase()
+                }
+            })
+            .collect();
+        for fields in [
+            format!("{name}: 192.0.2.1\r\n"),
+            format!("{under}: 192.0.2.1\r\n"),
+            format!("{mixed}: 192.0.2.1\r\n"),
+            format!("{odd}: 192.0.2.1\r\n"),
+            format!("{name}: 1\r\n{under}: 2\r\n{name}: 3\r\n{odd}:\r\n"),
+        ] {
+            let request = format!(
+                "GET / HTTP/1.1\r\nHost: a\r\n{fields}X-Kept: 1\r\nConnection: close\r\n\r\n"
+            );
+            let answers = server.exchange(request.as_bytes()).await;
+            assert_eq!(answers[0].status, 200, "{fields:?}");
+            let seen = recorder.take();
+            let names: Vec<_> = seen[0]
+                .fields
+                .keys()
+                .map(http::HeaderName::as_str)
+                .collect();
+            assert_eq!(names, ["host", "x-kept"], "{fields:?}");
+        }
+        for nominated in [name, &under, &odd] {
+            let request = format!(
+                "GET / HTTP/1.1\r\nHost: a\r\n{name}: 1\r\nConnection: close, {nominated}\r\n\r\n"
+            );
+            let answers = server.exchange(request.as_bytes()).await;
+            assert_eq!(answers[0].status, 400, "{nominated}");
+            assert!(recorder.take().is_empty());
+        }
+    }
+}
+
+#[tokio::test]
+async fn fields_about_one_connection_stay_on_it() {
+    let recorder = Recorder::default();
+    let server = Server::start(ListenSettings::default(), recorder.clone()).await;
+    let request = "POST / HTTP/1.1\r\nHost: a\r\nConnection: x-one, Upgrade\r\n\
+        Connection: X-Two,,close\r\nX-One: 1\r\nX-Two: 2\r\nKeep-Alive: 5\r\nTE: trailers\r\n\
+        Proxy-Connection: keep-alive\r\nProxy-Authorization: Basic x\r\nTrailer: X-Late\r\n\
+        Upgrade: h2c\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\nX-Kept: 1\r\n\r\n\
+        4\r\nbody\r\n0\r\nX-Late: 1\r\n\r\n";
+    server.exchange(request.as_bytes()).await;
+    let seen = recorder.take();
+    let names: Vec<_> = seen[0]
+        .fields
+        .keys()
+        .map(http::HeaderName::as_str)
+        .collect();
+    assert_eq!(names, ["host", "x-kept"]);
+    assert_eq!(seen[0].body.as_deref(), Some(&b"body"[..]));
+}
+
+#[tokio::test]
+async fn only_a_bodiless_get_asks_for_a_websocket() {
+    let recorder = Recorder::default();
+    let server = Server::start(ListenSettings::default(), recorder.clone()).await;
+    let upgrade = "Connection: close, upgrade\r\nUpgrade: WebSocket\r\n";
+    for (line, fields, websocket) in [
+        ("GET / HTTP/1.1", upgrade, true),
+        (
+            "GET / HTTP/1.1",
+            "Connection: close\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n",
+            true,
+        ),
+        (
+            "GET / HTTP/1.1",
+            "Connection: close\r\nUpgrade: websocket\r\n",
+            false,
+        ),
+        (
+            "GET / HTTP/1.1",
+            "Connection: close, upgrade\r\nUpgrade: websocket, h2c\r\n",
+            false,
+        ),
+        (
+            "GET / HTTP/1.1",
+            "Connection: close, upgrade\r\nUpgrade: h2c\r\nUpgrade: websocket\r\n",
+            false,
+        ),
+        (
+            "GET / HTTP/1.1",
+            "Connection: close, upgrade\r\nUpgrade: websocket\r\nContent-Length: 1\r\n",
+            false,
+        ),
+        ("GET / HTTP/1.0", upgrade, false),
+        ("POST / HTTP/1.1", upgrade, false),
+    ] {
+        let request = format!("{line}\r\nHost: a\r\n{fields}\r\nx");
+        server.exchange(request.as_bytes()).await;
+        let seen = recorder.take();
+        assert_eq!(seen[0].websocket, websocket, "{line} {fields:?}");
+        assert!(!seen[0].fields.contains_key("upgrade"));
+    }
+}
+
+#[tokio::test]
+async fn heads_beyond_the_limits_are_refused() {
+    let recorder = Recorder::default();
+    let server = Server::start(ListenSettings::default(), recorder.clone()).await;
+    let target = |length: usize| format!("/{}", "t".repeat(length - 1));
+    let fields = |count: usize| "X: 1\r\n".repeat(count);
+    let bytes = |count: usize| format!("X: {}\r\n", "v".repeat(count));
+    for (target, fields, status) in [
+        (target(8 * 1024), fields(0), 200),
+        (target(8 * 1024 + 1), fields(0), 414),
+        (target(70 * 1024), fields(0), 414),
+        // hyper gives up on the head before it knows what fills it.
+        (target(200 * 1024), fields(0), 431),
+        (target(1), fields(98), 200),
+        (target(1), fields(99), 431),
+        (target(1), fields(5000), 431),
+        (target(1), bytes(31 * 1024), 200),
+        (target(1), bytes(33 * 1024), 431),
+        (target(1), bytes(200 * 1024), 431),
+        (target(1), bytes(3 * 1024).repeat(11), 431),
+    ] {
+        let request =
+            format!("GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{fields}\r\n");
+        let answers = server.exchange(request.as_bytes()).await;
+        let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+        assert_eq!(statuses, [status], "{} {}", target.len(), fields.len());
+        assert_eq!(recorder.take().len(), usize::from(status == 200));
+    }
+}
+
+#[tokio::test]
+async fn pipelined_requests_are_answered_in_order() {
+    let server = Server::start(ListenSettings::default(), Recorder::default()).await;
+    let requests = "GET /1 HTTP/1.1\r\nHost: a\r\n\r\n\
+        POST /2 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n\
+        POST /3 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi\
+        GET /4 HTTP/1.1\r\nHost: a\r\n\r\n";
+    let answers = server.exchange(requests.as_bytes()).await;
+    let bodies: Vec<_> = answers.iter().map(|answer| &answer.body[..]).collect();
+    assert_eq!(bodies, [b"/1", b"/2", b"/3", b"/4"]);
+}
+
+#[tokio::test]
+async fn continue_is_sent_when_the_body_is_asked_for() {
+    let server = Server::start(ListenSettings::default(), Recorder::default()).await;
+    let mut stream = server.connect().await;
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    assert_eq!(read_answer(&mut stream).await.status, 100);
+    stream.write_all(b"body").await.unwrap();
+    assert_eq!(read_answer(&mut stream).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_refused_request_is_not_told_to_continue() {
+    let server = Server::start(ListenSettings::default(), Recorder::default()).await;
+    let answers = server
+        .exchange(b"POST / HTTP/1.1\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n")
+        .await;
+    let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+    assert_eq!(statuses, [400]);
+}
+
+#[tokio::test]
+async fn a_refusal_can_be_read_by_a_caller_that_first_sends_everything() {
+    let server = Server::start(ListenSettings::default(), Recorder::default()).await;
+    for head in [
+        "POST / HTTP/1.1\r\nContent-Length: 33554432\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nrubbish\r\n\r\n",
+    ] {
+        let mut stream = server.connect().await;
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let block = [b'x'; 64 * 1024];
+        for _ in 0..512 {
+            soon("the upload", stream.write_all(&block)).await.unwrap();
+        }
+        assert_eq!(read_answer(&mut stream).await.status, 400, "{head:?}");
+        assert!(read_answers(&mut stream).await.is_empty());
+    }
+}
+
+/// Requests, broken requests and rubbish, often close to something valid.
+fn any_request() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        4 => prop::sample::select(vec![
+            "GET / HTTP/1.1\r\n", "POST /x HTTP/1.1\r\n", "GET http://b/ HTTP/1.1\r\n",
+            "Host: a\r\n", "Host: b:80\r\n", "Host: a@b\r\n", "Content-Length: 3\r\n",
+            "Content-Length: 99\r\n", "Transfer-Encoding: chunked\r\n", "Expect: 100-continue\r\n",
+            "Connection: close\r\n", "Connection: host\r\n", "\r\n", "\r\n", "\r\n", "\n", "3\r\nabc\r\n",
+            "0\r\n\r\n", "abc", " ", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", ":", "\0", "\r",
+        ]).prop_map(|text| text.as_bytes().to_vec()),
+        1 => prop::collection::vec(any::<u8>(), 0..20),
+    ];
+    prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
+#[test]
+fn whatever_arrives_the_handler_sees_requests_with_an_authority_only() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let recorder = Recorder::default();
+    let server = runtime.block_on(Server::start(ListenSettings::default(), recorder.clone()));
+    proptest!(ProptestConfig::with_cases(512), |(request in any_request())| {
+        let answers = runtime.block_on(server.exchange(&request));
+        let seen = recorder.take();
+        let finals = answers.iter().filter(|answer| answer.status != 100).count();
+        prop_assert!(finals >= seen.len());
+        for answer in answers {
+            prop_assert!(matches!(answer.status, 100 | 200 | 400 | 417 | 431), "{answer:?}");
+        }
+        for seen in seen {
+            let host = seen.fields.get("host").and_then(|host| host.to_str().ok());
+            prop_assert!(matches!(host, Some("a" | "b:80")), "{seen:?}");
+            prop_assert_eq!(Some(&*seen.authority), host);
+        }
+    });
+}

@@ -7,3 +7,5 @@
 
 mod caller;
 mod gate;
+mod gate_http2;
+mod listen;
