@@ -1,5 +1,5 @@
-//! The state machine: what may be asked of the printer in which state, and what time makes of it.
-//! Knows no clock and no task; `advance` says how much simulated time has passed.
+//! The state machine: what may be asked of the printer, and in which state.
+//! Knows no clock and no task. What time makes of it is in `work`, how jobs end in `ending`.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -14,16 +14,8 @@ use crate::gcode::line::Line;
 use crate::physics::motion::{Axes, Travel};
 use crate::physics::thermal::{Heater, Traits};
 
-/// Heaters and moves are stepped at least this finely, in simulated seconds.
-const STEP: f64 = 0.25;
-/// At very high speed factors one tick is cut into no more steps than this.
-const MOST_STEPS: f64 = 400.0;
-/// Lines that take no time (comments) must not keep one step from ending.
-const MOST_LINES: usize = 2_000;
 /// Commands typed by people that wait for the running move.
 const MOST_TYPED: usize = 512;
-/// Temperature points kept: half an hour at one a second.
-const MOST_POINTS: usize = 1_800;
 
 /// Why something asked for does not happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -71,16 +63,16 @@ pub(crate) struct Machine {
     pub(super) run: Option<Run>,
     pub(super) finished: Option<Progress>,
     pub(super) steps: VecDeque<Step>,
-    into_step: f64,
-    typed: VecDeque<String>,
+    pub(super) into_step: f64,
+    pub(super) typed: VecDeque<String>,
     pub(crate) terminal: Terminal,
     pub(crate) trace: Trace,
     pub(super) points: VecDeque<Point>,
     pub(super) events: Vec<Event>,
     pub(super) message: Option<String>,
     pub(super) current_z: Option<f64>,
-    outcomes: HashMap<String, Outcomes>,
-    now: i64,
+    pub(super) outcomes: HashMap<String, Outcomes>,
+    pub(super) now: i64,
     /// The fault: a printer that is switched off cannot be connected.
     unplugged: bool,
 }
@@ -119,8 +111,6 @@ impl Machine {
     pub(crate) fn take_events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)
     }
-
-    // What people and apps ask for.
 
     pub(crate) fn connect(&mut self) {
         if self.state.is_operational() || self.unplugged {
@@ -259,276 +249,6 @@ impl Machine {
         }
     }
 
-    // Time.
-
-    /// Takes the reading of this second, once a second.
-    pub(crate) fn sample(&mut self, now: i64) {
-        if now == self.now {
-            return;
-        }
-        self.now = now;
-        if !self.state.is_operational() {
-            return;
-        }
-        if self.points.len() == MOST_POINTS {
-            self.points.pop_front();
-        }
-        let (nozzle, bed) = (
-            (self.nozzle.reading(), self.nozzle.target),
-            (self.bed.reading(), self.bed.target),
-        );
-        self.points.push_back(Point {
-            time: now,
-            nozzle,
-            bed,
-        });
-        self.terminal.received(&format!(
-            "T:{:.2} /{:.2} B:{:.2} /{:.2}",
-            nozzle.0, nozzle.1, bed.0, bed.1
-        ));
-    }
-
-    pub(crate) fn advance(&mut self, seconds: f64) {
-        let step = STEP.max(seconds / MOST_STEPS);
-        let mut left = seconds;
-        while left > 1e-9 {
-            let part = left.min(step);
-            left -= part;
-            self.nozzle.step(part);
-            self.bed.step(part);
-            if self.state.is_operational() {
-                self.work(part);
-            }
-        }
-    }
-
-    fn work(&mut self, seconds: f64) {
-        if let Some(run) = &mut self.run {
-            run.elapsed += seconds;
-        }
-        let mut left = seconds;
-        for _ in 0..MOST_LINES {
-            while !self.steps.is_empty() {
-                if !self.take_step(&mut left) {
-                    return;
-                }
-            }
-            if !self.next_line() {
-                return;
-            }
-        }
-    }
-
-    /// Works on the first step; true when it is done.
-    fn take_step(&mut self, left: &mut f64) -> bool {
-        let Some(step) = self.steps.front() else {
-            return true;
-        };
-        let done = match step {
-            Step::Travel(travel) => {
-                let travel = travel.clone();
-                self.move_along(&travel, left)
-            }
-            Step::Dwell(seconds) => {
-                let needed = *seconds;
-                self.spend(needed, left)
-            }
-            Step::WaitFor { bed, also_down } => {
-                let heater = if *bed { &self.bed } else { &self.nozzle };
-                // Cancelling ends a wait: nobody sits through the rest of a heating.
-                heater.arrived(*also_down) || self.state == PrinterState::Cancelling
-            }
-            Step::Pause => {
-                if self.state == PrinterState::Printing {
-                    self.enter(PrinterState::Pausing);
-                }
-                true
-            }
-        };
-        if done {
-            self.steps.pop_front();
-            self.into_step = 0.0;
-        }
-        done
-    }
-
-    fn spend(&mut self, needed: f64, left: &mut f64) -> bool {
-        let remaining = (needed - self.into_step).max(0.0);
-        if remaining <= *left {
-            *left -= remaining;
-            return true;
-        }
-        self.into_step += *left;
-        *left = 0.0;
-        false
-    }
-
-    fn move_along(&mut self, travel: &Travel, left: &mut f64) -> bool {
-        let done = self.spend(travel.seconds, left);
-        self.position = if done {
-            travel.to
-        } else {
-            travel.at(self.into_step / travel.seconds)
-        };
-        if travel.extrudes() {
-            self.trace.extend(travel.from, self.position);
-        }
-        if done {
-            self.trace.close();
-            self.rise_to(travel.to[2]);
-        }
-        done
-    }
-
-    fn rise_to(&mut self, z: f64) {
-        if self.current_z.is_none_or(|known| (known - z).abs() > 1e-6) {
-            let payload = json!({ "new": z, "old": self.current_z });
-            self.current_z = Some(z);
-            self.events.push(Event::new("ZChange", payload));
-        }
-    }
-
-    /// Begins the next line; false when there is nothing to do for now.
-    fn next_line(&mut self) -> bool {
-        if self.state == PrinterState::Cancelling {
-            self.cancelled();
-            return false;
-        }
-        if let Some(command) = self.typed.pop_front() {
-            self.terminal.sent(&command);
-            self.begin(&Line::parse(command.as_bytes()));
-            self.terminal.received("ok");
-            return true;
-        }
-        match self.state {
-            PrinterState::Printing => self.next_of_file(),
-            PrinterState::Pausing => {
-                self.job_event("PrintPaused", &json!({}));
-                self.enter(PrinterState::Paused);
-                false
-            }
-            _ => false,
-        }
-    }
-
-    fn next_of_file(&mut self) -> bool {
-        let Some(run) = &mut self.run else {
-            self.enter(PrinterState::Operational);
-            return false;
-        };
-        let mut raw = Vec::new();
-        match run.source.next_line(&mut raw) {
-            Ok(Some(())) => {}
-            Ok(None) => {
-                self.done();
-                return false;
-            }
-            Err(error) => {
-                self.fail(&format!("The file could not be read on: {error}"));
-                return false;
-            }
-        }
-        let line = Line::parse(&raw);
-        self.note(&line);
-        if line.command.is_some() {
-            self.terminal.sent(
-                String::from_utf8_lossy(&raw)
-                    .split(';')
-                    .next()
-                    .unwrap_or("")
-                    .trim(),
-            );
-            self.begin(&line);
-        }
-        true
-    }
-
-    // Ends.
-
-    fn done(&mut self) {
-        let elapsed = self.run.as_ref().map_or(0.0, |run| run.elapsed);
-        if let Some(selected) = &self.selected {
-            let layer = self.run.as_ref().and_then(|run| run.layer);
-            self.finished = Some(Progress {
-                position: selected.size,
-                completion: 100.0,
-                elapsed,
-                left: Some(0.0),
-                left_origin: None,
-                layer,
-            });
-        }
-        self.record(true, elapsed);
-        self.job_event("PrintDone", &json!({ "time": elapsed }));
-        self.run = None;
-        self.enter(PrinterState::Operational);
-    }
-
-    fn cancelled(&mut self) {
-        self.typed.clear();
-        self.abandon("cancelled");
-        self.heaters_off();
-        self.enter(PrinterState::Operational);
-    }
-
-    /// Ends the run, if there is one, without success.
-    fn abandon(&mut self, reason: &str) {
-        self.steps.clear();
-        self.into_step = 0.0;
-        self.trace.close();
-        self.axes.target = self.position;
-        let Some(run) = self.run.take() else {
-            return;
-        };
-        self.record(false, run.elapsed);
-        let members = json!({ "time": run.elapsed, "reason": reason });
-        if reason == "cancelled" {
-            self.job_event("PrintCancelled", &members);
-        }
-        self.job_event("PrintFailed", &members);
-    }
-
-    pub(super) fn fail(&mut self, error: &str) {
-        self.typed.clear();
-        self.abandon("error");
-        self.heaters_off();
-        self.events.push(Event::new(
-            "Error",
-            json!({ "error": error, "reason": "firmware" }),
-        ));
-        self.enter(PrinterState::Error(error.to_owned()));
-        self.events.push(Event::new("Disconnected", json!(null)));
-    }
-
-    fn heaters_off(&mut self) {
-        self.nozzle.aim(0.0);
-        self.bed.aim(0.0);
-        self.fan = 0.0;
-    }
-
-    fn record(&mut self, success: bool, elapsed: f64) {
-        let Some(selected) = &self.selected else {
-            return;
-        };
-        let outcomes = self.outcomes.entry(selected.path.clone()).or_default();
-        if success {
-            outcomes.success += 1;
-        } else {
-            outcomes.failure += 1;
-        }
-        outcomes.last = Some((self.now, success, elapsed));
-    }
-
-    pub(crate) fn outcomes(&self, path: &str) -> Outcomes {
-        self.outcomes.get(path).copied().unwrap_or_default()
-    }
-
-    pub(crate) fn forget_outcomes(&mut self, path: &str) {
-        self.outcomes.remove(path);
-    }
-
-    // Small parts.
-
     fn ready_for_a_job(&self) -> Result<(), Refusal> {
         match &self.state {
             state if !state.is_operational() => Err(Refusal::NotOperational),
@@ -545,7 +265,7 @@ impl Machine {
         }
     }
 
-    fn enter(&mut self, state: PrinterState) {
+    pub(super) fn enter(&mut self, state: PrinterState) {
         if self.state == state {
             return;
         }
@@ -554,7 +274,7 @@ impl Machine {
         self.events.push(Event::new("PrinterStateChanged", payload));
     }
 
-    fn job_event(&mut self, name: &'static str, more: &serde_json::Value) {
+    pub(super) fn job_event(&mut self, name: &'static str, more: &serde_json::Value) {
         let Some(selected) = &self.selected else {
             return;
         };

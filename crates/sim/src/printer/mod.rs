@@ -2,6 +2,7 @@
 //! `machine` holds the rules and knows no clock; this file gives it one.
 
 pub(crate) mod command;
+mod ending;
 pub(crate) mod event;
 pub(crate) mod job;
 pub(crate) mod machine;
@@ -9,6 +10,7 @@ pub(crate) mod report;
 pub(crate) mod state;
 pub(crate) mod terminal;
 pub(crate) mod trace;
+mod work;
 
 #[cfg(test)]
 mod tests;

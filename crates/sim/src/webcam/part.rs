@@ -17,7 +17,8 @@ const FAR: f32 = f32::MAX;
 const FILAMENT: Color = [214, 116, 58];
 /// From the upper left, in front.
 const LIGHT: [f32; 3] = [-0.62, -0.52, 0.59];
-const BEAD: f32 = 0.95;
+/// A little wider than real beads, so that no background shines through between strands.
+const BEAD: f32 = 1.4;
 /// Long pieces are cut so that each part has a depth of its own.
 const LONGEST: f32 = 5.0;
 
