@@ -18,7 +18,7 @@ use crate::config::{Config, UpstreamKind};
 
 /// Between two questions while the upstream does not answer, and while it does.
 const RETRY: Duration = Duration::from_secs(5);
-const RECHECK: Duration = Duration::from_mins(10);
+const RECHECK: Duration = Duration::from_mins(1);
 
 const UNREACHABLE: u8 = 0;
 const ANSWERS: u8 = 1;

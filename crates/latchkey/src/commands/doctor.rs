@@ -212,6 +212,11 @@ fn certificate(config: &latchkey_relay::config::Config) -> Finding {
 /// Every app connection has a hostname of its own; only a wildcard covers them.
 async fn wildcard(config: &latchkey_relay::config::Config) -> Finding {
     let host = config.connection_domain.host();
+    if config.connection_domain.is_loopback() {
+        return Finding::Note(format!(
+            "browsers and curl find names under {host} by themselves; other programs may not"
+        ));
+    }
     let name = format!("app-latchkey-doctor.{host}");
     let resolves = match lookup_host((name.as_str(), 443)).await {
         Ok(mut found) => found.next().is_some(),
