@@ -41,7 +41,8 @@ impl RawConnection {
         )
     }
 
-    fn over(stream: TcpStream) -> Self {
+    /// A connection that is open already.
+    pub(crate) fn over(stream: TcpStream) -> Self {
         // Each send is a segment of its own, as far as the kernel can be made to.
         stream.set_nodelay(true).unwrap();
         Self {
@@ -101,15 +102,20 @@ impl RawConnection {
         result.map_err(|problem| format!("{problem}; unread: {}", self.unread().escape_ascii()))
     }
 
-    /// Reads one response whose end its head tells, and fails on one that is cut short.
-    pub(crate) async fn read_response(&mut self) -> RawResponse {
+    /// Reads the head of a response.
+    pub(crate) async fn read_response_head(&mut self) -> RawResponse {
         let head = String::from_utf8(self.read_until("\r\n\r\n").await).unwrap();
         let mut lines = head.trim_end().split("\r\n").map(str::to_owned);
-        let mut response = RawResponse {
+        RawResponse {
             status_line: lines.next().unwrap(),
             fields: lines.collect(),
             body: Vec::new(),
-        };
+        }
+    }
+
+    /// Reads one response whose end its head tells, and fails on one that is cut short.
+    pub(crate) async fn read_response(&mut self) -> RawResponse {
+        let mut response = self.read_response_head().await;
         let status = response.status();
         let bodiless = status < 200 || status == 204 || status == 304;
         if response
@@ -128,7 +134,33 @@ impl RawConnection {
         response
     }
 
-    async fn read_chunks(&mut self) -> Vec<u8> {
+    /// Reads the head of a request.
+    pub(crate) async fn read_request_head(&mut self) -> RawRequest {
+        let head = self.read_until("\r\n\r\n").await;
+        // Field values may hold any byte; Latin-1 keeps them apart.
+        let head: String = head.into_iter().map(char::from).collect();
+        let mut lines = head.trim_end().split("\r\n").map(str::to_owned);
+        RawRequest {
+            line: lines.next().unwrap(),
+            fields: lines.collect(),
+            body: Vec::new(),
+        }
+    }
+
+    /// Reads one request with its body, whichever way that is framed.
+    pub(crate) async fn read_request(&mut self) -> RawRequest {
+        let mut request = self.read_request_head().await;
+        if request.field("transfer-encoding").is_some() {
+            request.body = self.read_chunks().await;
+        } else if let Some(length) = request.field("content-length") {
+            let length = length.parse().unwrap();
+            request.body = self.read_exactly(length).await;
+        }
+        request
+    }
+
+    /// Reads a body in chunks, and removes their framing.
+    pub(crate) async fn read_chunks(&mut self) -> Vec<u8> {
         let mut body = Vec::new();
         loop {
             let line = String::from_utf8(self.read_until("\r\n").await).unwrap();
@@ -224,10 +256,53 @@ impl RawResponse {
 
     /// The first field of that name, in any case.
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        self.values(name).first().copied()
+    }
+
+    /// The values of all fields of that name, in any case.
+    pub(crate) fn values(&self, name: &str) -> Vec<&str> {
         self.fields
             .iter()
             .filter_map(|line| line.split_once(':'))
-            .find_map(|(field, value)| field.eq_ignore_ascii_case(name).then_some(value.trim()))
+            .filter(|(field, _)| field.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.trim())
+            .collect()
+    }
+}
+
+/// A request as it came: fields in their order and spelling.
+#[derive(Debug)]
+pub(crate) struct RawRequest {
+    pub(crate) line: String,
+    pub(crate) fields: Vec<String>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl RawRequest {
+    /// The values of all fields of that name, in any case.
+    pub(crate) fn values(&self, name: &str) -> Vec<&str> {
+        self.fields
+            .iter()
+            .filter_map(|line| line.split_once(':'))
+            .filter(|(field, _)| field.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.trim())
+            .collect()
+    }
+
+    /// The value of a field that must not be there twice.
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        let values = self.values(name);
+        assert!(values.len() < 2, "{name} more than once in {self:?}");
+        values.first().copied()
+    }
+
+    /// The names of all fields, in lower case.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.fields
+            .iter()
+            .filter_map(|line| line.split_once(':'))
+            .map(|(name, _)| name.to_ascii_lowercase())
+            .collect()
     }
 }
 
