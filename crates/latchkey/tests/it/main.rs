@@ -12,4 +12,11 @@
 
 mod harness;
 
+mod octoprint_away;
 mod octoprint_direct;
+mod situations;
+mod octoprint_authority;
+mod octoprint_drain;
+mod octoprint_outages;
+mod octoprint_secrets;
+mod tunnel_identity;
