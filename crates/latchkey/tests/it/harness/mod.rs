@@ -1,8 +1,10 @@
 //! What the stories stand on: a real OctoPrint, an HTTP client that hides nothing, and peers that speak raw bytes.
 
 pub(crate) mod http;
+pub(crate) mod inproc;
 pub(crate) mod octoprint;
 pub(crate) mod raw;
+pub(crate) mod stack;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -103,6 +103,12 @@ impl OctoPrint {
         self.folder.path()
     }
 
+    /// The id of its process, for signals.
+    pub(crate) fn id(&self) -> u32 {
+        let id = self.child.as_ref().and_then(Child::id);
+        id.expect("it runs")
+    }
+
     /// What it printed so far.
     pub(crate) fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(self.log_file()).unwrap_or_default()).into_owned()

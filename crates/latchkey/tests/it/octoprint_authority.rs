@@ -1,0 +1,67 @@
+//! A host that checks callers itself and has OctoPrint's key: an app connection is enough, and the key stays inside.
+
+use http::StatusCode;
+use latchkey_model::app_connection::AccessMode;
+
+use crate::harness::http::Request;
+use crate::harness::octoprint::{ADMIN_API_KEY, OctoPrint};
+use crate::harness::stack::Stack;
+
+#[tokio::test]
+async fn hosts_own_key_is_used_for_app_connections_only() {
+    let octoprint = OctoPrint::start().await;
+    let stack = Stack::before(octoprint.base_url())
+        .authority_host(ADMIN_API_KEY)
+        .start()
+        .await;
+    let mut answers = Vec::new();
+    for access in AccessMode::ALL {
+        let called = stack.connection(access).get("/api/version").send().await;
+        let called = called.read().await;
+        assert_eq!(called.status, StatusCode::OK, "{access}: {called:?}");
+        answers.push(called);
+    }
+
+    // A caller with a key of its own is judged by that.
+    let connection = stack.connection(AccessMode::Enhanced);
+    let own = |key: &str| connection.get("/api/version").header("X-Api-Key", key);
+    let wrong = own("wrong").send().await.read().await;
+    assert_eq!(wrong.status, StatusCode::FORBIDDEN, "{wrong:?}");
+    let right = own(ADMIN_API_KEY).send().await.read().await;
+    assert_eq!(right.status, StatusCode::OK, "{right:?}");
+    let wrong_in_query = connection.get("/api/version?apikey=wrong").send().await;
+    assert_eq!(wrong_in_query.status(), StatusCode::FORBIDDEN);
+    answers.extend([wrong, right]);
+
+    // At home nobody has vouched for the caller.
+    let at_home = || Request::get(stack.host_url("api/version"));
+    let stranger = at_home().send().await.read().await;
+    assert_eq!(stranger.status, StatusCode::FORBIDDEN, "{stranger:?}");
+    let mistaken = at_home().bearer("wrong").send().await;
+    assert_eq!(mistaken.status(), StatusCode::FORBIDDEN);
+    let known = at_home().header("X-Api-Key", ADMIN_API_KEY).send().await;
+    assert_eq!(known.status(), StatusCode::OK);
+    answers.push(stranger);
+
+    for answer in &answers {
+        assert!(!format!("{answer:?}").contains(ADMIN_API_KEY), "{answer:?}");
+    }
+    for log in [stack.relay.whole_log(), stack.host.whole_log()] {
+        assert!(!log.contains(ADMIN_API_KEY), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn refused_callers_of_the_relay_never_reach_octoprint() {
+    let octoprint = OctoPrint::start().await;
+    let stack = Stack::before(octoprint.base_url())
+        .authority_host(ADMIN_API_KEY)
+        .start()
+        .await;
+    let connection = stack.connection(AccessMode::Basic);
+    let mut command = Request::post(connection.address("/api/connection"));
+    command = command.json(&serde_json::json!({"command": "connect", "port": "VIRTUAL"}));
+    assert_eq!(command.send().await.status().as_u16(), 606);
+    let state = connection.get("/api/connection").send().await.read().await;
+    assert_eq!(state.json()["current"]["state"], "Closed");
+}
