@@ -131,11 +131,9 @@ impl Part {
             moved(to, 1.0, 0.0),
             moved(from, 1.0, 0.0),
         ];
-        // A top wins against the side of the strand close behind it, or floors come out speckled; more
-        // than half a bead, and it would also win against the wall above.
-        let upper = self.quad(side(0.0, waist), color, 0.0);
-        let lower = self.quad(side(waist, height), shade(color, 0.80), 0.0);
-        join(join(upper, lower), self.quad(flat, top, 0.5))
+        let upper = self.quad(side(0.0, waist), color);
+        let lower = self.quad(side(waist, height), shade(color, 0.80));
+        join(join(upper, lower), self.quad(flat, top))
     }
 
     fn lit(&self, normal: [f32; 3]) -> Color {
@@ -151,10 +149,10 @@ impl Part {
         )
     }
 
-    /// Fills four corners in the fine picture where nothing nearer is. `lift` brings them nearer.
-    fn quad(&mut self, corners: [[f32; 3]; 4], color: Color, lift: f32) -> Dirty {
+    /// Fills four corners in the fine picture where nothing nearer is.
+    fn quad(&mut self, corners: [[f32; 3]; 4], color: Color) -> Dirty {
         let spots = corners.map(|corner| self.view.spot(corner));
-        let depth = spots.iter().map(|spot| spot.depth).sum::<f32>() / 4.0 - lift;
+        let depth = spots.iter().map(|spot| spot.depth).sum::<f32>() / 4.0;
         let wide = self.width * FINE;
         let (left, right) = extent(spots.iter().map(|s| s.x), wide);
         let (top, bottom) = extent(spots.iter().map(|s| s.y), self.height * FINE);
