@@ -1,7 +1,7 @@
 //! A host with an optional port, in the one spelling everything is routed by.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 /// Host and optional port of a URL or `Host` field (RFC 3986 section 3.2).
@@ -73,11 +73,8 @@ impl FromStr for Authority {
             Some(_) => return Err(InvalidAuthority),
         };
         let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-        if is_valid_host(&host) {
-            Ok(Self { host, port })
-        } else {
-            Err(InvalidAuthority)
-        }
+        let host = canonical_host(host).ok_or(InvalidAuthority)?;
+        Ok(Self { host, port })
     }
 }
 
@@ -97,16 +94,16 @@ fn split_port(text: &str) -> Option<(&str, Option<&str>)> {
     }
 }
 
-fn is_valid_host(host: &str) -> bool {
+fn canonical_host(host: String) -> Option<String> {
     if let Some(inside) = host.strip_prefix('[') {
-        let inside = inside.strip_suffix(']').unwrap_or_default();
-        return inside.parse::<std::net::Ipv6Addr>().is_ok();
+        let address: Ipv6Addr = inside.strip_suffix(']')?.parse().ok()?;
+        return Some(format!("[{address}]"));
     }
-    !host.is_empty()
-        && host.len() <= 253
-        && host
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
+    let is_label = |label: &str| {
+        let mut bytes = label.bytes();
+        !label.is_empty() && bytes.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    };
+    (host.len() <= 253 && host.split('.').all(is_label)).then_some(host)
 }
 
 impl fmt::Display for Authority {
@@ -120,6 +117,8 @@ impl fmt::Display for Authority {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::Authority;
 
     #[test]
@@ -132,6 +131,8 @@ mod tests {
             ("127.0.0.1:80", "127.0.0.1:80"),
             ("[::1]:5000", "[::1]:5000"),
             ("[::1]", "[::1]"),
+            ("[0:0::01]:80", "[::1]:80"),
+            ("[2001:DB8::A]", "[2001:db8::a]"),
             ("my_printer.local", "my_printer.local"),
         ] {
             assert_eq!(text.parse::<Authority>().unwrap().to_string(), canonical);
@@ -143,6 +144,11 @@ mod tests {
         for text in [
             "",
             ".",
+            "..",
+            "a..",
+            "a..b",
+            ".a",
+            "[::1].",
             ":80",
             "a b",
             "user@host",
@@ -172,5 +178,18 @@ mod tests {
             authority.without_default_port(false).to_string(),
             "host:443"
         );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_reads_back_the_same(text in "\\PC{0,12}|[A-Za-z0-9._-]{1,30}(:[0-9]{0,6})?|\\[[0-9a-fA-F:.]{0,20}\\](:[0-9]{0,5})?") {
+            let Ok(authority) = text.parse::<Authority>() else {
+                return Ok(());
+            };
+            let printed = authority.to_string();
+            prop_assert_eq!(printed.parse::<Authority>(), Ok(authority));
+            prop_assert!(printed.bytes().all(|byte| byte.is_ascii_graphic()));
+            prop_assert!(!printed.contains(['/', '@', ',', '?', '#', '\\']));
+        }
     }
 }
