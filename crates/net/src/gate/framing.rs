@@ -12,10 +12,15 @@
 pub(crate) struct LengthScan {
     /// The line that has not ended yet, without its middle if it is long.
     line: Vec<u8>,
-    in_head: bool,
+    head: Option<Lengths>,
+    found: bool,
+}
+
+/// Which of the two the head at hand has.
+#[derive(Default)]
+struct Lengths {
     length: bool,
     coding: bool,
-    found: bool,
 }
 
 /// How much of each end of a line matters: more than any field name or version looked for.
@@ -59,17 +64,19 @@ impl LengthScan {
 
     fn line_ended(&mut self, line: &[u8]) {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if !self.in_head {
-            (self.length, self.coding) = (false, false);
-            self.in_head = line.ends_with(b" HTTP/1.1") || line.ends_with(b" HTTP/1.0");
-        } else if line.is_empty() {
-            self.in_head = false;
-        } else {
-            let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
-            self.length |= name.eq_ignore_ascii_case(b"content-length");
-            self.coding |= name.eq_ignore_ascii_case(b"transfer-encoding");
-            self.found |= self.length && self.coding;
+        let Some(head) = &mut self.head else {
+            let begins = line.ends_with(b" HTTP/1.1") || line.ends_with(b" HTTP/1.0");
+            self.head = begins.then(Lengths::default);
+            return;
+        };
+        if line.is_empty() {
+            self.head = None;
+            return;
         }
+        let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+        head.length |= name.eq_ignore_ascii_case(b"content-length");
+        head.coding |= name.eq_ignore_ascii_case(b"transfer-encoding");
+        self.found |= head.length && head.coding;
     }
 }
 

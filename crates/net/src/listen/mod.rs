@@ -6,6 +6,7 @@
 mod limits;
 mod serve;
 mod socket;
+mod streams;
 mod tap;
 
 use std::future::Future;

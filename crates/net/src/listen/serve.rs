@@ -17,10 +17,10 @@ use tokio_util::task::TaskTracker;
 
 use super::limits::Permit;
 use super::socket::CallerSocket;
+use super::streams::{self, HandedOut, Streams};
 use super::tap::{READ_BUFFER, Tap, Tapped};
 use super::{Call, CallerWatch, Handler, ListenSettings, Stop};
 use crate::body::{self, Body};
-use crate::executor::OnTracker;
 use crate::proxy::pace::{Paced, WatchedBody};
 use crate::tls::Exporter;
 use crate::{client_addr, gate};
@@ -163,22 +163,41 @@ impl<H: Handler> Connection<H> {
         };
         let service = service_fn(move |request| {
             let answer = answer(handler.clone(), request, shared.clone(), None);
-            async move { answer.await.ok_or(CallerGone) }
+            async move {
+                streams::asked();
+                let answer = answer.await;
+                streams::answered();
+                let watched = |body| body::boxed(HandedOut::new(body));
+                answer.map(|answer| answer.map(watched)).ok_or(CallerGone)
+            }
         });
+        let streams = Streams::new(self.tracker, self.settings.write_stall);
         let connection =
-            http2_builder(self.tracker).serve_connection(TokioIo::new(stream), service);
+            http2_builder(streams.clone()).serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);
         tokio::select! {
             outcome = connection.as_mut() => return outcome,
-            () = self.stop.soft.cancelled() => connection.as_mut().graceful_shutdown(),
+            () = self.stop.soft.cancelled() => {}
+            () = streams.idle(self.settings.idle_timeout) => {}
+            () = streams.abused() => {}
         }
-        connection.await
+        connection.as_mut().graceful_shutdown();
+        tokio::select! {
+            outcome = connection => outcome,
+            () = cut_after_goodbye(&streams) => Ok(()),
+        }
     }
 }
 
+/// Completes when a caller that takes back its requests has been told to stop.
+async fn cut_after_goodbye(streams: &Streams) {
+    streams.abused().await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+}
+
 /// HTTP/2 towards callers: enough for a page and some cameras, little for an attacker.
-fn http2_builder(tracker: TaskTracker) -> http2::Builder<OnTracker> {
-    let mut builder = http2::Builder::new(OnTracker(tracker));
+fn http2_builder(streams: Streams) -> http2::Builder<Streams> {
+    let mut builder = http2::Builder::new(streams);
     builder
         .timer(TokioTimer::new())
         .enable_connect_protocol()

@@ -13,7 +13,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, timeout_at};
 
@@ -213,5 +213,5 @@ fn has_fin(stream: &TcpStream) -> bool {
     stream
         .ready(Interest::READABLE)
         .now_or_never()
-        .is_some_and(|ready| ready.is_ok_and(|ready| ready.is_read_closed()))
+        .is_some_and(|ready| ready.is_ok_and(Ready::is_read_closed))
 }

@@ -1,28 +1,31 @@
 //! A scripted caller: raw bytes in, raw answers out, and handlers that record.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::stream;
 use http::{HeaderMap, Request, Response, StatusCode};
-use http_body_util::BodyExt;
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
 use latchkey_net::body::{self, Body};
 use latchkey_net::gate::Rejection;
 use latchkey_net::listen::{self, Call, Handler, ListenSettings, Stop};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 /// Far longer than anything here takes; only a hung test waits for it.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
 
 /// Awaits `future`, and fails the test if it hangs.
 pub(crate) async fn soon<F: Future>(what: &str, future: F) -> F::Output {
-    match tokio::time::timeout(DEADLINE, future).await {
-        Ok(output) => output,
-        Err(_) => panic!("still waiting: {what}"),
-    }
+    let in_time = tokio::time::timeout(DEADLINE, future).await;
+    in_time.unwrap_or_else(|_| panic!("still waiting: {what}"))
 }
 
 /// A listener at work on a port of its own.
@@ -194,6 +197,25 @@ where
     fn refuse(&self, rejection: Rejection) -> Response<Body> {
         refusal(rejection)
     }
+}
+
+/// Tells when it is dropped.
+pub(crate) struct Dropped(pub(crate) mpsc::Sender<()>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        let _ = self.0.try_send(());
+    }
+}
+
+/// An answer whose body goes on for ever, as fast as it is taken.
+pub(crate) fn endless(guard: Dropped) -> Response<Body> {
+    let block = Bytes::from(vec![b'x'; 64 * 1024]);
+    let frames = stream::unfold((guard, block), async |(guard, block)| {
+        let frame = Ok::<_, Infallible>(Frame::data(block.clone()));
+        Some((frame, (guard, block)))
+    });
+    Response::new(body::boxed(StreamBody::new(Box::pin(frames))))
 }
 
 fn refusal(rejection: Rejection) -> Response<Body> {

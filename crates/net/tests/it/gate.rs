@@ -525,7 +525,7 @@ async fn a_refusal_can_be_read_by_a_caller_that_first_sends_everything() {
     ] {
         let mut stream = server.connect().await;
         stream.write_all(head.as_bytes()).await.unwrap();
-        let block = [b'x'; 64 * 1024];
+        let block = vec![b'x'; 64 * 1024];
         for _ in 0..512 {
             soon("the upload", stream.write_all(&block)).await.unwrap();
         }

@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
 use tokio_rustls::TlsConnector;
 
-use crate::caller::{DEADLINE, Recorder, Server, With, read_answer, soon};
+use crate::caller::{DEADLINE, Dropped, Recorder, Server, With, endless, read_answer, soon};
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const SHORT: Duration = Duration::from_millis(150);
@@ -35,25 +35,6 @@ fn patient() -> ListenSettings {
         body_stall: 2 * DEADLINE,
         ..ListenSettings::default()
     }
-}
-
-/// Tells when it is dropped.
-struct Dropped(mpsc::Sender<()>);
-
-impl Drop for Dropped {
-    fn drop(&mut self) {
-        let _ = self.0.try_send(());
-    }
-}
-
-/// An answer whose body goes on for ever, as fast as it is taken.
-fn endless(guard: Dropped) -> Response<Body> {
-    let block = Bytes::from(vec![b'x'; 64 * 1024]);
-    let frames = stream::unfold((guard, block), async |(guard, block)| {
-        let frame = Ok::<_, Infallible>(Frame::data(block.clone()));
-        Some((frame, (guard, block)))
-    });
-    Response::new(body::boxed(StreamBody::new(Box::pin(frames))))
 }
 
 /// An answer whose body says one thing and then waits for ever.
@@ -409,8 +390,8 @@ async fn a_hard_stop_cuts_what_runs() {
 
 #[tokio::test]
 async fn a_large_upload_streams_through_in_little_memory() {
-    const BLOCK: [u8; 64 * 1024] = [b'x'; 64 * 1024];
     const BLOCKS: usize = 4096;
+    let block = vec![b'x'; 64 * 1024];
     let handler = With(async |request: Request<Body>, _| {
         let mut body = request.into_body();
         let mut length = 0;
@@ -423,17 +404,17 @@ async fn a_large_upload_streams_through_in_little_memory() {
     let mut stream = server.connect().await;
     let head = format!(
         "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n",
-        BLOCKS * BLOCK.len()
+        BLOCKS * block.len()
     );
     stream.write_all(head.as_bytes()).await.unwrap();
     let before = resident();
     let mut most = before;
     for _ in 0..BLOCKS {
-        soon("the upload", stream.write_all(&BLOCK)).await.unwrap();
+        soon("the upload", stream.write_all(&block)).await.unwrap();
         most = most.max(resident());
     }
     let answer = read_answer(&mut stream).await;
-    assert_eq!(answer.body, (BLOCKS * BLOCK.len()).to_string().as_bytes());
+    assert_eq!(answer.body, (BLOCKS * block.len()).to_string().as_bytes());
     // Tests beside this one take some too; a buffered body would take 256 MiB.
     assert!(
         most - before < 64 << 20,
@@ -450,8 +431,8 @@ async fn an_unread_upload_is_held_back_in_the_callers_own_buffers() {
         .write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 268435456\r\n\r\n")
         .await
         .unwrap();
-    let mut sent = 0;
-    while let Ok(count) = tokio::time::timeout(4 * SHORT, stream.write(&[0; 64 * 1024])).await {
+    let (block, mut sent) = (vec![b'x'; 64 * 1024], 0);
+    while let Ok(count) = tokio::time::timeout(4 * SHORT, stream.write(&block)).await {
         sent += count.unwrap();
         assert!(sent < 32 << 20, "{sent} bytes were taken in");
     }
