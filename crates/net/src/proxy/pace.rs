@@ -188,3 +188,104 @@ where
         self.inner.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures_util::stream;
+    use http_body_util::{BodyExt, StreamBody};
+
+    use super::*;
+    use crate::body;
+
+    const LIMIT: Duration = Duration::from_secs(30);
+
+    /// Sends `sizes` bytes, each after so many seconds, and then nothing more.
+    fn pieces(sizes: &'static [(u64, usize)], ends: bool) -> Paced<body::Body> {
+        let frames = stream::unfold(sizes.iter(), move |mut sizes| async move {
+            let Some((seconds, size)) = sizes.next() else {
+                if !ends {
+                    std::future::pending::<()>().await;
+                }
+                return None;
+            };
+            tokio::time::sleep(Duration::from_secs(*seconds)).await;
+            let data = Bytes::from(vec![b'x'; *size]);
+            Some((Ok::<_, Infallible>(Frame::data(data)), sizes))
+        });
+        let body = body::boxed(StreamBody::new(Box::pin(frames)));
+        Paced::new(body, LIMIT, None)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_is_cut_when_it_stalls_or_crawls() {
+        const CRAWL: [(u64, usize); 100] = [(1, 1023); 100];
+        for (name, body) in [
+            ("never begins", pieces(&[], false)),
+            ("stops", pieces(&[(1, 100_000)], false)),
+            ("pauses", pieces(&[(1, 100_000), (31, 100_000)], true)),
+            ("crawls", pieces(&CRAWL, true)),
+            ("sips", pieces(&[(29, 1), (29, 1)], true)),
+        ] {
+            let error = body.collect().await.map(|_| ()).unwrap_err();
+            assert!(error.is::<TooSlow>(), "{name}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_keeps_pace_arrives_whole() {
+        const STEADY: [(u64, usize); 100] = [(1, 1100); 100];
+        for (name, body, length) in [
+            ("steady", pieces(&STEADY, true), 110_000),
+            ("pausing", pieces(&[(29, 100_000), (29, 1)], true), 100_001),
+            ("slow at first", pieces(&[(20, 1), (9, 1)], true), 2),
+        ] {
+            let collected = body.collect().await.unwrap().to_bytes();
+            assert_eq!(collected.len(), length, "{name}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_clock_stands_still_while_the_body_is_not_asked_for() {
+        let mut body = pieces(&[(1, 1), (1, 1), (1, 1)], true);
+        let mut received = 0;
+        while let Some(frame) = body.frame().await {
+            received += frame.unwrap().into_data().unwrap().len();
+            tokio::time::sleep(10 * LIMIT).await;
+        }
+        assert_eq!(received, 3);
+    }
+
+    #[tokio::test]
+    async fn trailers_are_dropped() {
+        let frames = [
+            Frame::data(Bytes::from_static(b"body")),
+            Frame::trailers(http::HeaderMap::from_iter([(
+                http::header::HOST,
+                http::HeaderValue::from_static("b"),
+            )])),
+        ];
+        let frames = stream::iter(frames.map(Ok::<_, Infallible>));
+        let body = Paced::new(body::boxed(StreamBody::new(frames)), LIMIT, None);
+        let collected = body.collect().await.unwrap();
+        assert!(collected.trailers().is_none());
+        assert_eq!(collected.to_bytes(), "body");
+    }
+
+    #[tokio::test]
+    async fn the_tap_learns_how_a_body_ended() {
+        let tap = Tap::default();
+        let paced = || Paced::new(body::full("body"), LIMIT, Some(tap.clone()));
+        tap.request_taken();
+        assert!(tap.is_mid_request());
+        let _ = paced().collect().await.unwrap();
+        assert!(!tap.is_mid_request() && !tap.is_body_lost());
+        tap.request_taken();
+        drop(Paced::new(body::empty(), LIMIT, Some(tap.clone())));
+        assert!(!tap.is_mid_request() && !tap.is_body_lost());
+        tap.request_taken();
+        drop(paced());
+        assert!(tap.is_mid_request() && tap.is_body_lost());
+    }
+}

@@ -191,6 +191,7 @@ fn payload_length(header: &[u8]) -> Option<u64> {
 mod tests {
     use super::*;
     use tokio::io::duplex;
+    use tokio_util::task::TaskTracker;
 
     #[test]
     fn frame_borders_are_found_however_the_bytes_arrive() {
@@ -215,7 +216,7 @@ mod tests {
     async fn bytes_pass_both_ways_and_half_close_passes() {
         let (caller, mut app) = duplex(64);
         let (printer, mut server) = duplex(64);
-        let joined = tokio::task::spawn(splice(caller, printer, CancellationToken::new()));
+        let joined = TaskTracker::new().spawn(splice(caller, printer, CancellationToken::new()));
         app.write_all(b"ping").await.unwrap();
         app.shutdown().await.unwrap();
         let mut request = Vec::new();
@@ -239,7 +240,7 @@ mod tests {
             let (caller, mut app) = duplex(64);
             let (printer, mut server) = duplex(64);
             let end = CancellationToken::new();
-            let joined = tokio::task::spawn(splice(caller, printer, end.clone()));
+            let joined = TaskTracker::new().spawn(splice(caller, printer, end.clone()));
             server.write_all(sent).await.unwrap();
             let mut received = vec![0; sent.len()];
             app.read_exact(&mut received).await.unwrap();
