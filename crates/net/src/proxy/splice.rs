@@ -2,7 +2,8 @@
 //!
 //! Bytes are copied, not decoded. The one thing understood is where a frame towards
 //! the caller ends, so that a caller whose printer vanishes gets a proper close frame
-//! instead of a dead socket, and never in the middle of somebody else's frame.
+//! instead of a dead socket, and never in the middle of somebody else's frame or after
+//! somebody else's farewell.
 
 use std::io;
 use std::time::Duration;
@@ -13,6 +14,9 @@ use tokio_util::sync::CancellationToken;
 /// Close frame 1001, "going away" (RFC 6455 section 7.4.1). Not 1000 or 1002: apps
 /// take those for an end on purpose and do not come back.
 const GOING_AWAY: [u8; 4] = [0x88, 0x02, 0x03, 0xE9];
+
+/// The opcode of close frames.
+const CLOSE: u8 = 0x8;
 
 const BUFFER: usize = 16 * 1024;
 
@@ -55,7 +59,7 @@ where
             () = end.cancelled() => Err(Ended::Elsewhere),
         }
     };
-    if matches!(outcome, Err(Ended::Elsewhere)) && frames.at_boundary() {
+    if matches!(outcome, Err(Ended::Elsewhere)) && frames.may_close() {
         // The caller may be gone too; then there is nobody left to tell.
         let farewell = caller_writes.write_all(&GOING_AWAY);
         let _ = tokio::time::timeout(Duration::from_secs(1), farewell).await;
@@ -116,6 +120,11 @@ async fn downwards(
     loop {
         let read = ended_elsewhere(printer.read(&mut buffer).await)?;
         if read == 0 {
+            if frames.may_close() {
+                // No farewell came, so it was the printer's server that died.
+                let farewell = caller.write_all(&GOING_AWAY).await;
+                farewell.map_err(|_| Ended::Caller)?;
+            }
             return caller.shutdown().await.map_err(|_| Ended::Caller);
         }
         *count += read as u64;
@@ -138,6 +147,8 @@ fn ended_elsewhere<T>(outcome: io::Result<T>) -> Result<T, Ended> {
 struct FrameTracker {
     header: Vec<u8>,
     payload_left: u64,
+    /// A close frame has begun: nothing may follow it (RFC 6455 section 5.5.1).
+    closing: bool,
 }
 
 impl FrameTracker {
@@ -155,13 +166,15 @@ impl FrameTracker {
             bytes = &bytes[1..];
             if let Some(length) = payload_length(&self.header) {
                 self.payload_left = length;
+                self.closing |= self.header[0] & 0x0F == CLOSE;
                 self.header.clear();
             }
         }
     }
 
-    fn at_boundary(&self) -> bool {
-        self.header.is_empty() && self.payload_left == 0
+    /// Whether a close frame of ours is in order now.
+    fn may_close(&self) -> bool {
+        !self.closing && self.header.is_empty() && self.payload_left == 0
     }
 }
 
@@ -206,9 +219,9 @@ mod tests {
             for chunk in stream.chunks(size) {
                 frames.saw(chunk);
             }
-            assert!(frames.at_boundary(), "in pieces of {size}");
+            assert!(frames.may_close(), "in pieces of {size}");
             frames.saw(&[0x81]);
-            assert!(!frames.at_boundary());
+            assert!(!frames.may_close());
         }
     }
 
