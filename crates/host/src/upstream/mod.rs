@@ -7,7 +7,7 @@ pub(crate) mod routes;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, UPGRADE};
+use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::BodyExt;
@@ -138,7 +138,7 @@ impl Upstream {
         }
     }
 
-    async fn send(&self, parts: Parts, body: Body) -> Result<Response<Incoming>, HostFailure> {
+    async fn send(&self, mut parts: Parts, body: Body) -> Result<Response<Incoming>, HostFailure> {
         let limit = self.shared.config.timeouts.first_byte;
         let progress = Progress::start();
         // A pooled connection may be closed by the upstream just as it is used. Reading
@@ -146,6 +146,7 @@ impl Upstream {
         let spare = (matches!(parts.method, Method::GET | Method::HEAD)
             && hyper::body::Body::is_end_stream(&body))
         .then(|| parts.clone());
+        frame(&mut parts, &body);
         let body = body::boxed(Observed::new(body, progress.clone()));
         let first = self.client.request(Request::from_parts(parts, body));
         let mut outcome = progress.within(limit, first).await;
@@ -190,6 +191,18 @@ impl Upstream {
         parts.version = Version::default();
         parts.extensions = http::Extensions::new();
         Answer::Plain(Response::from_parts(parts, body::boxed(incoming)))
+    }
+}
+
+/// Names the framing of a body that hyper would leave out: it takes a `GET` for
+/// bodiless unless a field says otherwise.
+fn frame(parts: &mut Parts, body: &Body) {
+    let unusual = matches!(parts.method, Method::GET | Method::HEAD);
+    let streamed = !hyper::body::Body::is_end_stream(body)
+        && hyper::body::Body::size_hint(body).exact().is_none();
+    if unusual && streamed {
+        let chunked = HeaderValue::from_static("chunked");
+        parts.headers.insert(TRANSFER_ENCODING, chunked);
     }
 }
 
