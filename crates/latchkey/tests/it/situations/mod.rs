@@ -2,3 +2,4 @@
 //! Every name is a statement about what caller or printer see on their sockets.
 
 mod fields;
+mod upgrades;
