@@ -12,11 +12,14 @@
 
 mod harness;
 
+mod demo;
+mod memory;
+mod octoprint_authority;
 mod octoprint_away;
 mod octoprint_direct;
-mod situations;
-mod octoprint_authority;
 mod octoprint_drain;
 mod octoprint_outages;
 mod octoprint_secrets;
+mod octoprint_tls;
+mod situations;
 mod tunnel_identity;

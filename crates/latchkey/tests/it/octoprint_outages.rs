@@ -93,7 +93,8 @@ async fn permanent_refusals_come_when_they_are_certain() {
     // 605: the plan does not include it; for as long as that is so.
     set_plan(&stack, "free").await;
     assert_relay_status(&enhanced.get(ASKED).send().await.read().await, 605);
-    assert_refused(enhanced, 606).await;
+    // In the contract's order that comes before the credentials.
+    assert_refused(enhanced, 605).await;
     // A plan that the configuration does not know is the operator's slip, and nobody's end.
     set_plan(&stack, "mislaid").await;
     assert_relay_status(&enhanced.get(ASKED).send().await.read().await, 600);
@@ -166,6 +167,24 @@ async fn server_that_hangs_is_602_and_only_for_that_request() {
     assert_relay_status(&socket.unwrap_err(), 602);
     signal(octoprint.id(), "CONT").await;
     assert_eq!(status(connection).await, 200);
+}
+
+#[tokio::test]
+async fn host_that_hangs_is_602_until_it_goes_on() {
+    let octoprint = OctoPrint::start().await;
+    let stack = Stack::before(octoprint.base_url())
+        .relay("timeouts", json!({"first_byte_seconds": 2}))
+        .start()
+        .await;
+    let connection = stack.connection(AccessMode::Enhanced);
+    assert_eq!(status(connection).await, 200);
+    signal(stack.host.id(), "STOP").await;
+    assert_relay_status(&connection.get(ASKED).send().await.read().await, 602);
+    assert_refused(connection, 606).await;
+    signal(stack.host.id(), "CONT").await;
+    // It may have to dial again, but nobody has to help it.
+    let with_key = format!("{ASKED}?apikey={ADMIN_API_KEY}");
+    stack.await_status(connection, &with_key, 200).await;
 }
 
 #[tokio::test]

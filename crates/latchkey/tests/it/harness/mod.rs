@@ -5,6 +5,7 @@ pub(crate) mod inproc;
 pub(crate) mod octoprint;
 pub(crate) mod raw;
 pub(crate) mod stack;
+pub(crate) mod tls;
 
 use std::path::PathBuf;
 use std::time::Duration;

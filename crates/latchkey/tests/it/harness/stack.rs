@@ -94,10 +94,6 @@ impl Stack {
         self.folder.path()
     }
 
-    pub(crate) fn relay_address(&self) -> SocketAddr {
-        self.relay_address
-    }
-
     /// The host's address at home.
     pub(crate) fn host_url(&self, path: &str) -> String {
         format!("http://{}/{path}", self.host_address)
@@ -124,7 +120,7 @@ impl Stack {
         self.await_tunnel(seen).await;
     }
 
-    /// Waits until the relay has said more than `seen` times that a host connected.
+    /// Waits until the relay, since its start, has said more than `seen` times that a host connected.
     pub(crate) async fn await_tunnel(&self, seen: usize) {
         self.relay
             .await_lines("a host connected", seen + 1, &self.host)
@@ -375,7 +371,8 @@ impl Process {
         }
     }
 
-    fn start(&mut self) {
+    /// Starts it, and waits for nothing.
+    pub(crate) fn start(&mut self) {
         assert!(self.child.is_none(), "the {} runs already", self.role);
         // Of an earlier run, a line must not be taken for one of this.
         let log = self.log();
