@@ -460,3 +460,22 @@ async fn a_soft_stop_says_goodbye() {
     assert!(goodbye);
     assert!(read_answers(&mut peer.0).await.is_empty());
 }
+
+#[tokio::test]
+async fn a_hard_stop_ends_waiting_requests() {
+    let (entered, mut entries) = mpsc::channel(1);
+    let handler = With(move |_, _| {
+        let entered = entered.clone();
+        async move {
+            entered.send(()).await.unwrap();
+            std::future::pending().await
+        }
+    });
+    let server = Server::start(ListenSettings::default(), handler).await;
+    let mut peer = Peer::connect(&server).await;
+    peer.send(&[get(1)]).await;
+    entries.recv().await.unwrap();
+    server.stop.hard.cancel();
+    server.tracker.close();
+    soon("the listener to end", server.tracker.wait()).await;
+}

@@ -277,9 +277,18 @@ async fn silence_after_a_fin_ends_a_waiting_request_without_an_answer() {
         ..patient()
     };
     for unread in [&b""[..], b"GET /next HTTP/1.1\r\n"] {
-        let server = Server::start(settings.clone(), With(|_, _| std::future::pending())).await;
+        let (entered, mut entries) = mpsc::channel(1);
+        let handler = With(move |_, _| {
+            let entered = entered.clone();
+            async move {
+                entered.send(()).await.unwrap();
+                std::future::pending().await
+            }
+        });
+        let server = Server::start(settings.clone(), handler).await;
         let mut stream = server.connect().await;
         stream.write_all(GET).await.unwrap();
+        entries.recv().await.unwrap();
         stream.write_all(unread).await.unwrap();
         stream.shutdown().await.unwrap();
         closed(&mut stream).await;
@@ -561,14 +570,7 @@ async fn a_tls_handshake_that_stands_still_is_cut() {
 
 #[tokio::test]
 async fn a_caller_that_leaves_is_noticed_under_tls() {
-    type Leave = fn(TlsStream);
-    let fin: Leave = |mut stream| {
-        // Not awaited: the farewell and the FIN are on their way.
-        let _ = futures_util::FutureExt::now_or_never(stream.shutdown());
-        drop(stream);
-    };
-    let rst: Leave = |stream| reset(stream.into_inner().0);
-    for (name, leave) in [("farewell and FIN", fin), ("reset", rst)] {
+    for with_reset in [false, true] {
         let (settings, connector) = tls(&[]);
         let settings = ListenSettings {
             silence_after_fin: SHORT,
@@ -589,7 +591,17 @@ async fn a_caller_that_leaves_is_noticed_under_tls() {
         let mut stream = connect_tls(&server, &connector).await;
         stream.write_all(GET).await.unwrap();
         entries.recv().await.unwrap();
-        leave(stream);
-        soon(name, drops.recv()).await.unwrap();
+        let kept = if with_reset {
+            reset(stream.into_inner().0);
+            None
+        } else {
+            // A farewell and a FIN. Dropping the stream would reset it: tickets are unread.
+            stream.shutdown().await.unwrap();
+            Some(stream)
+        };
+        soon("the handler to be dropped", drops.recv())
+            .await
+            .unwrap();
+        drop(kept);
     }
 }
