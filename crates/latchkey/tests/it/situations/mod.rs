@@ -2,4 +2,5 @@
 //! Every name is a statement about what caller or printer see on their sockets.
 
 mod fields;
+mod messages;
 mod upgrades;
