@@ -49,6 +49,19 @@ const HOP_CLAIMS: [&str; 16] = [
 
 const HOP_CLAIM_PREFIXES: [&str; 2] = ["x-forwarded", "latchkey-"];
 
+/// Fields that frame, route or authenticate a request. Spelled with `_` they mean
+/// nothing to us and the same as with `-` to a server behind WSGI or CGI, where they
+/// would stand beside the ones we set.
+const NO_TWINS: [&str; 7] = [
+    "authorization",
+    "content-length",
+    "content-type",
+    "cookie",
+    "host",
+    "transfer-encoding",
+    "x-api-key",
+];
+
 /// The tokens of all `Connection` fields of a message.
 pub fn connection_tokens(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     headers
@@ -79,22 +92,32 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
 ///
 /// `_` counts as `-`: servers behind WSGI or CGI cannot tell the two apart.
 pub fn is_hop_claim(name: &str) -> bool {
-    let folded: Cow<'_, str> = if name.bytes().any(|b| b == b'_' || b.is_ascii_uppercase()) {
-        name.to_ascii_lowercase().replace('_', "-").into()
-    } else {
-        name.into()
-    };
+    let folded = fold(name);
     HOP_CLAIMS.contains(&folded.as_ref())
         || HOP_CLAIM_PREFIXES
             .iter()
             .any(|prefix| folded.starts_with(prefix))
 }
 
-/// Removes every field by which a caller could pretend to be one of our hops.
+/// Whether a field is another spelling of one that must not be there twice.
+fn is_twin(name: &str) -> bool {
+    name.contains('_') && NO_TWINS.contains(&fold(name).as_ref())
+}
+
+fn fold(name: &str) -> Cow<'_, str> {
+    if name.bytes().any(|b| b == b'_' || b.is_ascii_uppercase()) {
+        name.to_ascii_lowercase().replace('_', "-").into()
+    } else {
+        name.into()
+    }
+}
+
+/// Removes every field by which a caller could pretend to be one of our hops, or
+/// smuggle a second value of a field past us.
 pub fn remove_hop_claims(headers: &mut HeaderMap) {
     let claimed: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| is_hop_claim(name.as_str()))
+        .filter(|name| is_hop_claim(name.as_str()) || is_twin(name.as_str()))
         .cloned()
         .collect();
     for name in claimed {
@@ -162,6 +185,20 @@ mod tests {
             remove_hop_claims(&mut headers);
             assert_eq!(headers.len(), 1, "{name}");
         }
+    }
+
+    #[test]
+    fn underscore_twins_of_fields_that_matter_are_removed() {
+        let mut headers = map(&[
+            ("x_api_key", "1"),
+            ("X_Api-Key", "2"),
+            ("content_length", "3"),
+            ("x-api-key", "mine"),
+            ("my_own_field", "4"),
+        ]);
+        remove_hop_claims(&mut headers);
+        assert_eq!(headers.len(), 2);
+        assert_eq!(headers["x-api-key"], "mine");
     }
 
     #[test]
