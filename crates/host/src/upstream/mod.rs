@@ -18,7 +18,6 @@ use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use latchkey_net::body::{self, Body};
 use latchkey_net::proxy::failure::HostFailure;
-use latchkey_net::proxy::pace::TooSlow;
 use latchkey_net::proxy::patience::{Observed, Progress};
 
 use self::headers::RequestPolicy;
@@ -161,6 +160,7 @@ impl Upstream {
         match outcome {
             None => Err(HostFailure::TimedOut),
             Some(Ok(response)) => Ok(response),
+            Some(Err(_)) if progress.is_caller_too_slow() => Err(HostFailure::CallerTooSlow),
             Some(Err(error)) => Err(classify(&error)),
         }
     }
@@ -240,9 +240,6 @@ fn is_incomplete(error: &Error) -> bool {
 fn classify(error: &Error) -> HostFailure {
     if error.is_connect() {
         return HostFailure::Unreachable;
-    }
-    if causes(error).any(<dyn std::error::Error>::is::<TooSlow>) {
-        return HostFailure::CallerTooSlow;
     }
     HostFailure::Broken
 }

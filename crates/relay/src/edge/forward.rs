@@ -11,7 +11,6 @@ use latchkey_net::body::{self, Body};
 use latchkey_net::listen::Call;
 use latchkey_net::proxy::endless::{EndsWith, is_endless};
 use latchkey_net::proxy::failure::{HostFailure, REFUSED_UPGRADE};
-use latchkey_net::proxy::pace::TooSlow;
 use latchkey_net::proxy::patience::{Observed, Progress};
 use latchkey_net::proxy::splice::splice;
 use latchkey_net::tunnel::{ActiveStream, SendError, StreamHead, Tunnel};
@@ -53,7 +52,10 @@ impl Edge {
         let Some(answer) = progress.within(self.config().first_byte, answer).await else {
             return Err(trouble(RelayStatus::TimedOut, Side::Tunnel, "timed_out"));
         };
-        let mut response = answer?;
+        let mut response = match answer {
+            Err(_) if progress.is_caller_too_slow() => return Err(Trouble::CallerTooSlow),
+            answer => answer?,
+        };
         if let Some(failure) = HostFailure::take(response.headers_mut()) {
             return Err(trouble_of(failure));
         }
@@ -199,14 +201,8 @@ fn trouble_with(tunnel: &Tunnel, error: SendError) -> Trouble {
     match error {
         SendError::NotSent(_) | SendError::Refused(_) => not_connected(),
         SendError::Full(_) => trouble(RelayStatus::Unknown, Side::Tunnel, "full"),
-        SendError::Lost(error) if is_too_slow(&error) => Trouble::CallerTooSlow,
         SendError::Lost(_) if !tunnel.is_open() => not_connected(),
         SendError::Lost(_) => trouble(RelayStatus::Unknown, Side::Tunnel, "lost"),
         SendError::Target | SendError::Head(_) => trouble(RelayStatus::Unknown, Side::Us, "head"),
     }
-}
-
-fn is_too_slow(error: &hyper::Error) -> bool {
-    let first: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    std::iter::successors(first, |error| error.source()).any(<dyn std::error::Error>::is::<TooSlow>)
 }
