@@ -36,7 +36,7 @@ pub(crate) struct Generated {
 }
 
 impl Generated {
-    fn chunks(self) -> impl Iterator<Item = Bytes> + Send + Sync {
+    pub(crate) fn chunks(self) -> impl Iterator<Item = Bytes> + Send + Sync {
         let mut state = self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let mut left = self.size;
         std::iter::from_fn(move || {

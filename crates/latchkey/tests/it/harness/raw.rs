@@ -52,6 +52,11 @@ impl RawConnection {
         }
     }
 
+    /// The socket alone, for a test that reads in its own way.
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.try_send(bytes).await.unwrap();
     }

@@ -3,4 +3,5 @@
 
 mod fields;
 mod messages;
+mod transfers;
 mod upgrades;
