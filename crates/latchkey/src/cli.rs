@@ -175,7 +175,7 @@ fn parse_size(text: &str) -> Result<(u16, u16), String> {
 #[derive(Debug, Args)]
 pub(crate) struct LogArgs {
     /// What to log: off, error, warn, info, debug, or a filter such as `info,latchkey_net=debug`
-    /// [default: warn for the demo, else info]
+    /// [default: warn for demo and config, off for doctor, else info]
     #[arg(long, global = true, value_name = "FILTER")]
     log: Option<String>,
     /// How to write the log [default: human on a terminal, else json]

@@ -51,7 +51,10 @@ fn run(cli: Cli) -> anyhow::Result<()> {
                 cli.log.init("info")?;
                 commands::sim::run(args).await
             }
-            Command::Config(action) => commands::config::run(&action),
+            Command::Config(action) => {
+                cli.log.init("warn")?;
+                commands::config::run(&action)
+            }
             Command::Doctor { config } => {
                 cli.log.init("off")?;
                 commands::doctor::run(&config).await

@@ -84,6 +84,7 @@ impl WebOrigin {
             );
             return problem.json().map(body::full);
         }
+        call.watch.tune_for_tunnel();
         self.reception
             .receive(hyper::upgrade::on(request), call.exporter);
         let mut response = Response::new(body::empty());

@@ -145,6 +145,10 @@ fn usual(status: StatusCode) -> (&'static str, &'static str) {
             "method_not_allowed",
             "This address does not take that kind of request.",
         ),
+        408 => (
+            "too_slow",
+            "What you sent came too slowly. Try again on a better connection.",
+        ),
         409 => (
             "conflict",
             "Somebody changed this in the meantime. Look again.",

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use latchkey_host::config as host;
+use latchkey_net::tunnel::relay_name;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -168,8 +169,12 @@ pub(crate) fn read(path: &Path) -> Result<host::Config, ConfigError> {
 
 /// What the file means.
 pub(crate) fn check(file: &Checking<'_>, raw: RawHost) -> Result<host::Config, ConfigError> {
-    if raw.name.trim().is_empty() || raw.name.chars().count() > 64 {
-        return Err(file.wrong("name", "needs 1 to 64 characters"));
+    // The name travels in the tunnel's hello, which takes no more (docs/protocol/tunnel.md).
+    if raw.name.trim().is_empty() || raw.name.len() > 128 || raw.name.contains(char::is_control) {
+        return Err(file.wrong("name", "needs 1 to 128 bytes of text on one line"));
+    }
+    if let Some(relay) = &raw.relay {
+        relay_name(&relay.url).map_err(|error| file.wrong("relay.url", error))?;
     }
     let upstream = upstream(file, &raw.upstream)?;
     let webcams = raw

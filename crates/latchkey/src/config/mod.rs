@@ -70,11 +70,7 @@ impl<'a> Checking<'a> {
 
 /// Reads a file as its raw type, with the environment's values over it.
 pub(crate) fn load<R: DeserializeOwned>(path: &Path) -> Result<R, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|cause| ConfigError::Read {
-        path: path.to_owned(),
-        cause,
-    })?;
-    parse(path, &text, environment::overrides())
+    parse(path, &read(path)?, environment::overrides())
 }
 
 fn parse<R: DeserializeOwned>(
@@ -94,6 +90,19 @@ fn parse<R: DeserializeOwned>(
     serde_json::from_value(value).map_err(|error| syntax(error.to_string()))
 }
 
+/// Reads a file as its raw type, as it is written: the environment says nothing about
+/// a file of the demo, nor about which role a file is for.
+pub(crate) fn load_alone<R: DeserializeOwned>(path: &Path) -> Result<R, ConfigError> {
+    parse(path, &read(path)?, Vec::new())
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|cause| ConfigError::Read {
+        path: path.to_owned(),
+        cause,
+    })
+}
+
 /// Which role a file configures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -103,7 +112,7 @@ pub(crate) enum Role {
 
 /// Tells a host's file from a relay's by the key each must have.
 pub(crate) fn role_of(path: &Path) -> Result<Role, ConfigError> {
-    let value: serde_json::Value = load(path)?;
+    let value: serde_json::Value = load_alone(path)?;
     match (value.get("upstream"), value.get("public_url")) {
         (Some(_), None) => Ok(Role::Host),
         (None, Some(_)) => Ok(Role::Relay),

@@ -60,6 +60,17 @@ fn wrong_values_are_named_with_what_is_allowed() {
             "http://u:p@127.0.0.1:5000",
             "key file",
         ),
+        (
+            "relay.example.com\"}",
+            "relay.example.com/x\"}",
+            "relay.url",
+        ),
+        (
+            "https://relay.example.com",
+            "http://relay.example.com",
+            "relay.url",
+        ),
+        ("data: ./data", "name: \"\\t\"", "name"),
         ("path: /webcam/", "path: webcam", "webcams.path"),
         ("path: /webcam/", "path: /latchkey/", "webcams.path"),
         ("authority: host", "authority: both", "upstream"),

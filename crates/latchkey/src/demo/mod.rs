@@ -21,8 +21,9 @@ use latchkey_sim::{Sim, SimConfig};
 use tokio_util::task::TaskTracker;
 
 use crate::cli::{AuthorityArg, DemoArgs};
+use crate::config::{self, Checking};
 use crate::lifecycle::run_until_signalled;
-use crate::{config, output};
+use crate::output;
 
 use self::report::Report;
 
@@ -71,8 +72,13 @@ async fn set_up(args: &DemoArgs) -> anyhow::Result<(Parts, Report)> {
     };
     let sim_address = sim.as_ref().map(Sim::local_addr);
     let (relay_file, host_file) = files::write(args, relay_port, host_port, sim_address)?;
-    let relay_config = config::relay::read(&relay_file)?;
-    let host = Host::bind(config::host::read(&host_file)?).await?;
+    let relay_config = config::relay::check(
+        &Checking::new(&relay_file),
+        config::load_alone(&relay_file)?,
+    )?;
+    let host_config =
+        config::host::check(&Checking::new(&host_file), config::load_alone(&host_file)?)?;
+    let host = Host::bind(host_config).await?;
     let relay = Relay::bind(
         relay_config.clone(),
         Arc::new(SystemClock),

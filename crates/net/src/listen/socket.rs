@@ -168,6 +168,13 @@ impl CallerWatch {
         }
     }
 
+    /// Prepares the socket for a tunnel, after the caller turned out to be a host.
+    pub fn tune_for_tunnel(&self) {
+        if let Some(open) = &self.open {
+            crate::tunnel::tune_socket(&open.stream);
+        }
+    }
+
     /// Reads and forgets what the caller still sends after our last byte.
     ///
     /// Closing a socket with unread bytes resets the connection, and a reset takes

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::ApiError;
 use super::key::query_value;
+use crate::App;
 
 const MOST_CHUNKS: u64 = 1_000_000;
 const LONGEST_DELAY_MS: u64 = 60_000;
@@ -22,14 +23,19 @@ const LONGEST_DELAY_MS: u64 = 60_000;
 const SHOWN: usize = 64;
 
 /// What arrived: method, path and query as sent, every header in order, and the body's measure.
-pub(crate) async fn echo(request: Request) -> Result<Json<Value>, ApiError> {
+/// Only the printer's own key is left out: a host in front may have added it, and the app
+/// that asks here is not to learn it.
+pub(crate) async fn echo(
+    State(app): State<App>,
+    request: Request,
+) -> Result<Json<Value>, ApiError> {
     let (parts, body) = request.into_parts();
     let measure = Measure::of(body).await?;
     Ok(Json(json!({
         "method": parts.method.as_str(),
         "target": parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str),
         "version": format!("{:?}", parts.version),
-        "headers": header_list(&parts.headers),
+        "headers": header_list(&parts.headers, &app.config.api_key),
         "body": { "bytes": measure.bytes, "crc32": format!("{:08x}", !measure.crc), "starts": measure.starts() },
     })))
 }
@@ -76,13 +82,14 @@ fn chunk(number: u64, size: usize) -> Bytes {
     line.into()
 }
 
-fn header_list(headers: &HeaderMap) -> Vec<[String; 2]> {
+fn header_list(headers: &HeaderMap, own_key: &str) -> Vec<[String; 2]> {
     headers
         .iter()
         .map(|(name, value)| {
+            let value = String::from_utf8_lossy(value.as_bytes());
             [
                 name.to_string(),
-                String::from_utf8_lossy(value.as_bytes()).into_owned(),
+                value.replace(own_key, "(the printer's key)"),
             ]
         })
         .collect()
