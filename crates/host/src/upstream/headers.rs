@@ -5,8 +5,8 @@
 //! forwarded fields are gone already.
 
 use http::header::{
-    AUTHORIZATION, CONTENT_LOCATION, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, ORIGIN,
-    REFERER, SET_COOKIE, UPGRADE_INSECURE_REQUESTS,
+    AUTHORIZATION, CONTENT_LOCATION, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION,
+    ORIGIN, REFERER, SET_COOKIE, UPGRADE_INSECURE_REQUESTS,
 };
 use latchkey_net::authority::Authority;
 use latchkey_net::proxy::headers::{remove_hop_by_hop, remove_hop_claims};
@@ -42,6 +42,7 @@ impl RequestPolicy<'_> {
                 localize(headers, &name, &public, local);
             }
         }
+        join_cookies(headers);
         // It asks for https, which is the outer hops' business.
         headers.remove(UPGRADE_INSECURE_REQUESTS);
         headers.insert(HOST, text(&local.clone().without_default_port(false)));
@@ -84,6 +85,23 @@ pub(super) fn carries_credential(headers: &HeaderMap, query: Option<&str>) -> bo
                 ["apikey", "token", "access_token"].contains(&name)
             })
         })
+}
+
+/// Browsers split the cookies of an HTTP/2 request into several fields; a server of
+/// HTTP/1.1 reads one (RFC 9113 section 8.2.3). Tornado, and so OctoPrint, would join
+/// them with commas and lose all but the first.
+fn join_cookies(headers: &mut HeaderMap) {
+    let crumbs: Vec<&[u8]> = headers
+        .get_all(COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    if crumbs.len() < 2 {
+        return;
+    }
+    if let Ok(whole) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
+        headers.insert(COOKIE, whole);
+    }
 }
 
 /// Makes `Origin` and `Referer` name the upstream where they name the address the
