@@ -188,7 +188,9 @@ fn usual(status: StatusCode) -> (&'static str, &'static str) {
 mod tests {
     use super::*;
 
-    const CODES: [u16; 12] = [400, 401, 403, 404, 405, 413, 429, 431, 500, 502, 503, 504];
+    const CODES: [u16; 16] = [
+        400, 401, 403, 404, 405, 408, 409, 413, 415, 421, 429, 431, 500, 502, 503, 504,
+    ];
 
     fn problem(code: u16) -> Problem {
         Problem::from_status(StatusCode::from_u16(code).unwrap())

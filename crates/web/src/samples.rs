@@ -67,20 +67,23 @@ fn edge() -> Vec<(String, String)> {
 
 fn problems() -> Vec<(String, String)> {
     let place = Place::host("octopi.local");
-    [400, 401, 403, 404, 405, 413, 429, 431, 500, 502, 503, 504]
-        .into_iter()
-        .filter_map(|code| StatusCode::from_u16(code).ok())
-        .map(|status| {
-            let mut problem = Problem::from_status(status);
-            if status.is_server_error() {
-                problem = problem.request_id(ID);
-            }
-            (
-                status.as_str().to_owned(),
-                text(problem.page(&place, "/latchkey/").body()),
-            )
-        })
-        .collect()
+    [
+        400, 401, 403, 404, 405, 408, 409, 413, 415, 421, 429, 431, 500, 502, 503, 504,
+    ]
+    .into_iter()
+    .filter_map(|code| StatusCode::from_u16(code).ok())
+    .map(|status| {
+        let mut problem = Problem::from_status(status);
+        if status.is_server_error() {
+            problem = problem.request_id(ID);
+        }
+        (
+            // An edge page has the bare name 421.
+            format!("own-{}", status.as_str()),
+            text(problem.page(&place, "/latchkey/").body()),
+        )
+    })
+    .collect()
 }
 
 fn landings() -> Vec<(String, String)> {
