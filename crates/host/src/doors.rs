@@ -3,17 +3,16 @@
 
 use std::sync::Arc;
 
-use http::header::{CONNECTION, HeaderMap, HeaderValue, UPGRADE};
+use http::header::HeaderMap;
 use http::{Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use latchkey_net::body::{self, Body};
 use latchkey_net::gate::{self, Rejection};
 use latchkey_net::listen::{Call, Handler};
-use latchkey_net::proxy::endless::{EndsWith, is_endless};
-use latchkey_net::proxy::failure::{FAILURE, HostFailure, REFUSED_UPGRADE};
-use latchkey_net::proxy::splice::splice;
+use latchkey_net::proxy::endless::end_with;
+use latchkey_net::proxy::failure::{FAILURE, HostFailure};
+use latchkey_net::proxy::upgrade;
 use latchkey_net::tunnel::{StreamHead, StreamService};
 use latchkey_web::metrics::{Class, Metrics};
 use latchkey_web::problem::Problem;
@@ -26,9 +25,6 @@ use tokio_util::task::TaskTracker;
 use crate::pages::Pages;
 use crate::service::{Door, Inbound, Service};
 use crate::upstream::Answer;
-
-/// The status of a refused upgrade inside the tunnel; the real one is in a field.
-const UPGRADE_WAS_REFUSED: u16 = 599;
 
 /// What both doors share.
 #[derive(Clone)]
@@ -71,8 +67,9 @@ impl Handler for LanDoor {
         match outcome {
             Ok(Answer::Plain(response)) => boxed(line.follow(response)),
             Ok(Answer::WebSocket(headers, upstream)) => {
-                self.doors.join(socket, upstream, line, asked.switched());
-                asked.switch(headers)
+                let response = upgrade::open(asked.version, headers);
+                self.doors.join(socket, upstream, line, response.status());
+                response
             }
             Err(failure) => {
                 let line = failed(line, failure);
@@ -133,7 +130,7 @@ impl StreamService for TunnelDoor {
         let (outcome, line, socket) = self.0.ask(request.map(body::boxed), &inbound).await;
         match outcome {
             Ok(Answer::Plain(response)) if inbound.websocket => {
-                boxed(line.follow(refused_upgrade(response)))
+                boxed(line.follow(upgrade::refuse(response)))
             }
             Ok(Answer::Plain(response)) => boxed(line.follow(response)),
             Ok(Answer::WebSocket(headers, upstream)) => {
@@ -163,12 +160,7 @@ impl Doors {
         let received = line.received();
         let request = request.map(|body| body::boxed(CountedBody::new(body, received)));
         let outcome = match self.service.answer(request, inbound).await {
-            Ok(Answer::Plain(response)) if is_endless(response.headers()) => {
-                let end = self.stopping.clone();
-                Ok(Answer::Plain(
-                    response.map(|body| body::boxed(EndsWith::new(body, end))),
-                ))
-            }
+            Ok(Answer::Plain(response)) => Ok(Answer::Plain(end_with(response, &self.stopping))),
             outcome => outcome,
         };
         (outcome, line, socket)
@@ -199,10 +191,9 @@ impl Doors {
         line.set_status(status);
         let end = self.stopping.clone();
         self.tracker.spawn(async move {
-            let (Ok(caller), Ok(upstream)) = tokio::join!(caller, upstream) else {
+            let Some(copied) = upgrade::join(caller, upstream, end).await else {
                 return line.finish(Outcome::Broken);
             };
-            let copied = splice(TokioIo::new(caller), TokioIo::new(upstream), end).await;
             line.received().add(copied.from_caller);
             line.sent().add(copied.to_caller);
             line.finish(Outcome::Completed);
@@ -225,26 +216,6 @@ impl Asked {
             headers: request.headers().clone(),
         }
     }
-
-    fn switched(&self) -> StatusCode {
-        match self.version {
-            Version::HTTP_2 => StatusCode::OK,
-            _ => StatusCode::SWITCHING_PROTOCOLS,
-        }
-    }
-
-    /// The answer that opens the caller's WebSocket.
-    fn switch(&self, headers: HeaderMap) -> Response<Body> {
-        let mut response = Response::new(body::empty());
-        *response.status_mut() = self.switched();
-        *response.headers_mut() = headers;
-        if self.version != Version::HTTP_2 {
-            let headers = response.headers_mut();
-            headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-        }
-        response
-    }
 }
 
 fn failed(mut line: RequestLine, failure: HostFailure) -> RequestLine {
@@ -254,14 +225,6 @@ fn failed(mut line: RequestLine, failure: HostFailure) -> RequestLine {
     };
     line.set_failure(side, failure.as_str());
     line
-}
-
-/// Keeps the status of a refused upgrade from being taken for an accepted one.
-fn refused_upgrade(mut response: Response<Body>) -> Response<Body> {
-    let status = HeaderValue::from(response.status().as_u16());
-    response.headers_mut().insert(REFUSED_UPGRADE, status);
-    *response.status_mut() = StatusCode::from_u16(UPGRADE_WAS_REFUSED).expect("three digits");
-    response
 }
 
 fn boxed<B>(response: Response<B>) -> Response<Body>

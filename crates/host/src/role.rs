@@ -4,11 +4,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ipnet::IpNet;
 use latchkey_net::client_addr::TrustedPeers;
-use latchkey_net::listen::{self, ListenSettings, Stop};
+use latchkey_net::listen::{self, ListenError, ListenSettings, Stop};
 use latchkey_net::tunnel::{
     DialError, DialState, Dialler, DiallerConfig, HostIdentity, IdentityError, relay_name,
 };
@@ -28,11 +27,8 @@ use crate::upstream::probe::{self, Trust};
 /// Why a host cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
-    #[error("cannot listen on {address}: {cause}")]
-    Listen {
-        address: SocketAddr,
-        cause: io::Error,
-    },
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     #[error("cannot use the data directory {}: {cause}", path.display())]
     Data { path: PathBuf, cause: io::Error },
     #[error("cannot use the host's identity: {0}")]
@@ -61,9 +57,9 @@ impl Host {
             cause,
         })?;
         let identity = HostIdentity::load_or_create(&config.data.join("identity.key"))?;
-        let listener = bind(config.listen).await?;
+        let listener = listen::bind(config.listen).await?;
         let status_listener = match config.status_listen {
-            Some(address) => Some(bind(address).await?),
+            Some(address) => Some(listen::bind(address).await?),
             None => None,
         };
         let stop = Stop::default();
@@ -147,13 +143,13 @@ impl Host {
         };
         let trust = lan.pages.trust.clone();
         let health = health(&lan.doors.metrics, link, trust.clone());
-        tracker.spawn(listen::serve(
-            listener,
-            settings,
-            lan,
-            stop.clone(),
-            tracker.clone(),
-        ));
+        let serving = listen::serve(listener, settings, lan, stop.clone(), tracker.clone());
+        // A listener that ends before it was asked to takes the role with it.
+        let ended = stop.soft.clone().drop_guard();
+        tracker.spawn(async move {
+            serving.await;
+            drop(ended);
+        });
         if let Some(listener) = status_listener {
             let soft = stop.soft.clone();
             tracker.spawn(async move {
@@ -166,7 +162,10 @@ impl Host {
         if let Some(dialler) = dialler {
             tracker.spawn(dialler.run(stop.soft.clone(), stop.hard.clone()));
         }
-        drain(&stop, &tracker, config.drain).await;
+        stop.soft.cancelled().await;
+        tracker.close();
+        stop.drain(config.drain, tracker.wait(), tracker.wait())
+            .await;
     }
 }
 
@@ -184,26 +183,6 @@ fn dialler(
     };
     let door = TunnelDoor(doors.clone());
     Dialler::new(dialling, identity.clone(), door, doors.tracker.clone())
-}
-
-/// Waits for the soft signal, then for the tasks, then no longer.
-async fn drain(stop: &Stop, tracker: &TaskTracker, patience: Duration) {
-    stop.soft.cancelled().await;
-    tracker.close();
-    tokio::select! {
-        () = tracker.wait() => return,
-        () = tokio::time::sleep(patience) => {}
-        () = stop.hard.cancelled() => {}
-    }
-    stop.hard.cancel();
-    // Cut tasks still have their last lines to write.
-    let _ = tokio::time::timeout(Duration::from_secs(2), tracker.wait()).await;
-}
-
-async fn bind(address: SocketAddr) -> Result<TcpListener, HostError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|cause| HostError::Listen { address, cause })
 }
 
 /// Creates a directory that nobody else may look into.

@@ -1,6 +1,6 @@
 //! From running to stopped: the first signal drains, the second cuts.
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use latchkey_net::listen::Stop;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -12,13 +12,19 @@ pub(crate) async fn run_until_signalled(
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
     tokio::pin!(role);
+    let mut asked = false;
     loop {
         tokio::select! {
-            () = &mut role => return Ok(()),
+            () = &mut role => {
+                if asked {
+                    return Ok(());
+                }
+                bail!("it stopped by itself; the log says more");
+            }
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
-        if stop.soft.is_cancelled() {
+        if std::mem::replace(&mut asked, true) {
             tracing::warn!("second signal: cutting what still runs");
             stop.hard.cancel();
         } else {

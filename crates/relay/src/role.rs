@@ -9,7 +9,7 @@ use std::time::Duration;
 use latchkey_model::chance::Chance;
 use latchkey_model::clock::Clock;
 use latchkey_net::client_addr::TrustedPeers;
-use latchkey_net::listen::{self, ListenSettings, Stop};
+use latchkey_net::listen::{self, ListenError, ListenSettings, Stop};
 use latchkey_net::tls::{self, TlsError};
 use latchkey_net::tunnel::{Acceptor, AcceptorConfig, Settings};
 use latchkey_store::{RelayStore, StoreError};
@@ -34,11 +34,8 @@ const RECONNECT_SPREAD: Duration = Duration::from_secs(2);
 /// Why a relay cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum RelayError {
-    #[error("cannot listen on {address}: {cause}")]
-    Listen {
-        address: SocketAddr,
-        cause: io::Error,
-    },
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     #[error("cannot open the database {}: {cause}", path.display())]
     Store { path: PathBuf, cause: StoreError },
     #[error("cannot use the certificate: {0}")]
@@ -77,9 +74,9 @@ impl Relay {
         let store = RelayStore::open(&path)
             .await
             .map_err(|cause| RelayError::Store { path, cause })?;
-        let listener = bind(config.listen).await?;
+        let listener = listen::bind(config.listen).await?;
         let status_listener = match config.status_listen {
-            Some(address) => Some(bind(address).await?),
+            Some(address) => Some(listen::bind(address).await?),
             None => None,
         };
         let settings = ListenSettings {
@@ -148,15 +145,27 @@ impl Relay {
             self.stop.clone(),
             callers.clone(),
         );
-        callers.spawn(serving);
+        // A listener that ends before it was asked to takes the role with it.
+        let ended = self.stop.soft.clone().drop_guard();
+        callers.spawn(async move {
+            serving.await;
+            drop(ended);
+        });
         self.stop.soft.cancelled().await;
-        let patience = Stopping {
-            stop: self.stop,
-            callers,
-            tunnel_tasks,
-            tunnels,
+        callers.close();
+        tunnel_tasks.close();
+        let gentle = async {
+            tunnels.drain(RECONNECT_SPREAD).await;
+            callers.wait().await;
+            tunnels.finish();
+            tunnel_tasks.wait().await;
         };
-        patience.within(self.config.drain).await;
+        let cut = async {
+            tunnels.close();
+            callers.wait().await;
+            tunnel_tasks.wait().await;
+        };
+        self.stop.drain(self.config.drain, gentle, cut).await;
         self.store.close().await;
     }
 
@@ -192,47 +201,6 @@ impl Relay {
         });
         Router { edge, web_origin }
     }
-}
-
-/// The end of a relay, in order.
-struct Stopping {
-    stop: Stop,
-    callers: TaskTracker,
-    tunnel_tasks: TaskTracker,
-    tunnels: Tunnels,
-}
-
-impl Stopping {
-    async fn within(self, patience: Duration) {
-        self.callers.close();
-        self.tunnel_tasks.close();
-        tokio::select! {
-            () = self.gently() => return,
-            () = tokio::time::sleep(patience) => {}
-            () = self.stop.hard.cancelled() => {}
-        }
-        self.stop.hard.cancel();
-        self.tunnels.close();
-        // Cut tasks still have their last lines to write.
-        let _ = tokio::time::timeout(Duration::from_secs(2), async {
-            self.callers.wait().await;
-            self.tunnel_tasks.wait().await;
-        })
-        .await;
-    }
-
-    async fn gently(&self) {
-        self.tunnels.drain(RECONNECT_SPREAD).await;
-        self.callers.wait().await;
-        self.tunnels.finish();
-        self.tunnel_tasks.wait().await;
-    }
-}
-
-async fn bind(address: SocketAddr) -> Result<TcpListener, RelayError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|cause| RelayError::Listen { address, cause })
 }
 
 fn health(metrics: &Arc<Metrics>, store: &RelayStore) -> Health {

@@ -37,10 +37,8 @@ impl RequestPolicy<'_> {
     pub(super) fn apply(&self, headers: &mut HeaderMap) {
         let public = self.inbound.public_authority();
         let local = self.route.address.authority();
-        if !knows_its_public_address(self.kind, self.route.target) {
-            for name in [ORIGIN, REFERER] {
-                localize(headers, &name, &public, local);
-            }
+        for name in [ORIGIN, REFERER] {
+            localize(headers, &name, &public, local);
         }
         join_cookies(headers);
         // It asks for https, which is the outer hops' business.
@@ -57,12 +55,6 @@ impl RequestPolicy<'_> {
             headers.insert(credential_field(self.kind), credential.value());
         }
     }
-}
-
-/// Whether a server compares `Origin` with the forwarded address, as OctoPrint does.
-/// All others compare it with `Host`, so theirs has to name the local address.
-fn knows_its_public_address(kind: UpstreamKind, target: Target) -> bool {
-    kind == UpstreamKind::OctoPrint && target == Target::Printer
 }
 
 /// Where each kind of server looks for the host's credential.
@@ -105,8 +97,9 @@ fn join_cookies(headers: &mut HeaderMap) {
 }
 
 /// Makes `Origin` and `Referer` name the upstream where they name the address the
-/// caller used: its cross-origin checks compare them with `Host`. A foreign origin
-/// stays as it is, so that the same checks can refuse it.
+/// caller used: its cross-origin checks compare them with `Host`. So does OctoPrint's,
+/// which follows the forwarded fields everywhere else (1.11.8: 403 for the public one).
+/// A foreign origin stays as it is, so that the same checks can refuse it.
 fn localize(headers: &mut HeaderMap, name: &HeaderName, public: &Authority, local: &Authority) {
     let Some(value) = headers.get(name).and_then(|value| value.to_str().ok()) else {
         return;

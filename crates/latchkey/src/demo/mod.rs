@@ -49,7 +49,7 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<()> {
         }
     };
     let mut failed = None;
-    run_until_signalled(stop.clone(), async {
+    let outcome = run_until_signalled(stop.clone(), async {
         let announce = async {
             if let Err(error) = announced.await {
                 failed = Some(error);
@@ -58,8 +58,8 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<()> {
         };
         tokio::join!(running, announce);
     })
-    .await?;
-    failed.map_or(Ok(()), Err)
+    .await;
+    failed.map_or(outcome, Err)
 }
 
 /// Binds all parts, in the order in which they need each other's addresses.

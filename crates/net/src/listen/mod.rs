@@ -6,6 +6,7 @@
 mod limits;
 mod serve;
 mod socket;
+mod stop;
 mod streams;
 mod tap;
 
@@ -17,7 +18,6 @@ use std::time::Duration;
 use http::{Request, Response};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::authority::Authority;
@@ -27,6 +27,7 @@ use crate::gate::Rejection;
 use crate::tls::Exporter;
 
 pub use socket::CallerWatch;
+pub use stop::Stop;
 pub use tap::Tap;
 
 /// What a role does with requests.
@@ -109,6 +110,21 @@ impl Default for ListenSettings {
     }
 }
 
+/// An address that cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {cause}")]
+pub struct ListenError {
+    address: SocketAddr,
+    cause: std::io::Error,
+}
+
+/// Takes a listening socket.
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|cause| ListenError { address, cause })
+}
+
 /// Accepts until `soft` is cancelled; open connections then finish their requests.
 ///
 /// Connection tasks live on `tracker`; cancelling `hard` cuts them.
@@ -155,15 +171,6 @@ pub async fn serve<H: Handler>(
             }
         });
     }
-}
-
-/// The two strengths of stopping: `soft` drains, `hard` cuts.
-#[derive(Clone, Default)]
-pub struct Stop {
-    /// No new connections; running requests finish.
-    pub soft: CancellationToken,
-    /// Everything ends now.
-    pub hard: CancellationToken,
 }
 
 async fn accept_tls(

@@ -6,13 +6,15 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use http::HeaderMap;
 use http::header::CONTENT_TYPE;
-use http_body::{Body, Frame, SizeHint};
+use http::{HeaderMap, Response};
+use http_body::{Frame, SizeHint};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use crate::body::{self, Body};
+
 /// Whether an answer goes on for as long as somebody listens.
-pub fn is_endless(headers: &HeaderMap) -> bool {
+fn is_endless(headers: &HeaderMap) -> bool {
     const ENDLESS: [&[u8]; 2] = [b"multipart/x-mixed-replace", b"text/event-stream"];
     let kind = headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes);
     kind.is_some_and(|kind| {
@@ -23,15 +25,23 @@ pub fn is_endless(headers: &HeaderMap) -> bool {
     })
 }
 
+/// The answer, ending with `token` at the latest if it has no end of its own.
+pub fn end_with(response: Response<Body>, token: &CancellationToken) -> Response<Body> {
+    if !is_endless(response.headers()) {
+        return response;
+    }
+    let token = token.clone();
+    response.map(|body| body::boxed(EndsWith::new(body, token)))
+}
+
 /// A body that ends, in good order, when a token is cancelled.
-pub struct EndsWith<B> {
+struct EndsWith<B> {
     inner: B,
     end: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 impl<B> EndsWith<B> {
-    /// Ends `inner` with `token` at the latest.
-    pub fn new(inner: B, token: CancellationToken) -> Self {
+    fn new(inner: B, token: CancellationToken) -> Self {
         Self {
             inner,
             end: Box::pin(token.cancelled_owned()),
@@ -39,7 +49,7 @@ impl<B> EndsWith<B> {
     }
 }
 
-impl<B: Body + Unpin> Body for EndsWith<B> {
+impl<B: http_body::Body + Unpin> http_body::Body for EndsWith<B> {
     type Data = B::Data;
     type Error = B::Error;
 

@@ -10,11 +10,6 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 /// The response field that carries a failure through the tunnel.
 pub const FAILURE: HeaderName = HeaderName::from_static("latchkey-failure");
 
-/// The response field that carries the status of a refused WebSocket upgrade.
-///
-/// A 2xx answer to extended CONNECT would mean the opposite (RFC 8441 section 5).
-pub const REFUSED_UPGRADE: HeaderName = HeaderName::from_static("latchkey-refused-upgrade");
-
 /// What went wrong between the host and the printer's server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HostFailure {

@@ -178,7 +178,7 @@ mod tests {
             "remote-user",
             "Remote_User",
             "X-Remote-User",
-            "latchkey-client",
+            "latchkey-caller",
             "Latchkey_Scheme",
         ] {
             let mut headers = map(&[(name, "1"), (name, "2"), ("x-api-key", "k")]);

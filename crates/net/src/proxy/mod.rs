@@ -7,3 +7,4 @@ pub mod headers;
 pub mod pace;
 pub mod patience;
 pub mod splice;
+pub mod upgrade;

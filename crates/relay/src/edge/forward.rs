@@ -1,18 +1,16 @@
 //! Through the tunnel and back.
 
-use http::header::{CONNECTION, HeaderValue, UPGRADE};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use hyper::ext::Protocol;
 use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use latchkey_model::id::HostId;
 use latchkey_model::relay_status::RelayStatus;
 use latchkey_net::body::{self, Body};
 use latchkey_net::listen::Call;
-use latchkey_net::proxy::endless::{EndsWith, is_endless};
-use latchkey_net::proxy::failure::{HostFailure, REFUSED_UPGRADE};
+use latchkey_net::proxy::endless::end_with;
+use latchkey_net::proxy::failure::HostFailure;
 use latchkey_net::proxy::patience::{Observed, Progress};
-use latchkey_net::proxy::splice::splice;
+use latchkey_net::proxy::upgrade;
 use latchkey_net::tunnel::{ActiveStream, SendError, StreamHead, Tunnel};
 use latchkey_web::request_log::{CountedBody, Outcome, RequestLine, Side};
 
@@ -63,7 +61,9 @@ impl Edge {
             Some(socket) if response.status() == StatusCode::OK => {
                 Ok(Forwarded::WebSocket(socket, response))
             }
-            Some(_) => restore_refused_upgrade(response).map(Forwarded::Plain),
+            Some(_) => upgrade::restore(response)
+                .map(Forwarded::Plain)
+                .ok_or_else(|| trouble(RelayStatus::Unknown, Side::Tunnel, "protocol")),
             None => Ok(Forwarded::Plain(response)),
         }
     }
@@ -79,7 +79,7 @@ impl Edge {
         let tunnel = self.shared.tunnels.find(host).ok_or_else(not_connected)?;
         let unsent = match tunnel.send(request, head).await {
             Err(SendError::NotSent(request)) => request,
-            outcome => return outcome.map_err(|error| trouble_with(&tunnel, error)),
+            outcome => return outcome.map_err(|error| trouble_with(&tunnel, &error)),
         };
         let next = self
             .shared
@@ -88,7 +88,7 @@ impl Edge {
             .filter(|next| next.id() != tunnel.id());
         let next = next.ok_or_else(not_connected)?;
         let outcome = next.send(*unsent, head).await;
-        outcome.map_err(|error| trouble_with(&next, error))
+        outcome.map_err(|error| trouble_with(&next, &error))
     }
 
     pub(super) fn hand_over(
@@ -101,11 +101,8 @@ impl Edge {
             Forwarded::Plain(mut response) => {
                 headers::apply_to_response(response.headers_mut());
                 *response.version_mut() = Version::default();
-                if is_endless(response.headers()) {
-                    let end = self.shared.stopping.clone();
-                    response = response.map(|body| body::boxed(EndsWith::new(body, end)));
-                }
-                line.follow(response).map(body::boxed)
+                line.follow(end_with(response, &self.shared.stopping))
+                    .map(body::boxed)
             }
             Forwarded::WebSocket(caller, response) => self.join(caller, response, line, asker),
         }
@@ -119,25 +116,17 @@ impl Edge {
         mut line: RequestLine,
         asker: &Asker,
     ) -> Response<Body> {
-        let http2 = asker.version == Version::HTTP_2;
         let printer = hyper::upgrade::on(&mut answer);
         let stream = answer.extensions_mut().remove::<ActiveStream>();
-        let mut response = Response::new(body::empty());
-        *response.headers_mut() = std::mem::take(answer.headers_mut());
-        headers::apply_to_switch(response.headers_mut(), http2);
-        if !http2 {
-            *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-            let headers = response.headers_mut();
-            headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-        }
+        let mut fields = std::mem::take(answer.headers_mut());
+        headers::apply_to_response(&mut fields);
+        let response = upgrade::open(asker.version, fields);
         line.set_status(response.status());
         let end = self.shared.stopping.clone();
         self.shared.tracker.spawn(async move {
-            let (Ok(caller), Ok(printer)) = tokio::join!(caller, printer) else {
+            let Some(copied) = upgrade::join(caller, printer, end).await else {
                 return line.finish(Outcome::Broken);
             };
-            let copied = splice(TokioIo::new(caller), TokioIo::new(printer), end).await;
             drop(stream);
             line.received().add(copied.from_caller);
             line.sent().add(copied.to_caller);
@@ -167,19 +156,6 @@ fn prepare(request: Request<Body>, call: &Call, scheme: &str) -> Result<Request<
     Ok(Request::from_parts(parts, body))
 }
 
-/// The upstream's own answer to an upgrade it did not want.
-fn restore_refused_upgrade(mut response: Response<Body>) -> Result<Response<Body>, Trouble> {
-    let status = response
-        .headers_mut()
-        .remove(REFUSED_UPGRADE)
-        .and_then(|value| StatusCode::from_bytes(value.as_bytes()).ok())
-        // Informational answers end nothing.
-        .filter(|status| !status.is_informational())
-        .ok_or_else(|| trouble(RelayStatus::Unknown, Side::Tunnel, "protocol"))?;
-    *response.status_mut() = status;
-    Ok(response)
-}
-
 fn not_connected() -> Trouble {
     trouble(RelayStatus::NotConnected, Side::Tunnel, "not_connected")
 }
@@ -197,7 +173,7 @@ fn trouble_of(failure: HostFailure) -> Trouble {
     trouble(status, Side::Upstream, failure.as_str())
 }
 
-fn trouble_with(tunnel: &Tunnel, error: SendError) -> Trouble {
+fn trouble_with(tunnel: &Tunnel, error: &SendError) -> Trouble {
     match error {
         SendError::NotSent(_) | SendError::Refused(_) => not_connected(),
         SendError::Full(_) => trouble(RelayStatus::Unknown, Side::Tunnel, "full"),

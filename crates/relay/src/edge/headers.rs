@@ -6,7 +6,7 @@
 //! goes on as it is: fields of the printer's own APIs are not the relay's to judge.
 
 use http::HeaderMap;
-use http::header::{HeaderName, SEC_WEBSOCKET_ACCEPT, SET_COOKIE};
+use http::header::{HeaderName, SET_COOKIE};
 use latchkey_net::proxy::headers::remove_hop_claims;
 
 /// Cookies of the web origin begin like this; a printer may not plant one.
@@ -17,14 +17,6 @@ pub(super) fn apply_to_response(headers: &mut HeaderMap) {
     // What the host says to the relay alone.
     remove_hop_claims(headers);
     drop_planted_cookies(headers);
-}
-
-/// The fields that open a caller's WebSocket. HTTP/2 has no key to accept.
-pub(super) fn apply_to_switch(headers: &mut HeaderMap, http2: bool) {
-    apply_to_response(headers);
-    if http2 {
-        headers.remove(SEC_WEBSOCKET_ACCEPT);
-    }
 }
 
 fn drop_planted_cookies(headers: &mut HeaderMap) {

@@ -173,11 +173,13 @@ impl Edge {
             }
             Trouble::Forged => {
                 line.set_failure(Side::Caller, "foreign_origin");
-                foreign_origin().json()
+                foreign_origin().request_id(line.request_id()).json()
             }
             Trouble::CallerTooSlow => {
                 line.set_failure(Side::Caller, "too_slow");
-                Problem::from_status(http::StatusCode::REQUEST_TIMEOUT).json()
+                Problem::from_status(http::StatusCode::REQUEST_TIMEOUT)
+                    .request_id(line.request_id())
+                    .json()
             }
         };
         line.follow(response.map(body::full)).map(body::boxed)

@@ -25,21 +25,12 @@ fn map(fields: &[(&'static str, &str)]) -> HeaderMap {
 }
 
 fn request(path: &str, forward_address: bool, fields: &[(&'static str, &str)]) -> HeaderMap {
-    request_to(UpstreamKind::OctoPrint, path, forward_address, fields)
-}
-
-fn request_to(
-    kind: UpstreamKind,
-    path: &str,
-    forward_address: bool,
-    fields: &[(&'static str, &str)],
-) -> HeaderMap {
     let inbound = inbound("app-x.example.net:8443", Scheme::Https);
     let routes = routes();
     let credential = Credential::new("host-key").unwrap();
     let mut headers = map(fields);
     RequestPolicy {
-        kind,
+        kind: UpstreamKind::OctoPrint,
         inbound: &inbound,
         route: &routes.find(path),
         forward_address,
@@ -70,18 +61,15 @@ fn a_camera_never_sees_the_printers_credential() {
 }
 
 #[test]
-fn an_origin_is_compared_with_the_address_each_kind_knows() {
+fn an_origin_names_the_server_that_is_asked() {
     let own = "https://app-x.example.net:8443";
-    let passed = |kind, path| request_to(kind, path, false, &[("origin", own)])["origin"].clone();
-    assert_eq!(passed(UpstreamKind::OctoPrint, "/sockjs/websocket"), own);
-    assert_eq!(
-        passed(UpstreamKind::Moonraker, "/websocket"),
-        "http://127.0.0.1:5000"
-    );
-    assert_eq!(
-        passed(UpstreamKind::OctoPrint, "/webcam/"),
-        "http://127.0.0.1:8080"
-    );
+    for (path, passed) in [
+        ("/sockjs/websocket", "http://127.0.0.1:5000"),
+        ("/webcam/", "http://127.0.0.1:8080"),
+    ] {
+        let headers = request(path, false, &[("origin", own)]);
+        assert_eq!(headers["origin"], passed);
+    }
 }
 
 #[test]
@@ -112,7 +100,7 @@ fn own_origins_become_local_and_foreign_ones_stay() {
         ("origin", "capacitor://localhost", "capacitor://localhost"),
     ] {
         assert_eq!(
-            request_to(UpstreamKind::Moonraker, "/", false, &[(name, value)])[name],
+            request("/", false, &[(name, value)])[name],
             passed,
             "{value}"
         );

@@ -1,0 +1,103 @@
+//! A WebSocket at the borders of a hop: opened, refused, joined.
+//!
+//! Towards a caller an open WebSocket is 101 with HTTP/1.1 (RFC 6455) and 200 with
+//! HTTP/2 (RFC 8441). Inside the tunnel any 2xx to extended CONNECT means open, so a
+//! refusal travels under a status of its own with the upstream's in a field.
+
+use http::header::{CONNECTION, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, UPGRADE};
+use http::{HeaderMap, Response, StatusCode, Version};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio_util::sync::CancellationToken;
+
+use super::splice::{Copied, splice};
+use crate::body::{self, Body};
+
+/// The response field that carries the status of a refused upgrade.
+const REFUSED_UPGRADE: HeaderName = HeaderName::from_static("latchkey-refused-upgrade");
+
+/// The status of a refused upgrade inside the tunnel.
+const WAS_REFUSED: u16 = 599;
+
+/// The answer that opens a caller's WebSocket, with the upstream's fields.
+pub fn open(version: Version, fields: HeaderMap) -> Response<Body> {
+    let mut response = Response::new(body::empty());
+    *response.headers_mut() = fields;
+    let headers = response.headers_mut();
+    if version == Version::HTTP_2 {
+        // There was no key to accept.
+        headers.remove(SEC_WEBSOCKET_ACCEPT);
+        return response;
+    }
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    response
+}
+
+/// Makes an upstream's ordinary answer one that the tunnel does not take for a yes.
+pub fn refuse(mut response: Response<Body>) -> Response<Body> {
+    let status = HeaderValue::from(response.status().as_u16());
+    response.headers_mut().insert(REFUSED_UPGRADE, status);
+    *response.status_mut() = StatusCode::from_u16(WAS_REFUSED).expect("three digits");
+    response
+}
+
+/// The upstream's own answer again; `None` if the host did not [`refuse`].
+pub fn restore(mut response: Response<Body>) -> Option<Response<Body>> {
+    let status = response.headers_mut().remove(REFUSED_UPGRADE)?;
+    *response.status_mut() = StatusCode::from_bytes(status.as_bytes())
+        .ok()
+        // Informational answers end nothing.
+        .filter(|status| !status.is_informational())?;
+    Some(response)
+}
+
+/// Joins the two halves as soon as both are there, until either ends or `end` does.
+///
+/// `None` if one of them never came.
+pub async fn join(caller: OnUpgrade, printer: OnUpgrade, end: CancellationToken) -> Option<Copied> {
+    let (Ok(caller), Ok(printer)) = tokio::join!(caller, printer) else {
+        return None;
+    };
+    Some(splice(TokioIo::new(caller), TokioIo::new(printer), end).await)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields() -> HeaderMap {
+        let mut fields = HeaderMap::new();
+        fields.insert(SEC_WEBSOCKET_ACCEPT, HeaderValue::from_static("x"));
+        fields
+    }
+
+    #[test]
+    fn each_version_opens_in_its_own_way() {
+        let old = open(Version::HTTP_11, fields());
+        assert_eq!(old.status(), 101);
+        assert_eq!(old.headers()[UPGRADE], "websocket");
+        assert!(old.headers().contains_key(SEC_WEBSOCKET_ACCEPT));
+        let new = open(Version::HTTP_2, fields());
+        assert_eq!(new.status(), 200);
+        assert!(new.headers().is_empty());
+    }
+
+    #[test]
+    fn a_refusal_passes_the_tunnel_whatever_its_status() {
+        for status in [200, 204, 403, 426, 500] {
+            let mut answer = Response::new(body::empty());
+            *answer.status_mut() = StatusCode::from_u16(status).unwrap();
+            let inside = refuse(answer);
+            assert!(!inside.status().is_success());
+            assert_eq!(restore(inside).unwrap().status(), status);
+        }
+        assert!(restore(Response::new(body::empty())).is_none());
+        let mut forged = Response::new(body::empty());
+        forged
+            .headers_mut()
+            .insert(REFUSED_UPGRADE, HeaderValue::from_static("101"));
+        assert!(restore(forged).is_none());
+    }
+}
