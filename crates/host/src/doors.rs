@@ -121,7 +121,7 @@ impl StreamService for TunnelDoor {
             door: Door::Tunnel {
                 app_connection: head.app_connection,
             },
-            address: head.client,
+            address: head.caller,
             scheme: head.scheme,
             authority: passed.authority,
             websocket: passed.websocket,

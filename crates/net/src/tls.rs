@@ -37,7 +37,7 @@ pub enum TlsError {
     Rustls(#[from] rustls::Error),
 }
 
-/// The value both ends of one TLS session can derive, and nobody else.
+/// The value both ends of one TLS connection can derive, and nobody else.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Exporter([u8; 32]);
 
@@ -58,22 +58,22 @@ impl std::fmt::Debug for Exporter {
     }
 }
 
-/// Derives the exporter of an accepted TLS session.
+/// Derives the exporter of an accepted TLS connection.
 pub fn server_exporter<IO>(
     stream: &tokio_rustls::server::TlsStream<IO>,
 ) -> Result<Exporter, rustls::Error> {
-    let (_, session) = stream.get_ref();
-    session
+    let (_, connection) = stream.get_ref();
+    connection
         .export_keying_material([0; 32], EXPORTER_LABEL, None)
         .map(Exporter)
 }
 
-/// Derives the exporter of a dialled TLS session.
+/// Derives the exporter of a dialled TLS connection.
 pub fn client_exporter<IO>(
     stream: &tokio_rustls::client::TlsStream<IO>,
 ) -> Result<Exporter, rustls::Error> {
-    let (_, session) = stream.get_ref();
-    session
+    let (_, connection) = stream.get_ref();
+    connection
         .export_keying_material([0; 32], EXPORTER_LABEL, None)
         .map(Exporter)
 }

@@ -3,19 +3,20 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use http::{Response, StatusCode};
-use hyper::body::Incoming;
+use http::StatusCode;
 use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::carrier::{Carrier, Line};
-use super::control::{self, Problem, ReadError, Refusal, Welcome};
+use super::control::{self, ControlError, Problem, ReadError, Refusal, Welcome};
 use super::frames::Frames;
-use super::hello::{Binding, HostHello, OLDEST_PROTOCOL, PROTOCOL, RelayHello, Session, Unproven};
+use super::hello::{
+    Binding, Challenge, HostHello, OLDEST_PROTOCOL, PROTOCOL, RelayHello, Unproven,
+};
 use super::open::Tunnel;
 use super::settings::Settings;
 use crate::tls::Exporter;
@@ -36,7 +37,6 @@ pub struct AcceptorConfig {
 pub struct Acceptor {
     config: AcceptorConfig,
     tracker: TaskTracker,
-    unix_time: Option<fn() -> i64>,
 }
 
 /// Why a connection did not become a tunnel.
@@ -64,23 +64,6 @@ pub enum HelloError {
     Random(#[from] getrandom::Error),
 }
 
-/// Why a control request failed.
-#[derive(Debug, thiserror::Error)]
-pub enum ControlError {
-    /// The tunnel is gone.
-    #[error("the tunnel is gone: {0}")]
-    Lost(#[from] hyper::Error),
-    /// No answer in time.
-    #[error("the host did not answer in time")]
-    Deadline,
-    /// The host declined.
-    #[error("the host answered {0}")]
-    Declined(StatusCode),
-    /// This side has finished with the tunnel.
-    #[error("the tunnel takes no new streams")]
-    Finished,
-}
-
 /// A host that proved its key and waits for a decision.
 ///
 /// Dropping it closes the connection.
@@ -96,21 +79,10 @@ pub struct Arrival {
 impl Acceptor {
     /// An acceptor whose tasks run on `tracker`.
     pub fn new(config: AcceptorConfig, tracker: TaskTracker) -> Self {
-        Self {
-            config,
-            tracker,
-            unix_time: None,
-        }
+        Self { config, tracker }
     }
 
-    /// Tells hosts the time; those without a clock chip start up in the past.
-    #[must_use]
-    pub fn with_time(mut self, unix_time: fn() -> i64) -> Self {
-        self.unix_time = Some(unix_time);
-        self
-    }
-
-    /// Asks who dialled. `binding` is the exporter of the TLS session that ended in this
+    /// Asks who dialled. `binding` is the exporter of the TLS connection that ended in this
     /// process, if one did; then the host's proof must be tied to it.
     pub async fn accept<IO>(&self, io: IO, binding: Option<Exporter>) -> Result<Arrival, HelloError>
     where
@@ -161,7 +133,6 @@ impl Acceptor {
                 Some(_) => Binding::TlsExporter,
                 None => Binding::None,
             },
-            time: self.unix_time.map(|now| now()),
         };
         let body = Bytes::from(serde_json::to_vec(&hello).unwrap_or_default());
         let request = control::request("/hello", body.clone());
@@ -184,13 +155,13 @@ impl Acceptor {
                 ReadError::Body => Unproven::Malformed("body").into(),
                 ReadError::Json(_) => Unproven::Malformed("JSON").into(),
             })?;
-        let session = Session {
+        let challenge = Challenge {
             exporter,
             relay_name: &self.config.relay_name,
             nonce: &nonce,
             hello_body: &body,
         };
-        Ok(session.verify(answer)?)
+        Ok(challenge.verify(answer)?)
     }
 }
 
@@ -200,7 +171,7 @@ impl Arrival {
         let welcome = Welcome {
             tunnel_id: tunnel_id.to_owned(),
         };
-        self.tell("/welcome", &welcome).await?;
+        control::tell(&mut self.sender, "/welcome", &welcome, &self.settings).await?;
         Ok(Tunnel::new(
             tunnel_id.to_owned(),
             self.hello,
@@ -212,41 +183,11 @@ impl Arrival {
 
     /// Sends the host away with a reason, and closes.
     pub async fn refuse(mut self, refusal: Refusal) {
-        if let Err(error) = self.tell("/refused", &refusal).await {
+        let told = control::tell(&mut self.sender, "/refused", &refusal, &self.settings).await;
+        if let Err(error) = told {
             tracing::debug!(%error, "a refused host did not hear why");
         }
         self.line.cut();
-    }
-
-    async fn tell(
-        &mut self,
-        path: &'static str,
-        value: &impl serde::Serialize,
-    ) -> Result<(), ControlError> {
-        tell(&mut self.sender, path, value, &self.settings)
-            .await
-            .map(drop)
-    }
-}
-
-/// Sends one control request that is done when its answer is 200.
-pub(super) async fn tell(
-    sender: &mut SendRequest<Frames>,
-    path: &'static str,
-    value: &impl serde::Serialize,
-    settings: &Settings,
-) -> Result<Response<Incoming>, ControlError> {
-    let body = serde_json::to_vec(value).unwrap_or_default();
-    let response = timeout(
-        settings.control_deadline,
-        sender.send_request(control::request(path, body)),
-    )
-    .await
-    .map_err(|_| ControlError::Deadline)??;
-    if response.status() == StatusCode::OK {
-        Ok(response)
-    } else {
-        Err(ControlError::Declined(response.status()))
     }
 }
 

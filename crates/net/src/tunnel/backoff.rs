@@ -10,14 +10,13 @@ const LONGEST: Duration = Duration::from_mins(1);
 const HEALTHY: Duration = Duration::from_mins(1);
 
 /// Where the dialler's randomness comes from.
-pub trait Jitter: Send + Sync {
+pub(super) trait Jitter: Send + Sync {
     /// The next number, at least 0 and less than 1.
     fn fraction(&mut self) -> f64;
 }
 
 /// Randomness of the operating system.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct SystemJitter;
+pub(super) struct SystemJitter;
 
 impl Jitter for SystemJitter {
     fn fraction(&mut self) -> f64 {
@@ -27,9 +26,10 @@ impl Jitter for SystemJitter {
 }
 
 /// Repeatable randomness for tests (splitmix64).
-#[derive(Debug, Clone, Copy)]
-pub struct SeededJitter(pub u64);
+#[cfg(test)]
+pub(super) struct SeededJitter(pub(super) u64);
 
+#[cfg(test)]
 impl Jitter for SeededJitter {
     fn fraction(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -6,11 +6,13 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
+use hyper::client::conn::http2::SendRequest;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::frames::Frames;
 use super::head::{KIND, KIND_CONTROL};
+use super::settings::Settings;
 use crate::body::{self, Body};
 
 /// Largest body of a control request or its answer.
@@ -65,6 +67,23 @@ pub(super) struct Problem {
     pub(super) sentence: String,
 }
 
+/// Why a control request failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// The tunnel is gone.
+    #[error("the tunnel is gone: {0}")]
+    Lost(#[from] hyper::Error),
+    /// No answer in time.
+    #[error("the host did not answer in time")]
+    Deadline,
+    /// The host declined.
+    #[error("the host answered {0}")]
+    Declined(StatusCode),
+    /// This side has finished with the tunnel.
+    #[error("the tunnel takes no new streams")]
+    Finished,
+}
+
 /// Why a body could not be had.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ReadError {
@@ -94,6 +113,24 @@ pub(super) fn request(path: &'static str, body: impl Into<Bytes>) -> Request<Fra
 }
 
 const JSON: http::HeaderValue = http::HeaderValue::from_static("application/json");
+
+/// Sends a control request that is done when its answer is 200.
+pub(super) async fn tell(
+    sender: &mut SendRequest<Frames>,
+    path: &'static str,
+    value: &impl Serialize,
+    settings: &Settings,
+) -> Result<(), ControlError> {
+    let body = serde_json::to_vec(value).unwrap_or_default();
+    let asked = sender.send_request(request(path, body));
+    let response = tokio::time::timeout(settings.control_deadline, asked)
+        .await
+        .map_err(|_| ControlError::Deadline)??;
+    match response.status() {
+        StatusCode::OK => Ok(()),
+        status => Err(ControlError::Declined(status)),
+    }
+}
 
 /// An answer with a JSON body.
 pub(super) fn answer(status: StatusCode, value: &impl Serialize) -> Response<Body> {

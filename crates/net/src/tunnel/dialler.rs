@@ -8,13 +8,13 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::backoff::{Backoff, Jitter, SystemJitter};
+use super::backoff::{Backoff, SystemJitter};
 use super::carrier::End;
 use super::control::{Refusal, RefusalCode};
 use super::dial::{Connect, DialError, TcpConnect, relay_name};
 use super::dial_config::{DialState, DiallerConfig};
 use super::identity::HostIdentity;
-use super::serve::{Introduction, Phase, Run, Session, StreamService};
+use super::serve::{HostTunnel, Introduction, Phase, Run, StreamService};
 
 /// The schedule when a relay says no and gives no time: only a person can change it.
 const REFUSED_WAIT: Duration = Duration::from_mins(1);
@@ -41,9 +41,9 @@ pub(super) struct Core<S, C> {
     pub(super) state: watch::Sender<DialState>,
     pub(super) nudge: Arc<Notify>,
     /// All tunnels that may still carry streams.
-    pub(super) sessions: Vec<Arc<Session>>,
+    pub(super) tunnels: Vec<Arc<HostTunnel>>,
     /// The tunnel the relay wants to get rid of, until the next one is up.
-    pub(super) leaving: Option<Arc<Session>>,
+    pub(super) leaving: Option<Arc<HostTunnel>>,
     pub(super) attempt: u32,
 }
 
@@ -75,18 +75,11 @@ impl<S: StreamService> Dialler<S> {
                 backoff: Backoff::new(Box::new(SystemJitter)),
                 state: watch::Sender::new(DialState::Idle),
                 nudge: Arc::default(),
-                sessions: Vec::new(),
+                tunnels: Vec::new(),
                 leaving: None,
                 attempt: 0,
             },
         })
-    }
-
-    /// Takes randomness from elsewhere.
-    #[must_use]
-    pub fn with_jitter(mut self, jitter: impl Jitter + 'static) -> Self {
-        self.core.backoff = Backoff::new(Box::new(jitter));
-        self
     }
 
     /// Follows what the dialler does.
@@ -124,10 +117,10 @@ impl<S: StreamService, C: Connect> Core<S, C> {
                 () = step => {}
             }
         }
-        // The sessions themselves finish with `soft` and are cut with `hard`.
+        // The tunnels themselves finish with `soft` and are cut with `hard`.
         self.set(DialState::Draining);
-        for session in self.sessions.drain(..) {
-            session.closed().await;
+        for tunnel in self.tunnels.drain(..) {
+            tunnel.closed().await;
         }
         self.set(DialState::Stopped);
     }
@@ -139,12 +132,12 @@ impl<S: StreamService, C: Connect> Core<S, C> {
             attempt: self.attempt,
         });
         let next = match self.open(soft, hard).await {
-            Ok((session, tunnel_id)) => {
+            Ok((tunnel, tunnel_id)) => {
                 self.attempt = 0;
                 if let Some(leaving) = self.leaving.take() {
                     leaving.finish();
                 }
-                self.stay(&session, tunnel_id).await
+                self.stay(&tunnel, tunnel_id).await
             }
             Err(error) => self.after_failure(&error),
         };
@@ -162,7 +155,7 @@ impl<S: StreamService, C: Connect> Core<S, C> {
         &mut self,
         soft: &CancellationToken,
         hard: &CancellationToken,
-    ) -> Result<(Arc<Session>, String), DialError> {
+    ) -> Result<(Arc<HostTunnel>, String), DialError> {
         let dialled = self.connect.connect().await?;
         let config = &self.config;
         let introduction = Introduction {
@@ -181,23 +174,23 @@ impl<S: StreamService, C: Connect> Core<S, C> {
             soft,
             hard,
         };
-        let session = Session::start(dialled.io, introduction, self.service.clone(), &run);
-        let session = Arc::new(session);
-        self.sessions.retain(|session| !session.is_closed());
-        self.sessions.push(Arc::clone(&session));
-        let decided = self.decision(&session).await;
+        let tunnel = HostTunnel::start(dialled.io, introduction, self.service.clone(), &run);
+        let tunnel = Arc::new(tunnel);
+        self.tunnels.retain(|tunnel| !tunnel.is_closed());
+        self.tunnels.push(Arc::clone(&tunnel));
+        let decided = self.decision(&tunnel).await;
         if decided.is_err() {
-            session.finish();
+            tunnel.finish();
             // The answer that says why must still get through.
-            let _ = timeout(PARTING, session.closed()).await;
-            session.cut();
+            let _ = timeout(PARTING, tunnel.closed()).await;
+            tunnel.cut();
         }
-        decided.map(|tunnel_id| (session, tunnel_id))
+        decided.map(|tunnel_id| (tunnel, tunnel_id))
     }
 
-    async fn decision(&self, session: &Session) -> Result<String, DialError> {
+    async fn decision(&self, tunnel: &HostTunnel) -> Result<String, DialError> {
         let settings = &self.config.settings;
-        let mut phase = session.phase.clone();
+        let mut phase = tunnel.phase.clone();
         let decided = async {
             let decided = phase
                 .wait_for(|phase| !matches!(phase, Phase::AwaitingHello | Phase::AwaitingDecision));
@@ -206,7 +199,7 @@ impl<S: StreamService, C: Connect> Core<S, C> {
         let decided = tokio::select! {
             biased;
             decided = timeout(settings.hello_deadline + settings.control_deadline, decided) => decided,
-            () = session.closed() => Ok(None),
+            () = tunnel.closed() => Ok(None),
         };
         match decided {
             Err(_) => Err(DialError::Silent(self.relay_name.clone())),
@@ -214,24 +207,24 @@ impl<S: StreamService, C: Connect> Core<S, C> {
             Ok(Some(Phase::Mistrusted(mistrust))) => Err(mistrust.into()),
             Ok(Some(Phase::Refused(refusal))) => Err(refusal.into()),
             Ok(_) => {
-                session.closed().await;
+                tunnel.closed().await;
                 Err(DialError::Ended {
                     relay: self.relay_name.clone(),
-                    end: session.end(),
+                    end: tunnel.end(),
                 })
             }
         }
     }
 
     /// Follows a tunnel until it ends or has to be replaced.
-    async fn stay(&mut self, session: &Arc<Session>, tunnel_id: String) -> Next {
+    async fn stay(&mut self, tunnel: &Arc<HostTunnel>, tunnel_id: String) -> Next {
         let since = Instant::now();
         tracing::info!(tunnel.id = %tunnel_id.escape_debug(), relay.name = %self.relay_name, "tunnel is up");
         self.set(DialState::Connected {
             tunnel_id: tunnel_id.clone(),
             since,
         });
-        let mut phase = session.phase.clone();
+        let mut phase = tunnel.phase.clone();
         let changed = async {
             let changed = phase.wait_for(|phase| !matches!(phase, Phase::Welcomed { .. }));
             changed.await.ok().map(|phase| phase.clone())
@@ -239,24 +232,24 @@ impl<S: StreamService, C: Connect> Core<S, C> {
         let changed = tokio::select! {
             biased;
             changed = changed => changed,
-            () = session.closed() => None,
+            () = tunnel.closed() => None,
         };
         self.backoff.lived(since.elapsed());
         let next = match changed {
             Some(Phase::Draining { reconnect_after }) => {
-                self.leaving = Some(Arc::clone(session));
+                self.leaving = Some(Arc::clone(tunnel));
                 self.backoff.reset();
                 let delay = self.backoff.spread(reconnect_after.min(LONGEST_WAIT));
                 self.report_end(&tunnel_id, since, "the relay moves its hosts");
                 return Next::Move { delay };
             }
             Some(Phase::Refused(refusal)) => {
-                session.finish();
+                tunnel.finish();
                 self.after_refusal(&refusal)
             }
             _ => {
-                session.closed().await;
-                let why = match session.end() {
+                tunnel.closed().await;
+                let why = match tunnel.end() {
                     End::Finished | End::ClosedByPeer => {
                         format!("{} closed the tunnel; dialling again", self.relay_name)
                     }

@@ -12,7 +12,7 @@ pub(super) const KIND: HeaderName = HeaderName::from_static("latchkey-kind");
 pub(super) const KIND_CONTROL: HeaderValue = HeaderValue::from_static("control");
 pub(super) const KIND_REQUEST: HeaderValue = HeaderValue::from_static("request");
 
-const CLIENT: HeaderName = HeaderName::from_static("latchkey-client");
+const CALLER: HeaderName = HeaderName::from_static("latchkey-caller");
 const SCHEME: HeaderName = HeaderName::from_static("latchkey-scheme");
 const APP_CONNECTION: HeaderName = HeaderName::from_static("latchkey-app-connection");
 const REQUEST: HeaderName = HeaderName::from_static("latchkey-request");
@@ -24,7 +24,7 @@ const MAX_ID: usize = 128;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamHead {
     /// The caller's address as the relay saw it.
-    pub client: IpAddr,
+    pub caller: IpAddr,
     /// The scheme of the caller's URL.
     pub scheme: Scheme,
     /// The app connection the caller proved to hold, if it came through one.
@@ -51,9 +51,9 @@ impl StreamHead {
     /// Writes the head into a request's fields, over anything the caller put there.
     pub fn encode(&self, headers: &mut HeaderMap) -> Result<(), HeadError> {
         strip(headers);
-        let client = HeaderValue::from_str(&self.client.to_string())
-            .map_err(|_| HeadError::Invalid(CLIENT))?;
-        headers.insert(CLIENT, client);
+        let caller = HeaderValue::from_str(&self.caller.to_string())
+            .map_err(|_| HeadError::Invalid(CALLER))?;
+        headers.insert(CALLER, caller);
         headers.insert(SCHEME, HeaderValue::from_static(self.scheme.as_str()));
         headers.insert(REQUEST, id_value(&REQUEST, &self.request)?);
         if let Some(id) = &self.app_connection {
@@ -70,17 +70,17 @@ impl StreamHead {
     }
 
     fn read(headers: &HeaderMap) -> Result<Self, HeadError> {
-        let client = required(headers, CLIENT)?;
+        let caller = required(headers, CALLER)?;
         let scheme = match required(headers, SCHEME)? {
             "http" => Scheme::Http,
             "https" => Scheme::Https,
             _ => return Err(HeadError::Invalid(SCHEME)),
         };
-        let client = client.parse().map_err(|_| HeadError::Invalid(CLIENT))?;
+        let caller = caller.parse().map_err(|_| HeadError::Invalid(CALLER))?;
         let request = required(headers, REQUEST)?;
         let app_connection = single(headers, APP_CONNECTION)?;
         Ok(Self {
-            client,
+            caller,
             scheme,
             app_connection: app_connection
                 .map(|id| id_text(APP_CONNECTION, id))

@@ -1,9 +1,9 @@
-//! The hello: who is at the other end of a fresh tunnel, proved for this session only.
+//! The hello: who is at the other end of a fresh tunnel, proved for this connection only.
 //!
-//! The host signs with its key what no other session shares: the TLS exporter, the
+//! The host signs with its key what no other connection shares: the TLS exporter, the
 //! relay's nonce and the relay's name. A recorded answer is worthless on the next
-//! session, and one obtained by a relay in the middle names the wrong relay or carries
-//! the wrong exporter.
+//! connection, and one obtained by a relay in the middle names the wrong relay or
+//! carries the wrong exporter.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -23,11 +23,11 @@ const DOMAIN: &[u8] = b"latchkey tunnel hello v1";
 const MAX_TEXT: usize = 128;
 const MAX_FEATURES: usize = 64;
 
-/// What ties a hello to its session.
+/// What ties a hello to its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Binding {
-    /// The TLS exporter: both ends are ends of one TLS session.
+    /// The TLS exporter: both ends are ends of one TLS connection.
     TlsExporter,
     /// Only nonce and relay name: TLS ended at a proxy before the relay, or there is none.
     None,
@@ -65,8 +65,6 @@ pub(super) struct RelayHello {
     pub(super) features: Vec<String>,
     pub(super) nonce: String,
     pub(super) binding: Binding,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) time: Option<i64>,
 }
 
 /// The host's half on the wire.
@@ -111,13 +109,13 @@ pub enum Mistrust {
         /// As in the hello, made printable.
         claimed: String,
     },
-    /// The relay does not see the TLS session the host is in.
+    /// The relay does not see the TLS connection of the host.
     #[error(
         "TLS ends before the relay, so it cannot prove that nobody listens in between; if you \
          trust the proxy in front of it, set allow_unbound: true"
     )]
     Unbound,
-    /// The relay claims a TLS session that the host is not in.
+    /// The relay claims a TLS connection that is not the host's.
     #[error("the relay says the connection has TLS, but this host dialled it without")]
     BoundWithoutTls,
 }
@@ -144,8 +142,8 @@ pub enum Unproven {
     /// The host chose a version that was not offered.
     #[error("the host chose protocol {0}, which was not offered")]
     Protocol(u16),
-    /// The signature is not by that key, or not over this session.
-    #[error("the host's signature does not fit its key and this session")]
+    /// The signature is not by that key, or not over this connection's hello.
+    #[error("the host's signature does not fit its key and this connection")]
     Signature,
 }
 
@@ -193,7 +191,7 @@ impl HostSide<'_> {
             features: self.features.to_vec(),
             signature: String::new(),
         };
-        let transcript = Session {
+        let transcript = Challenge {
             exporter,
             relay_name: self.relay_name,
             nonce: &nonce,
@@ -209,8 +207,8 @@ impl HostSide<'_> {
     }
 }
 
-/// What a relay compares a host's answer with.
-pub(super) struct Session<'a> {
+/// What a host signs, and a relay compares its answer with.
+pub(super) struct Challenge<'a> {
     pub(super) exporter: Option<&'a Exporter>,
     pub(super) relay_name: &'a str,
     pub(super) nonce: &'a [u8; 32],
@@ -218,7 +216,7 @@ pub(super) struct Session<'a> {
     pub(super) hello_body: &'a [u8],
 }
 
-impl Session<'_> {
+impl Challenge<'_> {
     /// Checks form and signature of a host's answer.
     pub(super) fn verify(&self, answer: HostAnswer) -> Result<HostHello, Unproven> {
         if !(OLDEST_PROTOCOL..=PROTOCOL).contains(&answer.protocol) {

@@ -26,10 +26,9 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use accept::{Acceptor, AcceptorConfig, Arrival, ControlError, HelloError};
-pub use backoff::{Jitter, SeededJitter, SystemJitter};
+pub use accept::{Acceptor, AcceptorConfig, Arrival, HelloError};
 pub use carrier::{End, tune_socket};
-pub use control::{Refusal, RefusalCode};
+pub use control::{ControlError, Refusal, RefusalCode};
 pub use dial::{DialError, TUNNEL_PATH, TUNNEL_UPGRADE, relay_name};
 pub use dial_config::{DialState, DiallerConfig};
 pub use dialler::Dialler;

@@ -1,7 +1,7 @@
 //! An open tunnel at the relay: streams go out, answers come back.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -15,9 +15,8 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2::SendRequest;
 use tokio::time::Instant;
 
-use super::accept::{ControlError, tell};
 use super::carrier::{End, Line};
-use super::control::{Drain, Refusal};
+use super::control::{self, ControlError, Drain};
 use super::frames::Frames;
 use super::head::{HeadError, KIND, KIND_REQUEST, StreamHead};
 use super::hello::HostHello;
@@ -39,7 +38,6 @@ struct Inner {
     line: Line,
     settings: Settings,
     active: Arc<AtomicUsize>,
-    draining: AtomicBool,
 }
 
 /// Why a forwarded request has no answer.
@@ -100,7 +98,6 @@ impl Tunnel {
                 line,
                 settings,
                 active: Arc::default(),
-                draining: AtomicBool::new(false),
             }),
         }
     }
@@ -174,11 +171,6 @@ impl Tunnel {
         !self.inner.line.is_closed() && self.sender().is_some()
     }
 
-    /// Whether the host was asked to move elsewhere.
-    pub fn is_draining(&self) -> bool {
-        self.inner.draining.load(Ordering::Relaxed)
-    }
-
     /// Waits until the connection is gone.
     pub async fn closed(&self) {
         self.inner.line.closed().await;
@@ -190,7 +182,8 @@ impl Tunnel {
     }
 
     /// Forwarded streams now open.
-    pub fn active_streams(&self) -> usize {
+    #[cfg(test)]
+    pub(super) fn active_streams(&self) -> usize {
         self.inner.active.load(Ordering::Relaxed)
     }
 
@@ -200,32 +193,27 @@ impl Tunnel {
             return false;
         };
         let nothing = serde_json::json!({});
-        let asked = tell(&mut sender, "/ping", &nothing, &self.inner.settings);
-        matches!(tokio::time::timeout(timeout, asked).await, Ok(Ok(_)))
+        let asked = control::tell(&mut sender, "/ping", &nothing, &self.inner.settings);
+        matches!(tokio::time::timeout(timeout, asked).await, Ok(Ok(())))
     }
 
     /// Asks the host to dial a fresh tunnel within `reconnect_after`. This one goes on
     /// until the host has the new one and finishes it, or until [`Tunnel::finish`].
     pub async fn drain(&self, reconnect_after: Duration) -> Result<(), ControlError> {
         let mut sender = self.sender().ok_or(ControlError::Finished)?;
-        self.inner.draining.store(true, Ordering::Relaxed);
         let drain = Drain {
             reconnect_after_ms: u64::try_from(reconnect_after.as_millis()).unwrap_or(u64::MAX),
         };
-        tell(&mut sender, "/drain", &drain, &self.inner.settings)
-            .await
-            .map(drop)
+        control::tell(&mut sender, "/drain", &drain, &self.inner.settings).await
     }
 
-    /// Ends a welcomed tunnel with a reason the host understands, and closes it: another
-    /// one took over, or the printer was removed from its account.
-    pub async fn dismiss(&self, refusal: Refusal) {
-        if let Some(mut sender) = self.sender() {
-            let told = tell(&mut sender, "/refused", &refusal, &self.inner.settings).await;
-            if let Err(error) = told {
-                tracing::debug!(%error, "a dismissed host did not hear why");
-            }
-        }
+    /// Refuses a tunnel that was welcomed, as relays may and this one does not yet.
+    #[cfg(test)]
+    pub(super) async fn dismiss(&self, refusal: control::Refusal) {
+        let mut sender = self.sender().expect("tests dismiss open tunnels");
+        control::tell(&mut sender, "/refused", &refusal, &self.inner.settings)
+            .await
+            .expect("tests dismiss hosts that answer");
         self.close();
     }
 

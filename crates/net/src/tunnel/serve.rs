@@ -85,13 +85,13 @@ pub(super) struct Introduction {
 }
 
 /// One tunnel of this host, running on the tracker.
-pub(super) struct Session {
+pub(super) struct HostTunnel {
     pub(super) phase: watch::Receiver<Phase>,
     finish: CancellationToken,
     line: Line,
 }
 
-impl Session {
+impl HostTunnel {
     /// Serves `io` until it ends, `soft` finishes it, or `hard` cuts it.
     pub(super) fn start<IO, S>(
         io: IO,
@@ -164,7 +164,7 @@ impl Session {
     }
 }
 
-/// What a session needs from its dialler.
+/// What a tunnel needs from its dialler.
 pub(super) struct Run<'a> {
     pub(super) settings: &'a Settings,
     pub(super) tracker: &'a TaskTracker,

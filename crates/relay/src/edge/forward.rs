@@ -35,7 +35,7 @@ impl Edge {
         let host = admission.host.as_ref().ok_or_else(not_connected)?;
         let socket = call.websocket.then(|| hyper::upgrade::on(&mut request));
         let head = StreamHead {
-            client: call.caller.address,
+            caller: call.caller.address,
             scheme: self.config().public_url.scheme(),
             app_connection: Some(admission.app_connection.to_string()),
             request: line.request_id().to_owned(),

@@ -1,6 +1,6 @@
 //! Who is believed, and who is not.
 
-use super::super::hello::{HostAnswer, HostSide, RelayHello, Session as Compare};
+use super::super::hello::{Challenge, HostAnswer, HostSide, RelayHello};
 use super::*;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -16,7 +16,6 @@ fn hello_body(binding: Binding) -> Vec<u8> {
         features: vec!["from-the-future".to_owned()],
         nonce: URL_SAFE_NO_PAD.encode(NONCE),
         binding,
-        time: None,
     };
     serde_json::to_vec(&hello).unwrap()
 }
@@ -34,8 +33,8 @@ fn side<'a>(identity: &'a HostIdentity, exporter: Option<&'a Exporter>) -> HostS
     }
 }
 
-fn session<'a>(exporter: Option<&'a Exporter>, hello_body: &'a [u8]) -> Compare<'a> {
-    Compare {
+fn challenge<'a>(exporter: Option<&'a Exporter>, hello_body: &'a [u8]) -> Challenge<'a> {
+    Challenge {
         exporter,
         relay_name: NAME,
         nonce: &NONCE,
@@ -43,7 +42,7 @@ fn session<'a>(exporter: Option<&'a Exporter>, hello_body: &'a [u8]) -> Compare<
     }
 }
 
-/// A good answer in a session with this exporter.
+/// A good answer on a connection with this exporter.
 fn answered(exporter: &Exporter) -> (Vec<u8>, HostAnswer) {
     let identity = HostIdentity::generate().unwrap();
     let body = hello_body(Binding::TlsExporter);
@@ -52,10 +51,10 @@ fn answered(exporter: &Exporter) -> (Vec<u8>, HostAnswer) {
 }
 
 #[test]
-fn proof_is_accepted_in_its_own_session() {
+fn proof_is_accepted_on_its_own_connection() {
     let exporter = Exporter::new([1; 32]);
     let (body, answer) = answered(&exporter);
-    let hello = session(Some(&exporter), &body).verify(answer).unwrap();
+    let hello = challenge(Some(&exporter), &body).verify(answer).unwrap();
     assert_eq!(hello.name, "Workshop");
     assert_eq!(hello.binding, Binding::TlsExporter);
 }
@@ -63,7 +62,7 @@ fn proof_is_accepted_in_its_own_session() {
 #[test]
 fn proof_is_refused_when_anything_signed_differs() {
     let exporter = Exporter::new([1; 32]);
-    let other_session = Exporter::new([2; 32]);
+    let other_exporter = Exporter::new([2; 32]);
     let other_body = hello_body(Binding::None);
     let (body, answer) = answered(&exporter);
 
@@ -88,30 +87,33 @@ fn proof_is_refused_when_anything_signed_differs() {
         ("instance", other_run),
         ("signature", unsigned),
     ] {
-        let verdict = session(Some(&exporter), &body).verify(forged);
+        let verdict = challenge(Some(&exporter), &body).verify(forged);
         assert_eq!(verdict, Err(Unproven::Signature), "{what}");
     }
     // The same answer, replayed elsewhere.
-    let sessions = [
-        ("other TLS session", session(Some(&other_session), &body)),
-        ("no TLS session", session(None, &body)),
-        ("other hello", session(Some(&exporter), &other_body)),
+    let elsewheres = [
+        (
+            "other TLS connection",
+            challenge(Some(&other_exporter), &body),
+        ),
+        ("no TLS", challenge(None, &body)),
+        ("other hello", challenge(Some(&exporter), &other_body)),
         (
             "other nonce",
-            Compare {
+            Challenge {
                 nonce: &[8; 32],
-                ..session(Some(&exporter), &body)
+                ..challenge(Some(&exporter), &body)
             },
         ),
         (
             "other relay",
-            Compare {
+            Challenge {
                 relay_name: "evil.example",
-                ..session(Some(&exporter), &body)
+                ..challenge(Some(&exporter), &body)
             },
         ),
     ];
-    for (what, elsewhere) in sessions {
+    for (what, elsewhere) in elsewheres {
         assert_eq!(
             elsewhere.verify(answer.clone()),
             Err(Unproven::Signature),
@@ -135,7 +137,7 @@ fn malformed_answers_are_refused_before_any_arithmetic() {
     for (number, spoil) in spoil.into_iter().enumerate() {
         let mut spoiled = answer.clone();
         spoil(&mut spoiled);
-        let verdict = session(Some(&exporter), &body).verify(spoiled);
+        let verdict = challenge(Some(&exporter), &body).verify(spoiled);
         assert!(
             matches!(verdict, Err(Unproven::Malformed(_))),
             "{number}: {verdict:?}"
@@ -143,7 +145,7 @@ fn malformed_answers_are_refused_before_any_arithmetic() {
     }
     let mut newer = answer;
     newer.protocol = PROTOCOL + 1;
-    let verdict = session(Some(&exporter), &body).verify(newer);
+    let verdict = challenge(Some(&exporter), &body).verify(newer);
     assert_eq!(verdict, Err(Unproven::Protocol(PROTOCOL + 1)));
 }
 
@@ -173,7 +175,7 @@ fn host_answers_only_a_relay_it_dialled_and_is_bound_to() {
         ..side(&identity, Some(&exporter))
     };
     let answer = allowed.answer(&unbound).unwrap();
-    let hello = session(None, &unbound).verify(answer).unwrap();
+    let hello = challenge(None, &unbound).verify(answer).unwrap();
     assert_eq!(hello.binding, Binding::None);
 }
 
@@ -215,7 +217,7 @@ fn transcript_is_the_documented_one() {
         signature: String::new(),
     };
     let exporter = Exporter::new([1; 32]);
-    let bytes = session(Some(&exporter), b"{}").transcript(&[3; 32], &[4; 16], &answer);
+    let bytes = challenge(Some(&exporter), b"{}").transcript(&[3; 32], &[4; 16], &answer);
     let mut expected = Vec::new();
     expected.extend_from_slice(b"\0\0\0\x18latchkey tunnel hello v1");
     expected.extend_from_slice(&[&[0, 0, 0, 32][..], &[1; 32]].concat());
@@ -235,7 +237,7 @@ fn transcript_is_the_documented_one() {
 #[tokio::test]
 async fn hello_over_plain_memory_introduces_the_host() {
     let bench = Bench::new();
-    let (tunnel, _session) = bench.tunnel(ok).await;
+    let (tunnel, _host) = bench.tunnel(ok).await;
     assert_eq!(tunnel.hello().host_key, bench.identity.public_key());
     assert_eq!(tunnel.hello().instance, bench.identity.instance());
     assert_eq!(tunnel.hello().features, ["webcam-pace"]);
@@ -247,7 +249,7 @@ async fn hello_over_plain_memory_introduces_the_host() {
 async fn wrong_relay_name_is_refused_with_words() {
     let bench = Bench::new();
     let (host_io, relay_io) = pipe();
-    let session = bench.host(host_io, bench.introduction(None), ok);
+    let host = bench.host(host_io, bench.introduction(None), ok);
     let refused = bench
         .acceptor("evil.example")
         .accept(relay_io, None)
@@ -258,28 +260,22 @@ async fn wrong_relay_name_is_refused_with_words() {
     };
     assert_eq!(code, "relay_name");
     assert!(sentence.contains(NAME) && sentence.contains("evil.example"));
-    assert!(matches!(
-        *session.phase.borrow(),
-        serve::Phase::Mistrusted(_)
-    ));
+    assert!(matches!(*host.phase.borrow(), serve::Phase::Mistrusted(_)));
 }
 
-/// The one in the middle holds two TLS sessions and passes every byte of the tunnel on.
+/// The one in the middle holds two TLS connections and passes every byte of the tunnel on.
 #[tokio::test]
 async fn relay_in_the_middle_is_refused() {
     let bench = Bench::new();
     let (host_io, mut middle_a) = pipe();
     let (mut middle_b, relay_io) = pipe();
-    let host_session = Exporter::new([1; 32]);
-    let relay_session = Exporter::new([2; 32]);
-    let _host = bench.host(host_io, bench.introduction(Some(host_session)), ok);
+    let at_host = Exporter::new([1; 32]);
+    let at_relay = Exporter::new([2; 32]);
+    let _host = bench.host(host_io, bench.introduction(Some(at_host)), ok);
     bench.tracker.spawn(async move {
         let _ = tokio::io::copy_bidirectional(&mut middle_a, &mut middle_b).await;
     });
-    let refused = bench
-        .acceptor(NAME)
-        .accept(relay_io, Some(relay_session))
-        .await;
+    let refused = bench.acceptor(NAME).accept(relay_io, Some(at_relay)).await;
     assert!(matches!(
         refused,
         Err(HelloError::Unproven(Unproven::Signature))
@@ -325,7 +321,7 @@ async fn connect(
 async fn requests_before_the_welcome_are_not_served() {
     let bench = Bench::new();
     let (host_io, relay_io) = pipe();
-    let _session = bench.host(host_io, bench.introduction(None), ok);
+    let _host = bench.host(host_io, bench.introduction(None), ok);
     let builder = bench.settings.client(&bench.tracker);
     let (mut sender, connection) = builder.handshake(TokioIo::new(relay_io)).await.unwrap();
     bench.tracker.spawn(async move {

@@ -26,7 +26,7 @@ fn running() -> (
 async fn soft_stop_of_the_host_finishes_running_answers_and_takes_no_new_ones() {
     let bench = Bench::new();
     let (mut feeds, service) = running();
-    let (tunnel, session) = bench.tunnel(service).await;
+    let (tunnel, host) = bench.tunnel(service).await;
     let response = tunnel.send(get("/long"), &head()).await.unwrap();
     let feed = feeds.recv().await.unwrap();
     bench.soft.cancel();
@@ -46,7 +46,7 @@ async fn soft_stop_of_the_host_finishes_running_answers_and_takes_no_new_ones() 
     feed.send(Ok("the rest".into())).await.unwrap();
     drop(feed);
     assert_eq!(text(response).await, "the rest");
-    session.closed().await;
+    host.closed().await;
     tunnel.closed().await;
 }
 
@@ -54,15 +54,15 @@ async fn soft_stop_of_the_host_finishes_running_answers_and_takes_no_new_ones() 
 async fn hard_stop_of_the_host_cuts_what_runs() {
     let bench = Bench::new();
     let (mut feeds, service) = running();
-    let (tunnel, session) = bench.tunnel(service).await;
+    let (tunnel, host) = bench.tunnel(service).await;
     let response = tunnel.send(get("/long"), &head()).await.unwrap();
     let feed = feeds.recv().await.unwrap();
     bench.hard.cancel();
     assert!(response.into_body().collect().await.is_err());
     feed.closed().await;
     tunnel.closed().await;
-    session.closed().await;
-    assert_eq!(session.end(), End::Cut);
+    host.closed().await;
+    assert_eq!(host.end(), End::Cut);
     assert!(matches!(
         tunnel.send(get("/"), &head()).await,
         Err(SendError::NotSent(_))
@@ -73,7 +73,7 @@ async fn hard_stop_of_the_host_cuts_what_runs() {
 async fn relay_finishes_a_tunnel_gently_and_closes_it_hard() {
     let bench = Bench::new();
     let (mut feeds, service) = running();
-    let (tunnel, session) = bench.tunnel(service).await;
+    let (tunnel, host) = bench.tunnel(service).await;
     let response = tunnel.send(get("/long"), &head()).await.unwrap();
     let feed = feeds.recv().await.unwrap();
     tunnel.finish();
@@ -84,13 +84,13 @@ async fn relay_finishes_a_tunnel_gently_and_closes_it_hard() {
     feed.send(Ok("rest".into())).await.unwrap();
     drop(feed);
     assert_eq!(text(response).await, "rest");
-    session.closed().await;
+    host.closed().await;
 
-    let (tunnel, session) = bench.tunnel(running().1).await;
+    let (tunnel, host) = bench.tunnel(running().1).await;
     tunnel.close();
     tunnel.closed().await;
     assert_eq!(tunnel.end(), Some(End::Cut));
-    session.closed().await;
+    host.closed().await;
     assert!(!tunnel.probe(Duration::from_secs(1)).await);
 }
 
@@ -98,18 +98,18 @@ async fn relay_finishes_a_tunnel_gently_and_closes_it_hard() {
 async fn dropping_the_last_handle_lets_running_answers_finish() {
     let bench = Bench::new();
     let (mut feeds, service) = running();
-    let (tunnel, session) = bench.tunnel(service).await;
+    let (tunnel, host) = bench.tunnel(service).await;
     let response = tunnel.send(get("/long"), &head()).await.unwrap();
     let feed = feeds.recv().await.unwrap();
     drop(tunnel);
     feed.send(Ok("rest".into())).await.unwrap();
     drop(feed);
     assert_eq!(text(response).await, "rest");
-    session.closed().await;
+    host.closed().await;
 }
 
 /// A wire that loses every byte once the test says so, without an error.
-async fn wire_that_goes_dead(bench: &Bench) -> (Tunnel, Session, CancellationToken) {
+async fn wire_that_goes_dead(bench: &Bench) -> (Tunnel, HostTunnel, CancellationToken) {
     let (host_io, mut host_end) = pipe();
     let (relay_io, mut relay_end) = pipe();
     let dead = CancellationToken::new();
@@ -130,16 +130,16 @@ async fn wire_that_goes_dead(bench: &Bench) -> (Tunnel, Session, CancellationTok
         }
     });
     let (_, service) = running();
-    let session = bench.host(host_io, bench.introduction(None), service);
+    let host = bench.host(host_io, bench.introduction(None), service);
     let arrival = bench.acceptor(NAME).accept(relay_io, None).await.unwrap();
     let tunnel = arrival.welcome("tun-1").await.unwrap();
-    (tunnel, session, dead)
+    (tunnel, host, dead)
 }
 
 #[tokio::test(start_paused = true)]
 async fn idle_tunnel_stays_up_and_dead_one_is_noticed_within_fifteen_seconds() {
     let bench = Bench::new();
-    let (tunnel, session, dead) = wire_that_goes_dead(&bench).await;
+    let (tunnel, host, dead) = wire_that_goes_dead(&bench).await;
     tokio::time::sleep(Duration::from_mins(10)).await;
     assert!(tunnel.is_open(), "PINGs keep an idle tunnel alive");
     assert!(tunnel.probe(Duration::from_secs(1)).await);
@@ -153,14 +153,14 @@ async fn idle_tunnel_stays_up_and_dead_one_is_noticed_within_fifteen_seconds() {
         since.elapsed()
     );
     tunnel.closed().await;
-    session.closed().await;
+    host.closed().await;
     assert!(
         since.elapsed() <= Duration::from_secs(21),
         "{:?}",
         since.elapsed()
     );
     assert_eq!(tunnel.end(), Some(End::Silent));
-    assert_eq!(session.end(), End::Silent);
+    assert_eq!(host.end(), End::Silent);
 }
 
 /// hyper's server waits for room to write its GOAWAY; nobody will ever make room.
@@ -171,7 +171,7 @@ async fn peer_that_stops_reading_is_noticed_too() {
     let service = |_: Request<Incoming>, _: StreamHead| async {
         Response::new(body::full(vec![0; 1024 * 1024]))
     };
-    let session = bench.host(host_io, bench.introduction(None), service);
+    let host = bench.host(host_io, bench.introduction(None), service);
     let (stalled, mut relay_end) = tokio::io::duplex(1024);
     let (done, copying) = tokio::sync::oneshot::channel();
     bench.tracker.spawn(async move {
@@ -188,8 +188,8 @@ async fn peer_that_stops_reading_is_noticed_too() {
     let response = tunnel.send(get("/"), &head()).await.unwrap();
     done.send(()).unwrap();
     let since = Instant::now();
-    session.closed().await;
-    assert_eq!(session.end(), End::Silent);
+    host.closed().await;
+    assert_eq!(host.end(), End::Silent);
     assert!(response.into_body().collect().await.is_err());
     assert!(
         since.elapsed() <= Duration::from_secs(31),

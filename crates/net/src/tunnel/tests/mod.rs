@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::dial::Io;
-use super::serve::{Introduction, Run, Session};
+use super::serve::{HostTunnel, Introduction, Run};
 use super::*;
 use crate::body::{self, Body};
 
@@ -74,22 +74,22 @@ impl Bench {
         io: impl Io + 'static,
         introduction: Introduction,
         service: impl StreamService,
-    ) -> Session {
+    ) -> HostTunnel {
         let run = Run {
             settings: &self.settings,
             tracker: &self.tracker,
             soft: &self.soft,
             hard: &self.hard,
         };
-        Session::start(io, introduction, service, &run)
+        HostTunnel::start(io, introduction, service, &run)
     }
 
     /// A welcomed tunnel over memory.
-    async fn tunnel(&self, service: impl StreamService) -> (Tunnel, Session) {
+    async fn tunnel(&self, service: impl StreamService) -> (Tunnel, HostTunnel) {
         let (host_io, relay_io) = pipe();
-        let session = self.host(host_io, self.introduction(None), service);
+        let host = self.host(host_io, self.introduction(None), service);
         let arrival = self.acceptor(NAME).accept(relay_io, None).await.unwrap();
-        (arrival.welcome("tun-1").await.unwrap(), session)
+        (arrival.welcome("tun-1").await.unwrap(), host)
     }
 }
 
@@ -99,7 +99,7 @@ fn pipe() -> (DuplexStream, DuplexStream) {
 
 fn head() -> StreamHead {
     StreamHead {
-        client: [203, 0, 113, 9].into(),
+        caller: [203, 0, 113, 9].into(),
         scheme: Scheme::Https,
         app_connection: Some("app-7".to_owned()),
         request: "req-1".to_owned(),

@@ -20,7 +20,7 @@ async fn request_arrives_as_the_caller_sent_it() {
         Response::new(body::full(format!("{line} {}", body.len())))
     };
     let service = move |request, head| service(request, head);
-    let (tunnel, _session) = bench.tunnel(service).await;
+    let (tunnel, _host) = bench.tunnel(service).await;
     let mut upload = request(
         "POST",
         "/api/%2e%2e//files?x=%20;y",
@@ -28,7 +28,7 @@ async fn request_arrives_as_the_caller_sent_it() {
     );
     for forged in [
         "latchkey-kind",
-        "latchkey-client",
+        "latchkey-caller",
         "latchkey_client",
         "latchkey-anything",
     ] {
@@ -55,7 +55,7 @@ fn head_refuses_duplicates_and_nonsense() {
     head().encode(&mut good).unwrap();
     assert_eq!(StreamHead::decode(&mut good.clone()), Ok(head()));
     for (name, value) in [
-        ("latchkey-client", "203.0.113.9"),
+        ("latchkey-caller", "203.0.113.9"),
         ("latchkey-scheme", "https"),
         ("latchkey-request", "req-1"),
         ("latchkey-app-connection", "app-7"),
@@ -77,7 +77,7 @@ fn head_refuses_duplicates_and_nonsense() {
             "{name}"
         );
     }
-    for name in ["latchkey-client", "latchkey-scheme", "latchkey-request"] {
+    for name in ["latchkey-caller", "latchkey-scheme", "latchkey-request"] {
         let mut missing = good.clone();
         missing.remove(name);
         assert!(
@@ -102,7 +102,7 @@ async fn stalled_streams_do_not_stop_others() {
             Response::new(body::full("small"))
         }
     };
-    let (tunnel, _session) = bench.tunnel(service).await;
+    let (tunnel, _host) = bench.tunnel(service).await;
     let mut stalled = Vec::new();
     for _ in 0..100 {
         stalled.push(tunnel.send(get("/bulk"), &head()).await.unwrap());
@@ -122,7 +122,7 @@ async fn uploads_flow_while_the_answer_flows() {
     let echo = async |request: Request<Incoming>, _: StreamHead| {
         Response::new(body::boxed(request.into_body()))
     };
-    let (tunnel, _session) = bench.tunnel(echo).await;
+    let (tunnel, _host) = bench.tunnel(echo).await;
     let (feed, upload) = channel_body();
     let mut response = tunnel
         .send(request("POST", "/", upload), &head())
@@ -161,7 +161,7 @@ async fn caller_that_leaves_stops_the_work_on_the_host() {
             Response::new(body::boxed(http_body_util::StreamBody::new(stream)))
         }
     };
-    let (tunnel, _session) = bench.tunnel(service).await;
+    let (tunnel, _host) = bench.tunnel(service).await;
     let sender = tunnel.clone();
     let waiting = bench
         .tracker
@@ -200,7 +200,7 @@ async fn broken_bodies_never_look_complete() {
             Response::new(body::boxed(http_body_util::StreamBody::new(stream)))
         }
     };
-    let (tunnel, _session) = bench.tunnel(service).await;
+    let (tunnel, _host) = bench.tunnel(service).await;
     let response = tunnel.send(get("/"), &head()).await;
     // Head and reset may overtake each other; a clean end is the only wrong outcome.
     if let Ok(response) = response {
@@ -239,7 +239,7 @@ async fn websocket_bytes_pass_both_ways_and_half_close() {
         });
         async { Response::new(body::empty()) }
     };
-    let (tunnel, _session) = bench.tunnel(service).await;
+    let (tunnel, _host) = bench.tunnel(service).await;
     let mut connect = request("CONNECT", "/sockjs/websocket", body::empty());
     connect
         .extensions_mut()
@@ -265,7 +265,7 @@ async fn websocket_bytes_pass_both_ways_and_half_close() {
 #[tokio::test]
 async fn connect_without_a_protocol_is_refused_before_the_service() {
     let bench = Bench::new();
-    let (tunnel, _session) = bench.tunnel(ok).await;
+    let (tunnel, _host) = bench.tunnel(ok).await;
     let connect = request("CONNECT", "/", body::empty());
     let outcome = tunnel.send(connect, &head()).await;
     assert!(!outcome.is_ok_and(|response| response.status().is_success()));
@@ -285,7 +285,7 @@ async fn empty_frames_do_not_use_up_the_tunnel() {
             futures_util::stream::iter(frames),
         )))
     };
-    let (tunnel, _session) = bench.tunnel(service).await;
+    let (tunnel, _host) = bench.tunnel(service).await;
     let (feed, upload) = channel_body();
     let sender = tunnel.clone();
     let answer = bench
@@ -313,7 +313,7 @@ async fn bursts_of_cancelled_requests_leave_the_tunnel_up() {
         }
         Response::new(body::full("ok"))
     };
-    let (tunnel, _session) = bench.tunnel(service).await;
+    let (tunnel, _host) = bench.tunnel(service).await;
     let head = head();
     for _ in 0..40 {
         let sends: Vec<_> = (0..60)
@@ -334,7 +334,7 @@ async fn bursts_of_cancelled_requests_leave_the_tunnel_up() {
 async fn more_streams_than_allowed_are_told_apart_from_lost_ones() {
     let mut bench = Bench::new();
     bench.settings.max_streams = 2;
-    let (tunnel, _session) = bench
+    let (tunnel, _host) = bench
         .tunnel(|_, _| async {
             let (feed, body) = channel_body();
             std::mem::forget(feed);
