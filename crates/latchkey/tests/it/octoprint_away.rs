@@ -216,6 +216,35 @@ async fn push_socket_is_refused_before_it_opens() {
 }
 
 #[tokio::test]
+async fn push_socket_opens_for_octoprints_own_pages_and_no_others() {
+    let (_octoprint, stack) = octoprint_and_stack().await;
+    let foreign = "http://elsewhere.example";
+    for access in AccessMode::ALL {
+        let connection = stack.connection(access);
+        let authorization = connection.authorization();
+        for (origin, opens) in [(connection.url.as_str(), true), (foreign, false)] {
+            let mut headers = vec![("Origin", origin)];
+            headers.extend(
+                authorization
+                    .iter()
+                    .map(|value| ("Authorization", &**value)),
+            );
+            let opened = websocket(connection.address("/sockjs/websocket"), &headers).await;
+            match opened {
+                Ok((mut socket, _)) => {
+                    assert!(opens, "{access} from {origin}");
+                    message_with(&mut socket, "connected").await;
+                }
+                Err(refused) => {
+                    assert!(!opens, "{access} from {origin}: {refused:?}");
+                    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn large_file_goes_up_and_comes_back_byte_for_byte() {
     let (octoprint, stack) = octoprint_and_stack().await;
     let connection = stack.connection(AccessMode::Basic);

@@ -14,7 +14,7 @@ at_both_hops!(
     printer_is_told_the_address_the_caller_used,
     credential_of_the_edge_stays_there_and_the_printers_own_pass,
     origin_and_referrer_name_the_printer_where_they_named_the_door,
-    foreign_origin_is_never_rewritten_and_octoprint_sees_its_public_one,
+    own_origin_becomes_the_printers_and_a_foreign_one_is_never_rewritten,
     address_is_hidden_from_a_printer_that_asks_local_callers_for_a_key,
     address_is_told_to_a_printer_that_trusts_local_callers,
     address_is_told_while_nobody_knows_what_the_printer_trusts,
@@ -240,15 +240,21 @@ async fn origin_and_referrer_name_the_printer_where_they_named_the_door(way: Way
     }
 }
 
-async fn foreign_origin_is_never_rewritten_and_octoprint_sees_its_public_one(way: Way) {
+async fn own_origin_becomes_the_printers_and_a_foreign_one_is_never_rewritten(way: Way) {
     let (printer, door) = Setup::new(way).open().await;
     let own = format!("http://{}", door.authority);
     let mut caller = door.connect().await;
     let mut upstream = None;
+    // Printer servers compare with `Host`.
+    let own_field = format!("Origin: {own}");
+    let seen = one(&printer, &door, &mut caller, &mut upstream, &own_field).await;
+    let host = seen.field("host").unwrap();
+    assert_eq!(seen.field("origin"), Some(&*format!("http://{host}")));
+    let own_field = format!("Referer: {own}/a//b?c=%2F");
+    let seen = one(&printer, &door, &mut caller, &mut upstream, &own_field).await;
+    let local = format!("http://{}/a//b?c=%2F", seen.field("host").unwrap());
+    assert_eq!(seen.field("referer"), Some(&*local));
     for field in [
-        // OctoPrint compares with the forwarded host.
-        format!("Origin: {own}"),
-        format!("Referer: {own}/a//b?c=%2F"),
         "Origin: https://evil.example".to_owned(),
         "Origin: null".to_owned(),
         format!("Origin: {own}.evil.example"),
