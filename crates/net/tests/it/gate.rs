@@ -307,7 +307,8 @@ async fn connection_cannot_remove_what_others_rely_on() {
     check(CONNECTION).await;
 }
 
-/// Fields that name a caller or a hop, as T-06 of the threat model lists them.
+/// Fields that name a caller or a hop: the fields OctoPrint, Moonraker and common
+/// frameworks believe.
 const CLAIMS: [&str; 31] = [
     "X-Forwarded-For",
     "X-Forwarded-Host",
