@@ -180,9 +180,17 @@ async fn accept_tls(
     TlsAcceptor::from(Arc::clone(config)).accept(socket).await
 }
 
+/// Bytes for a caller that wait in the kernel for their turn.
+#[cfg(target_os = "linux")]
+const NOT_SENT: u32 = 128 * 1024;
+
 fn prepare(stream: &TcpStream) {
     // Small answers and WebSocket frames must not wait for an acknowledgement.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
+    // Otherwise the kernel takes megabytes for a caller that reads nothing: a camera's
+    // picture would be minutes old. What is on its way does not count, so no link is slower.
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(NOT_SENT);
 }
