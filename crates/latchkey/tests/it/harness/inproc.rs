@@ -112,7 +112,6 @@ pub(crate) struct Setup {
     access: AccessMode,
     probe: &'static str,
     tweak_host: Box<dyn FnOnce(&mut host::Config)>,
-    tweak_relay: Box<dyn FnOnce(&mut relay::Config)>,
 }
 
 impl Setup {
@@ -122,7 +121,6 @@ impl Setup {
             access: AccessMode::Enhanced,
             probe: "403 Forbidden",
             tweak_host: Box::new(|_| {}),
-            tweak_relay: Box::new(|_| {}),
         }
     }
 
@@ -142,11 +140,6 @@ impl Setup {
         self
     }
 
-    pub(crate) fn relay(mut self, tweak: impl FnOnce(&mut relay::Config) + 'static) -> Self {
-        self.tweak_relay = Box::new(tweak);
-        self
-    }
-
     /// A printer, and the door that leads to it.
     pub(crate) async fn open(self) -> (Printer, Door) {
         let printer = Printer::start().await;
@@ -160,17 +153,12 @@ impl Setup {
     pub(crate) async fn open_before(self, printer: SocketAddr) -> Door {
         match self.way {
             Way::Edge => {
-                let relay = RunningRelay::start(self.tweak_relay).await;
+                let relay = RunningRelay::start(|_| {}).await;
                 relay.attach(printer, self.access, self.tweak_host).await
             }
             Way::Lan => {
-                let data = tempfile::tempdir().unwrap();
-                let mut config = host_config(printer, &data, None);
-                (self.tweak_host)(&mut config);
-                let host = Host::bind(config).await.unwrap();
-                let address = host.local_addr().unwrap();
-                let stop = host.stop();
-                tokio::spawn(host.run());
+                let host = running_host(printer, None, self.tweak_host).await;
+                let address = host.address;
                 Door {
                     way: Way::Lan,
                     address,
@@ -179,8 +167,8 @@ impl Setup {
                     label: String::new(),
                     basic: None,
                     bearer: None,
-                    host_stop: stop,
-                    _data: vec![Arc::new(data)],
+                    host_stop: host.stop,
+                    _data: vec![host.data],
                 }
             }
         }
@@ -190,7 +178,6 @@ impl Setup {
 /// A relay that serves, for any number of hosts.
 pub(crate) struct RunningRelay {
     pub(crate) address: SocketAddr,
-    pub(crate) stop: Stop,
     store: RelayStore,
     config: relay::Config,
     account: AccountId,
@@ -204,7 +191,7 @@ impl RunningRelay {
         tweak(&mut config);
         let (relay, config) = bind(config).await;
         let address = relay.local_addr().unwrap();
-        let (stop, store) = (relay.stop(), relay.store());
+        let store = relay.store();
         tokio::spawn(relay.run());
         let account = Account {
             id: AccountId::generate(&SystemChance),
@@ -216,7 +203,6 @@ impl RunningRelay {
         store.accounts().create(&account, None).await.unwrap();
         Self {
             address,
-            stop,
             store,
             config,
             account: account.id,
@@ -276,19 +262,54 @@ impl RunningRelay {
         access: AccessMode,
         tweak: impl FnOnce(&mut host::Config),
     ) -> Door {
-        let data = tempfile::tempdir().unwrap();
         let url = self.config.public_url.to_string().parse().unwrap();
-        let mut config = host_config(printer, &data, Some(url));
-        tweak(&mut config);
-        let host = Host::bind(config).await.unwrap();
-        let mut door = self.record(host.public_key(), access).await;
-        door.lan = host.local_addr().unwrap();
-        door.host_stop = host.stop();
-        door._data.push(Arc::new(data));
+        let (host, running) = bound_host(printer, Some(url), tweak).await;
+        // The relay has to know the key before it sees it, or it sends the host away for a while.
+        let mut door = self.record(running.public_key, access).await;
+        door.lan = running.address;
+        door.host_stop = running.stop;
+        door._data.push(running.data);
         tokio::spawn(host.run());
         within("the tunnel", door.ready()).await;
         door
     }
+}
+
+/// A host that serves, or is about to.
+pub(crate) struct RunningHost {
+    pub(crate) address: SocketAddr,
+    pub(crate) public_key: [u8; 32],
+    pub(crate) stop: Stop,
+    data: Arc<TempDir>,
+}
+
+/// Starts a host for the printer at this address.
+pub(crate) async fn running_host(
+    printer: SocketAddr,
+    relay: Option<url::Url>,
+    tweak: impl FnOnce(&mut host::Config),
+) -> RunningHost {
+    let (host, running) = bound_host(printer, relay, tweak).await;
+    tokio::spawn(host.run());
+    running
+}
+
+async fn bound_host(
+    printer: SocketAddr,
+    relay: Option<url::Url>,
+    tweak: impl FnOnce(&mut host::Config),
+) -> (Host, RunningHost) {
+    let data = tempfile::tempdir().unwrap();
+    let mut config = host_config(printer, &data, relay);
+    tweak(&mut config);
+    let host = Host::bind(config).await.unwrap();
+    let running = RunningHost {
+        address: host.local_addr().unwrap(),
+        public_key: host.public_key(),
+        stop: host.stop(),
+        data: Arc::new(data),
+    };
+    (host, running)
 }
 
 /// The free port is somebody else's by the time it is wanted, now and then; then another one is tried.
