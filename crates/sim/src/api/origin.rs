@@ -14,17 +14,18 @@ pub(crate) fn base_url(headers: &HeaderMap) -> String {
     format!("{}://{}{slash}{prefix}", scheme(headers), host(headers))
 }
 
-/// Whether a browser's `Origin` is this printer as the caller sees it. Apps send none, which is fine.
+/// Whether a browser's `Origin` is the address that was asked. Apps send none, which is fine.
+///
+/// As in OctoPrint 1.11.8, the forwarded fields do not count here, though they do for every address it gives out:
+/// a proxy that changes `Host` has to change `Origin` with it.
 pub(crate) fn same_origin(headers: &HeaderMap) -> bool {
     let Some(origin) = header_text(headers, "origin") else {
         return !headers.contains_key("origin");
     };
-    let Some((scheme, host_of_origin)) = origin.split_once("://") else {
+    let Some((_, asked)) = origin.split_once("://") else {
         return false;
     };
-    // The scheme is left out: a proxy that ends TLS does not always say so.
-    without_default_port(scheme, host_of_origin)
-        .eq_ignore_ascii_case(without_default_port(scheme, host(headers)))
+    header_text(headers, "host").is_some_and(|host| asked.eq_ignore_ascii_case(host))
 }
 
 fn scheme(headers: &HeaderMap) -> &str {
@@ -46,15 +47,6 @@ fn first<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
         .next()
         .map(str::trim)
         .filter(|value| !value.is_empty())
-}
-
-fn without_default_port<'a>(scheme: &str, host: &'a str) -> &'a str {
-    let default = if scheme.eq_ignore_ascii_case("https") {
-        ":443"
-    } else {
-        ":80"
-    };
-    host.strip_suffix(default).unwrap_or(host)
 }
 
 #[cfg(test)]
@@ -102,10 +94,14 @@ mod tests {
                     ("x-forwarded-host", "p.example"),
                     ("origin", "https://p.example"),
                 ],
-                true,
+                false,
             ),
             (
-                vec![("host", "p.example:443"), ("origin", "https://p.example")],
+                vec![
+                    ("host", "h"),
+                    ("x-forwarded-host", "p.example"),
+                    ("origin", "http://h"),
+                ],
                 true,
             ),
             (
