@@ -29,12 +29,6 @@ impl Timestamp {
         Self(self.0.saturating_add(millis_of(duration)))
     }
 
-    /// The moment `duration` earlier; the first representable one if that is too far.
-    #[must_use]
-    pub fn minus(self, duration: Duration) -> Self {
-        Self(self.0.saturating_sub(millis_of(duration)))
-    }
-
     /// How long ago `earlier` was; zero if it lies ahead, as after a clock was set back.
     pub fn since(self, earlier: Self) -> Duration {
         let millis = self.0.saturating_sub(earlier.0);
@@ -134,7 +128,6 @@ mod tests {
         let last = Timestamp::from_millis(i64::MAX);
         let first = Timestamp::from_millis(i64::MIN);
         assert_eq!(last.plus(Duration::MAX), last);
-        assert_eq!(first.minus(Duration::MAX), first);
         assert_eq!(first.since(last), Duration::ZERO);
         assert_eq!(
             Timestamp::from_millis(5).since(Timestamp::from_millis(9)),

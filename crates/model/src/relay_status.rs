@@ -61,11 +61,6 @@ impl RelayStatus {
         self as u16
     }
 
-    /// The status with this number.
-    pub fn from_code(code: u16) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.code() == code)
-    }
-
     /// What it means, in a short sentence that an app may show.
     pub const fn meaning(self) -> &'static str {
         match self {
@@ -88,28 +83,21 @@ impl RelayStatus {
         }
     }
 
-    /// Whether it stays so: the same request will never be answered otherwise.
-    pub const fn is_permanent(self) -> bool {
-        matches!(
-            self,
-            Self::NotFound
-                | Self::Ended
-                | Self::Unauthorized
-                | Self::DownloadTooLarge
-                | Self::UploadTooLarge
-        )
-    }
-
-    /// Whether the same request may succeed a little later without anybody doing anything.
-    pub const fn try_again_helps(self) -> bool {
-        matches!(
+    /// Whether the caller or the owner can do something about it.
+    pub const fn is_user_error(self) -> bool {
+        !matches!(
             self,
             Self::Unknown
                 | Self::NotConnected
                 | Self::TimedOut
-                | Self::WebcamLimit
+                | Self::HostUpdateRequired
                 | Self::HostFailed
         )
+    }
+
+    /// Whether it may pass within seconds, so that a page about it asks again by itself.
+    pub const fn may_pass_soon(self) -> bool {
+        matches!(self, Self::Unknown | Self::NotConnected | Self::TimedOut)
     }
 
     /// Whether apps delete their connection on it, so that it must never be sent in doubt.
@@ -127,33 +115,30 @@ mod tests {
 
     #[test]
     fn statuses_are_as_contracted() {
-        // Code, permanent, trying again helps, destructive.
+        // Code, user error, may pass soon, destructive.
         let table = [
             (RelayStatus::Unknown, 600, false, true, false),
             (RelayStatus::NotConnected, 601, false, true, false),
             (RelayStatus::TimedOut, 602, false, true, false),
             (RelayStatus::NotFound, 603, true, false, true),
             (RelayStatus::Ended, 604, true, false, true),
-            (RelayStatus::OwnerNotEntitled, 605, false, false, true),
+            (RelayStatus::OwnerNotEntitled, 605, true, false, true),
             (RelayStatus::Unauthorized, 606, true, false, true),
             (RelayStatus::DownloadTooLarge, 607, true, false, false),
             (RelayStatus::UploadTooLarge, 608, true, false, false),
-            (RelayStatus::WebcamLimit, 609, false, true, false),
+            (RelayStatus::WebcamLimit, 609, true, false, false),
             (RelayStatus::HostUpdateRequired, 610, false, false, false),
-            (RelayStatus::NoBetaAccess, 611, false, false, false),
-            (RelayStatus::HostFailed, 612, false, true, false),
-            (RelayStatus::NoActivePrint, 613, false, false, false),
+            (RelayStatus::NoBetaAccess, 611, true, false, false),
+            (RelayStatus::HostFailed, 612, false, false, false),
+            (RelayStatus::NoActivePrint, 613, true, false, false),
         ];
         assert_eq!(table.map(|row| row.0), RelayStatus::ALL);
-        for (status, code, permanent, again, destructive) in table {
+        for (status, code, user_error, passes, destructive) in table {
             assert_eq!(status.code(), code);
-            assert_eq!(RelayStatus::from_code(code), Some(status));
-            assert_eq!(status.is_permanent(), permanent, "{code}");
-            assert_eq!(status.try_again_helps(), again, "{code}");
+            assert_eq!(status.is_user_error(), user_error, "{code}");
+            assert_eq!(status.may_pass_soon(), passes, "{code}");
             assert_eq!(status.is_destructive(), destructive, "{code}");
         }
-        assert_eq!(RelayStatus::from_code(599), None);
-        assert_eq!(RelayStatus::from_code(614), None);
     }
 
     #[test]

@@ -74,7 +74,7 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// The host name label of an app connection.
+    /// The hostname label of an app connection.
     LabelKind, ConnectionLabel, LabelHash, Shape::Label;
     /// The user name of an app connection's Basic pair.
     BasicUserKind, BasicUser, BasicUserHash, Shape::Alphanumeric { length: 10 };

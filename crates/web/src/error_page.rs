@@ -55,7 +55,7 @@ pub fn respond(problem: &RelayProblem, headers: &HeaderMap, method: &Method) -> 
     let status = StatusCode::from_u16(code).expect("600 to 613 are three digits");
     let mut response = if wants_page(headers, method) {
         let repeats =
-            retries_itself(problem.status) && (method == Method::GET || method == Method::HEAD);
+            problem.status.may_pass_soon() && (method == Method::GET || method == Method::HEAD);
         let mut response = self_contained::page(status, &page(problem));
         if repeats {
             response
@@ -69,7 +69,7 @@ pub fn respond(problem: &RelayProblem, headers: &HeaderMap, method: &Method) -> 
             &envelope(
                 code,
                 problem.status.meaning(),
-                is_user_error(problem.status),
+                problem.status.is_user_error(),
             ),
         )
     };
@@ -102,21 +102,6 @@ pub fn misdirected(
 /// The body apps know: four members, `Result` always null in an error.
 fn envelope(code: u16, sentence: &str, is_user_error: bool) -> Value {
     json!({ "Status": code, "Error": sentence, "IsUserError": is_user_error, "Result": null })
-}
-
-/// Whether the caller or the owner can do something about it.
-fn is_user_error(status: RelayStatus) -> bool {
-    use RelayStatus::{HostFailed, HostUpdateRequired, NotConnected, TimedOut, Unknown};
-    !matches!(
-        status,
-        Unknown | NotConnected | TimedOut | HostFailed | HostUpdateRequired
-    )
-}
-
-/// Whether a page about it asks again by itself.
-fn retries_itself(status: RelayStatus) -> bool {
-    use RelayStatus::{NotConnected, TimedOut, Unknown};
-    matches!(status, Unknown | NotConnected | TimedOut)
 }
 
 /// Whether its page may say which printer this is, to somebody who may know.

@@ -11,7 +11,7 @@ use crate::secret::BearerHash;
 /// How an app connection proves itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AccessMode {
-    /// By its host name alone: whoever knows the name is let in.
+    /// By its hostname alone: whoever knows the name is let in.
     None,
     /// By user name and password.
     Basic,
@@ -28,7 +28,7 @@ impl AccessMode {
     /// The mode a portal gives to an app that asks with `word`.
     ///
     /// Everything is [`Enhanced`](Self::Enhanced): `basic` changed its meaning between the
-    /// drafts of the contract from "a Basic pair" to "host name only", so the safe reading
+    /// drafts of the contract from "a Basic pair" to "hostname only", so the safe reading
     /// gives credentials; unknown, empty and missing words likewise. The one way to a
     /// connection without credentials is an explicit `none` or `simple` *and* an operator who
     /// allows it.
@@ -237,7 +237,7 @@ impl AccessHashes {
             self.bearer().map(|hash| *hash.as_bytes()),
         );
         if matches!(self, Self::None) {
-            return Some(AdmittedBy::HostName);
+            return Some(AdmittedBy::Hostname);
         }
         if basic.into() {
             return Some(AdmittedBy::Basic);
@@ -252,8 +252,8 @@ impl AccessHashes {
 /// What let a call in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AdmittedBy {
-    /// The host name alone.
-    HostName,
+    /// The hostname alone.
+    Hostname,
     /// The Basic pair.
     Basic,
     /// The bearer token.

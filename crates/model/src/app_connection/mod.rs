@@ -25,7 +25,7 @@ pub use access::{
 /// What is kept of an app connection's secrets, beyond its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CredentialHashes {
-    /// Of the host name label.
+    /// Of the hostname label.
     pub label: LabelHash,
     /// Of the token for the App API.
     pub app_token: AppTokenHash,
@@ -192,8 +192,8 @@ impl AppConnection {
     /// Decides about one call.
     ///
     /// The order is part of the contract: ended, with the right credentials → `Ended`, with
-    /// wrong ones → `NotFound`, so that a guessed host name reveals nothing; owner not entitled
-    /// → `OwnerNotEntitled`; credentials missing or wrong → `Unauthorized`. Where the host name
+    /// wrong ones → `NotFound`, so that a guessed hostname reveals nothing; owner not entitled
+    /// → `OwnerNotEntitled`; credentials missing or wrong → `Unauthorized`. Where the hostname
     /// is the only credential, knowing it is having the right one, and whatever else is
     /// presented is ignored. When no record has the label, ask [`refuse_unknown`].
     pub fn admit(
@@ -297,7 +297,7 @@ impl NewAppConnection {
 /// The secrets of a new app connection, shown once and never again.
 #[derive(Debug, Clone)]
 pub struct ConnectionCredentials {
-    /// The first label of its host name.
+    /// The first label of its hostname.
     pub label: ConnectionLabel,
     /// The Basic pair, if one belongs to the access mode.
     pub basic: Option<BasicPair>,
@@ -509,7 +509,7 @@ mod tests {
             let tombstone = ended(&live);
             for (what, credential, by) in presented(&own, &other) {
                 let by = match access {
-                    AccessMode::None => Some(AdmittedBy::HostName),
+                    AccessMode::None => Some(AdmittedBy::Hostname),
                     AccessMode::Basic => by.filter(|by| *by == AdmittedBy::Basic),
                     AccessMode::Bearer => by.filter(|by| *by == AdmittedBy::Bearer),
                     AccessMode::Enhanced => by,

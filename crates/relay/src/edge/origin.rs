@@ -54,93 +54,35 @@ fn is_cross_site(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use AdmittedBy::{Basic, Bearer, Hostname};
+
     use super::*;
 
     #[test]
     fn a_foreign_page_cannot_use_what_the_browser_adds() {
         let own: Authority = "app-x.example.net:8443".parse().unwrap();
         let own_origin = "https://app-x.example.net:8443";
+        let evil = "https://evil.example";
+        let other_port = "https://app-x.example.net";
+        let site = "sec-fetch-site";
         for (method, field, value, websocket, by, forged) in [
-            (
-                Method::GET,
-                "origin",
-                "https://evil.example",
-                true,
-                AdmittedBy::HostName,
-                true,
-            ),
-            (
-                Method::GET,
-                "origin",
-                "https://evil.example",
-                true,
-                AdmittedBy::Basic,
-                true,
-            ),
-            (
-                Method::GET,
-                "origin",
-                "https://evil.example",
-                true,
-                AdmittedBy::Bearer,
-                false,
-            ),
-            (Method::GET, "origin", "null", true, AdmittedBy::Basic, true),
-            (
-                Method::GET,
-                "origin",
-                own_origin,
-                true,
-                AdmittedBy::Basic,
-                false,
-            ),
-            (
-                Method::GET,
-                "origin",
-                "https://app-x.example.net",
-                true,
-                AdmittedBy::Basic,
-                true,
-            ),
-            (Method::GET, "x-none", "", true, AdmittedBy::Basic, false),
-            (
-                Method::POST,
-                "sec-fetch-site",
-                "cross-site",
-                false,
-                AdmittedBy::Basic,
-                true,
-            ),
-            (
-                Method::POST,
-                "sec-fetch-site",
-                "same-origin",
-                false,
-                AdmittedBy::Basic,
-                false,
-            ),
-            (
-                Method::GET,
-                "sec-fetch-site",
-                "cross-site",
-                false,
-                AdmittedBy::Basic,
-                false,
-            ),
-            (
-                Method::DELETE,
-                "x-none",
-                "",
-                false,
-                AdmittedBy::HostName,
-                false,
-            ),
+            (Method::GET, "origin", evil, true, Hostname, true),
+            (Method::GET, "origin", evil, true, Basic, true),
+            (Method::GET, "origin", evil, true, Bearer, false),
+            (Method::GET, "origin", "null", true, Basic, true),
+            (Method::GET, "origin", own_origin, true, Basic, false),
+            (Method::GET, "origin", other_port, true, Basic, true),
+            (Method::GET, "x-none", "", true, Basic, false),
+            (Method::POST, site, "cross-site", false, Basic, true),
+            (Method::POST, site, "same-origin", false, Basic, false),
+            (Method::GET, site, "cross-site", false, Basic, false),
+            (Method::DELETE, "x-none", "", false, Hostname, false),
             (
                 Method::POST,
                 "origin",
                 "capacitor://localhost",
                 false,
-                AdmittedBy::Basic,
+                Basic,
                 false,
             ),
         ] {
