@@ -16,4 +16,4 @@ pub mod relay;
 mod tests;
 
 pub use error::{Cause, StoreError};
-pub use relay::RelayStore;
+pub use relay::{RelayStore, SchemaVersions};

@@ -9,9 +9,9 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{SqlSafeStr, Transaction};
+use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr, Transaction};
 
-use crate::dialect::{BEGIN_WRITE, Engine};
+use crate::dialect::{BEGIN_WRITE, Connection, Engine};
 use crate::error::StoreError;
 
 const READERS: u32 = 3;
@@ -43,6 +43,18 @@ impl Pools {
             .connect_with(options.pragma("query_only", "ON"))
             .await?;
         Ok(Self { read, write })
+    }
+
+    /// The version of the file at `path`, which stays as it is: 0 before its first migration.
+    pub(crate) async fn version(path: &Path) -> Result<i64, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .read_only(true)
+            .busy_timeout(BUSY_TIMEOUT);
+        let mut connection = options.connect().await?;
+        let found = version(&mut connection).await;
+        connection.close().await?;
+        found
     }
 
     /// Opens a database that lives as long as this value. One connection both reads and writes:
@@ -95,6 +107,18 @@ fn pool(connections: u32) -> SqlitePoolOptions {
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
+}
+
+async fn version(connection: &mut Connection) -> Result<i64, StoreError> {
+    let tables = "SELECT count(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'";
+    let tables: i64 = sqlx::query_scalar(tables)
+        .fetch_one(&mut *connection)
+        .await?;
+    if tables == 0 {
+        return Ok(0);
+    }
+    let version = "SELECT coalesce(max(version), 0) FROM _sqlx_migrations WHERE success";
+    Ok(sqlx::query_scalar(version).fetch_one(connection).await?)
 }
 
 /// Each step is one transaction, so a kill half way leaves the last whole step.

@@ -23,6 +23,15 @@ pub(crate) const STEPS: &[Step] = &[(
     include_str!("../../migrations/relay/sqlite/0001_accounts_printers_app_connections.sql"),
 )];
 
+/// How far a database file is in its migrations, and how far this program goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SchemaVersions {
+    /// The last migration of the file; 0 if it has none.
+    pub found: i64,
+    /// The last migration this program knows.
+    pub known: i64,
+}
+
 /// The relay's database. Clones share it.
 #[derive(Debug, Clone)]
 pub struct RelayStore {
@@ -35,6 +44,15 @@ impl RelayStore {
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let pools = Pools::open(path.as_ref(), STEPS).await?;
         Ok(Self { pools })
+    }
+
+    /// Looks at the database file at `path` without changing it, so that a file in use by
+    /// another version of the program stays that version's. SQLite may leave empty journals
+    /// beside it.
+    pub async fn inspect(path: impl AsRef<Path>) -> Result<SchemaVersions, StoreError> {
+        let found = Pools::version(path.as_ref()).await?;
+        let known = STEPS.last().map_or(0, |(version, ..)| *version);
+        Ok(SchemaVersions { found, known })
     }
 
     /// Opens an empty database that vanishes with the last clone.

@@ -8,7 +8,8 @@ use latchkey_model::secret::PasswordHash;
 use sqlx::Row as _;
 
 use crate::contract::{Maker, at};
-use crate::relay::RelayStore;
+use crate::pool::Pools;
+use crate::relay::{RelayStore, STEPS};
 
 #[tokio::test]
 async fn writes_and_ends_survive_reopening() {
@@ -37,6 +38,35 @@ async fn writes_and_ends_survive_reopening() {
     };
     assert!(find(&ann).await.live().is_none());
     assert_eq!(find(&bob).await, bob.connection);
+}
+
+#[tokio::test]
+async fn inspecting_tells_versions_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("relay.db");
+    assert!(RelayStore::inspect(&path).await.is_err());
+    assert!(!path.exists(), "nothing is made");
+
+    // An older version's file: here the oldest of all, without one migration.
+    let older = Pools::open(&path, &[]).await.unwrap();
+    let versions = RelayStore::inspect(&path).await.unwrap();
+    assert_eq!((versions.found, versions.known), (0, STEPS.last().unwrap().0));
+    let tables = "SELECT count(*) FROM sqlite_schema WHERE name = 'accounts'";
+    let tables: i64 = sqlx::query_scalar(tables)
+        .fetch_one(older.read())
+        .await
+        .unwrap();
+    assert_eq!(tables, 0, "it is not brought up to date");
+    older.close().await;
+
+    let store = RelayStore::open(&path).await.unwrap();
+    let while_open = RelayStore::inspect(&path).await.unwrap();
+    assert_eq!(while_open.found, while_open.known);
+    store.close().await;
+    assert_eq!(RelayStore::inspect(&path).await.unwrap(), while_open);
+
+    fs::write(&path, [b'x'; 4096]).unwrap();
+    assert!(RelayStore::inspect(&path).await.is_err());
 }
 
 #[tokio::test]
