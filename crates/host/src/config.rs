@@ -9,6 +9,26 @@ use ipnet::IpNet;
 use latchkey_net::authority::Authority;
 use url::Url;
 
+/// Where the host's own pages are, at the LAN door.
+pub(crate) const PAGES: &str = "/latchkey/";
+
+/// Where apps written for OctoEverywhere send commands. Answered by the host, and never
+/// passed to the printer.
+pub(crate) const COMMANDS: &str = "/octoeverywhere-command-api/";
+
+/// Whether the host answers a path itself, so that no camera can have it.
+pub fn is_reserved(path: &str) -> bool {
+    [PAGES, COMMANDS]
+        .iter()
+        .any(|prefix| below(path, prefix).is_some())
+}
+
+/// What follows a reserved prefix, which is the same in any letter case.
+pub(crate) fn below<'p>(path: &'p str, prefix: &str) -> Option<&'p str> {
+    let (start, rest) = path.split_at_checked(prefix.len())?;
+    start.eq_ignore_ascii_case(prefix).then_some(rest)
+}
+
 /// A host's configuration. Every value has been checked; reading files and words
 /// is the command line's business.
 #[derive(Debug, Clone)]
@@ -224,6 +244,27 @@ mod tests {
         assert_eq!(address("https://a"), Err(UpstreamUrlError::Scheme));
         assert_eq!(address("http://u:p@a"), Err(UpstreamUrlError::UserInfo));
         assert_eq!(address("http://a/?q"), Err(UpstreamUrlError::Shape));
+    }
+
+    #[test]
+    fn reserved_paths_are_whole_segments_in_any_letter_case() {
+        for path in [
+            "/latchkey/",
+            "/Latchkey/cam/",
+            "/octoeverywhere-command-api/status",
+            "/OctoEverywhere-command-API/",
+        ] {
+            assert!(is_reserved(path), "{path}");
+        }
+        for path in [
+            "/latchkey-cam/",
+            "/octoeverywhere-command-api",
+            "/octoeverywhere/",
+            "/webcam/latchkey/",
+            "/\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}x",
+        ] {
+            assert!(!is_reserved(path), "{path}");
+        }
     }
 
     #[test]

@@ -13,10 +13,9 @@ use latchkey_web::problem::Problem;
 use latchkey_web::{assets, security_headers};
 use tokio::sync::watch;
 
+use crate::config::{PAGES, below};
 use crate::service::Inbound;
 use crate::upstream::probe::Trust;
-
-const PREFIX: &str = "/latchkey/";
 
 /// What the pages tell.
 #[derive(Clone)]
@@ -36,10 +35,10 @@ impl Pages {
         inbound: &Inbound,
     ) -> Option<Response<Body>> {
         let path = request.uri().path();
-        if path == PREFIX.trim_end_matches('/') {
+        if path.eq_ignore_ascii_case(PAGES.trim_end_matches('/')) {
             return Some(to_landing());
         }
-        let rest = path.strip_prefix(PREFIX)?;
+        let rest = below(path, PAGES)?;
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return Some(problem(StatusCode::METHOD_NOT_ALLOWED));
         }
@@ -88,7 +87,7 @@ impl Pages {
 fn to_landing() -> Response<Body> {
     let mut response = Response::new(body::empty());
     *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
-    let location = HeaderValue::from_static(PREFIX);
+    let location = HeaderValue::from_static(PAGES);
     response
         .headers_mut()
         .insert(http::header::LOCATION, location);

@@ -9,11 +9,8 @@ use latchkey_net::body::{self, Body};
 use latchkey_net::client_addr::Scheme;
 use latchkey_net::proxy::failure::HostFailure;
 
+use crate::config::{COMMANDS, below};
 use crate::upstream::{Answer, Upstream};
-
-/// Paths that apps written for OctoEverywhere send commands to. Answered by the
-/// host, in any letter case, and never passed to the printer.
-const COMMAND_PREFIX: &str = "/octoeverywhere-command-api/";
 
 /// Unknown command, in the words of that interface.
 const UNKNOWN_COMMAND: &str =
@@ -92,16 +89,11 @@ impl Service {
         request: Request<Body>,
         inbound: &Inbound,
     ) -> Result<Answer, HostFailure> {
-        if is_command(request.uri().path()) {
+        if below(request.uri().path(), COMMANDS).is_some() {
             return Ok(Answer::Plain(unknown_command()));
         }
         self.upstream.pass(request, inbound).await
     }
-}
-
-fn is_command(path: &str) -> bool {
-    path.get(..COMMAND_PREFIX.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(COMMAND_PREFIX))
 }
 
 fn unknown_command() -> Response<Body> {
@@ -110,20 +102,4 @@ fn unknown_command() -> Response<Body> {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_command;
-
-    #[test]
-    fn the_command_prefix_is_reserved_in_any_letter_case() {
-        assert!(is_command("/octoeverywhere-command-api/status"));
-        assert!(is_command("/OctoEverywhere-Command-API/"));
-        assert!(!is_command("/octoeverywhere-command-api"));
-        assert!(!is_command("/api/version"));
-        assert!(!is_command(
-            "/\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}x"
-        ));
-    }
 }
