@@ -8,6 +8,7 @@ use latchkey_model::secret::PasswordHash;
 use sqlx::Row as _;
 
 use crate::contract::{Maker, at};
+use crate::error::StoreError;
 use crate::pool::Pools;
 use crate::relay::{RelayStore, STEPS};
 
@@ -50,7 +51,10 @@ async fn inspecting_tells_versions_and_changes_nothing() {
     // An older version's file: here the oldest of all, without one migration.
     let older = Pools::open(&path, &[]).await.unwrap();
     let versions = RelayStore::inspect(&path).await.unwrap();
-    assert_eq!((versions.found, versions.known), (0, STEPS.last().unwrap().0));
+    assert_eq!(
+        (versions.found, versions.known),
+        (0, STEPS.last().unwrap().0)
+    );
     let tables = "SELECT count(*) FROM sqlite_schema WHERE name = 'accounts'";
     let tables: i64 = sqlx::query_scalar(tables)
         .fetch_one(older.read())
@@ -170,8 +174,7 @@ async fn closed_store_says_that_it_is_unavailable() {
     store.close().await;
     let ann = Maker::default().account("ann@example.com");
     let error = store.accounts().find(&ann.id).await.unwrap_err();
-    assert!(error.is_unavailable(), "{error:?}");
-    assert!(!error.is_conflict());
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
     assert!(store.check().await.is_err());
 }
 
@@ -182,8 +185,73 @@ async fn file_of_something_else_is_refused_and_left_alone() {
     let text = "not a database, but long enough to be taken for one at first sight".repeat(20);
     fs::write(&path, &text).unwrap();
     let error = RelayStore::open(&path).await.unwrap_err();
-    assert!(!error.is_conflict(), "{error:?}");
+    assert!(matches!(error, StoreError::Failed(_)), "{error:?}");
+    assert!(
+        error.to_string().contains("file is not a database"),
+        "{error}"
+    );
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
+}
+
+#[tokio::test]
+async fn file_that_cannot_be_made_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = folder.path().join("taken");
+    fs::create_dir(&taken).unwrap();
+    let mut cases = vec![(taken, "directory")];
+    let locked = folder.path().join("locked");
+    fs::create_dir(&locked).unwrap();
+    let mut mode = fs::metadata(&locked).unwrap().permissions();
+    mode.set_readonly(true);
+    fs::set_permissions(&locked, mode).unwrap();
+    // The administrator may write everywhere, also when running tests.
+    if fs::write(locked.join("probe"), "").is_err() {
+        cases.push((locked.join("relay.db"), "Permission denied"));
+    }
+    for (path, reason) in cases {
+        let error = RelayStore::open(&path).await.unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+        assert!(error.to_string().contains(reason), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn full_disk_is_named_and_no_value_with_it() {
+    let store = RelayStore::open_in_memory().await.unwrap();
+    sqlx::query("PRAGMA max_page_count = 1")
+        .execute(store.pools().write())
+        .await
+        .unwrap();
+    let make = Maker::default();
+    let error = async {
+        loop {
+            let email = format!("{}@example.com", "secret".repeat(9));
+            if let Err(error) = make.household(&store, &email).await {
+                break error.to_string();
+            }
+        }
+    };
+    let error = error.await;
+    assert!(error.contains("cannot be used at present"), "{error}");
+    assert!(error.contains("database or disk is full"), "{error}");
+    assert!(!error.contains("secret"), "{error}");
+}
+
+#[tokio::test]
+async fn file_of_a_newer_program_is_told_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("relay.db");
+    let mut steps = STEPS.to_vec();
+    steps.push((
+        999,
+        "from the future",
+        "CREATE TABLE later (id TEXT) STRICT",
+    ));
+    let newer = Pools::open(&path, &steps).await.unwrap();
+    newer.close().await;
+    let error = RelayStore::open(&path).await.unwrap_err().to_string();
+    assert!(error.contains("a newer version of this program"), "{error}");
+    assert!(error.contains("999"), "{error}");
 }
 
 #[cfg(unix)]
