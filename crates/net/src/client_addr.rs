@@ -64,6 +64,10 @@ pub struct Caller {
     pub address: IpAddr,
     /// The scheme of the address the caller used.
     pub scheme: Scheme,
+    /// Whether a trusted peer speaks for the caller.
+    pub vouched: bool,
+    /// The scheme, if that peer said one.
+    pub said_scheme: Option<Scheme>,
     /// Host and port the caller used, if a trusted proxy named another than `Host`.
     pub forwarded_host: Option<Authority>,
 }
@@ -80,15 +84,19 @@ pub fn resolve(peer: IpAddr, secure: bool, headers: &HeaderMap, trusted: &Truste
         return Caller {
             address: peer,
             scheme,
+            vouched: false,
+            said_scheme: None,
             forwarded_host: None,
         };
     }
+    let said_scheme = first_entry(headers, "x-forwarded-proto")
+        .or_else(|| first_entry(headers, "x-scheme"))
+        .and_then(Scheme::parse);
     Caller {
         address: forwarded_for(headers, trusted).unwrap_or(peer),
-        scheme: first_entry(headers, "x-forwarded-proto")
-            .or_else(|| first_entry(headers, "x-scheme"))
-            .and_then(Scheme::parse)
-            .unwrap_or(scheme),
+        scheme: said_scheme.unwrap_or(scheme),
+        vouched: true,
+        said_scheme,
         forwarded_host: first_entry(headers, "x-forwarded-host").and_then(|host| host.parse().ok()),
     }
 }

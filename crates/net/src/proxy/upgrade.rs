@@ -35,6 +35,18 @@ pub fn open(version: Version, fields: HeaderMap) -> Response<Body> {
     response
 }
 
+/// The answer to a caller whose WebSocket the upstream refused.
+///
+/// With HTTP/2 a 2xx would open it (RFC 8441 section 5), so there it becomes 502.
+pub fn decline(version: Version, response: Response<Body>) -> Response<Body> {
+    if version != Version::HTTP_2 || !response.status().is_success() {
+        return response;
+    }
+    let mut response = Response::new(body::empty());
+    *response.status_mut() = StatusCode::BAD_GATEWAY;
+    response
+}
+
 /// Makes an upstream's ordinary answer one that the tunnel does not take for a yes.
 pub fn refuse(mut response: Response<Body>) -> Response<Body> {
     let status = HeaderValue::from(response.status().as_u16());
@@ -82,6 +94,20 @@ mod tests {
         let new = open(Version::HTTP_2, fields());
         assert_eq!(new.status(), 200);
         assert!(new.headers().is_empty());
+    }
+
+    #[test]
+    fn a_refused_socket_is_never_told_as_an_open_one() {
+        for (version, status, told) in [
+            (Version::HTTP_11, 200, 200),
+            (Version::HTTP_2, 200, 502),
+            (Version::HTTP_2, 204, 502),
+            (Version::HTTP_2, 403, 403),
+        ] {
+            let mut answer = Response::new(body::empty());
+            *answer.status_mut() = StatusCode::from_u16(status).unwrap();
+            assert_eq!(decline(version, answer).status(), told);
+        }
     }
 
     #[test]

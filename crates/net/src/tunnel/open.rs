@@ -207,13 +207,14 @@ impl Tunnel {
         control::tell(&mut sender, "/drain", &drain, &self.inner.settings).await
     }
 
-    /// Refuses a tunnel that was welcomed, as relays may and this one does not yet.
-    #[cfg(test)]
-    pub(super) async fn dismiss(&self, refusal: control::Refusal) {
-        let mut sender = self.sender().expect("tests dismiss open tunnels");
-        control::tell(&mut sender, "/refused", &refusal, &self.inner.settings)
-            .await
-            .expect("tests dismiss hosts that answer");
+    /// Refuses a tunnel that was welcomed already, and closes it.
+    pub async fn dismiss(&self, refusal: control::Refusal) {
+        if let Some(mut sender) = self.sender() {
+            let told = control::tell(&mut sender, "/refused", &refusal, &self.inner.settings);
+            if let Err(error) = told.await {
+                tracing::debug!(%error, "a dismissed host did not hear why");
+            }
+        }
         self.close();
     }
 
