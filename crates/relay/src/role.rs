@@ -36,7 +36,11 @@ const RECONNECT_SPREAD: Duration = Duration::from_secs(2);
 pub enum RelayError {
     #[error(transparent)]
     Listen(#[from] ListenError),
-    #[error("cannot open the database {}: {cause}", path.display())]
+    #[error(
+        "cannot open the database {}: {cause}; see whether the disk is full, the folder \
+         belongs to another user, or an older program opens a newer database",
+        path.display()
+    )]
     Store { path: PathBuf, cause: StoreError },
     #[error("cannot use the certificate: {0}")]
     Tls(#[from] TlsError),

@@ -19,6 +19,7 @@ use latchkey_model::id::{AccountId, PrinterId};
 use latchkey_model::printer::{HostKey, Presence, Printer, PrinterName, Seen};
 use latchkey_model::secret::{LabelHash, PasswordHash};
 
+use crate::error::StoreError;
 use crate::relay::{RelayStore, Use};
 
 /// What a case ends with.
@@ -141,7 +142,7 @@ impl Maker {
         &self,
         store: &RelayStore,
         email: &str,
-    ) -> Result<Household, crate::StoreError> {
+    ) -> Result<Household, StoreError> {
         let account = self.account(email);
         let printer = self.printer(&account, "MK4");
         let (connection, credentials) = self.app_connection(&printer, AccessMode::Enhanced);
@@ -193,7 +194,7 @@ async fn account_is_found_as_it_was_kept(store: &RelayStore) -> Outcome {
     check_eq!(store.accounts().find_by_email(&nobody.email).await?, None);
     check!(matches!(
         store.accounts().load(&nobody.id).await,
-        Err(crate::StoreError::Missing { table: "accounts" })
+        Err(StoreError::Missing { table: "accounts" })
     ));
     Ok(())
 }
@@ -206,7 +207,7 @@ async fn one_account_for_each_address(store: &RelayStore) -> Outcome {
         .await?;
     let again = make.account("Ann@Example.com");
     let answer = store.accounts().create(&again, None).await;
-    check!(answer.is_err_and(|error| error.is_conflict()));
+    check!(matches!(answer, Err(StoreError::Conflict)));
     check_eq!(store.accounts().find(&again.id).await?, None);
     Ok(())
 }
@@ -300,7 +301,7 @@ async fn printer_needs_its_account(store: &RelayStore) -> Outcome {
     let make = Maker::default();
     let printer = make.printer(&make.account("nobody@example.com"), "MK4");
     let answer = store.printers().create(&printer).await;
-    check!(answer.is_err_and(|error| error.is_conflict()));
+    check!(matches!(answer, Err(StoreError::Conflict)));
     check_eq!(store.printers().find(&printer.id).await?, None);
     Ok(())
 }
@@ -326,7 +327,7 @@ async fn host_speaks_for_one_printer(store: &RelayStore) -> Outcome {
     let stolen = printers
         .attach_host(&bob.account.id, &bob.printer.id, &key)
         .await;
-    check!(stolen.is_err_and(|error| error.is_conflict()));
+    check!(matches!(stolen, Err(StoreError::Conflict)));
     check!(
         printers
             .attach_host(&ann.account.id, &ann.printer.id, &new_key)
@@ -464,7 +465,7 @@ async fn app_connection_needs_the_owners_printer(store: &RelayStore) -> Outcome 
     for printer in [foreign, gone] {
         let (connection, credentials) = make.app_connection(&printer, AccessMode::Enhanced);
         let answer = store.app_connections().insert(&connection).await;
-        check!(answer.is_err_and(|error| error.is_conflict()));
+        check!(matches!(answer, Err(StoreError::Conflict)));
         let label = credentials.label.hash();
         let found = store.app_connections().find_by_label_hash(&label).await?;
         check_eq!(found, None);
@@ -480,7 +481,7 @@ async fn label_is_never_used_again(store: &RelayStore) -> Outcome {
         let (mut again, _) = make.app_connection(&ann.printer, AccessMode::Enhanced);
         again.hashes.label = ann.connection.hashes.label;
         let answer = connections.insert(&again).await;
-        check!(answer.is_err_and(|error| error.is_conflict()));
+        check!(matches!(answer, Err(StoreError::Conflict)));
         if round == "live" {
             check!(
                 connections
@@ -535,7 +536,7 @@ async fn ended_app_connection_is_a_tombstone(store: &RelayStore) -> Outcome {
     check_eq!(connections.list_ended_since(at(91)).await?, []);
     // A tombstone is nothing to insert.
     let answer = connections.insert(&found.connection).await;
-    check!(answer.is_err_and(|error| error.is_conflict()));
+    check!(matches!(answer, Err(StoreError::Conflict)));
     Ok(())
 }
 
@@ -713,7 +714,7 @@ async fn suspension_and_plan_show_on_the_hot_path(store: &RelayStore) -> Outcome
 async fn find(
     store: &RelayStore,
     household: &Household,
-) -> Result<Option<AppConnection>, crate::StoreError> {
+) -> Result<Option<AppConnection>, StoreError> {
     let label = household.credentials.label.hash();
     let found = store.app_connections().find_by_label_hash(&label).await?;
     Ok(found.map(|found| found.connection))

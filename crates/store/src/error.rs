@@ -1,11 +1,18 @@
 //! The one error of this crate.
 
+use sqlx::migrate::MigrateError;
+
 use crate::dialect;
 
 /// Why something could not be kept or found.
 ///
 /// Except for [`Conflict`](Self::Conflict) and [`Missing`](Self::Missing) it says nothing about
 /// the thing asked for: a caller that gets another error knows *nothing*, and must answer so.
+///
+/// Its text is whole: it ends with what the database said, so that a log line with nothing but
+/// the text tells the operator why. It may be logged, because what the database says names
+/// tables, columns and constraints, and never a value that was to be kept. It is no text for
+/// callers.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// It collides with what is kept: something that must be unique is taken, or what it refers
@@ -27,27 +34,17 @@ pub enum StoreError {
         row: String,
     },
     /// The database cannot be used at present.
-    #[error("the database cannot be used at present")]
-    Unavailable(#[source] Cause),
+    #[error("the database cannot be used at present: {0}")]
+    Unavailable(Cause),
     /// Anything else: a bug, or a broken file.
-    #[error("the database failed")]
-    Failed(#[source] Cause),
+    #[error("the database failed: {0}")]
+    Failed(Cause),
 }
 
 /// What the database said.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 impl StoreError {
-    /// Whether the same call may succeed later without anybody mending anything here.
-    pub const fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
-    }
-
-    /// Whether it collides with what is kept.
-    pub const fn is_conflict(&self) -> bool {
-        matches!(self, Self::Conflict)
-    }
-
     pub(crate) fn inconsistent(table: &'static str, row: &str) -> Self {
         Self::Inconsistent {
             table,
@@ -76,8 +73,14 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-impl From<sqlx::migrate::MigrateError> for StoreError {
-    fn from(error: sqlx::migrate::MigrateError) -> Self {
-        Self::Failed(error.into())
+impl From<MigrateError> for StoreError {
+    fn from(error: MigrateError) -> Self {
+        match error {
+            MigrateError::VersionMissing(version) => Self::Failed(
+                format!("a newer version of this program made its schema (migration {version})")
+                    .into(),
+            ),
+            error => Self::Failed(error.into()),
+        }
     }
 }
