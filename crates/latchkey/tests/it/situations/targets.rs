@@ -45,7 +45,7 @@ async fn hostile_relay(printer: &Printer) -> (Tunnel, RunningHost) {
 
 fn stream_head(app_connection: Option<&str>) -> StreamHead {
     StreamHead {
-        client: "192.0.2.7".parse().unwrap(),
+        caller: "192.0.2.7".parse().unwrap(),
         scheme: Scheme::Https,
         app_connection: app_connection.map(str::to_owned),
         request: "r".to_owned(),
