@@ -168,7 +168,7 @@ impl Setup {
                     basic: None,
                     bearer: None,
                     host_stop: host.stop,
-                    _data: vec![host.data],
+                    data: vec![host.data],
                 }
             }
         }
@@ -251,7 +251,7 @@ impl RunningRelay {
             basic,
             bearer: credentials.bearer.map(|token| token.expose().to_owned()),
             host_stop: Stop::default(),
-            _data: vec![Arc::clone(&self.data)],
+            data: vec![Arc::clone(&self.data)],
         }
     }
 
@@ -268,7 +268,7 @@ impl RunningRelay {
         let mut door = self.record(running.public_key, access).await;
         door.lan = running.address;
         door.host_stop = running.stop;
-        door._data.push(running.data);
+        door.data.push(running.data);
         tokio::spawn(host.run());
         within("the tunnel", door.ready()).await;
         door
@@ -370,6 +370,7 @@ fn host_config(printer: SocketAddr, data: &TempDir, relay: Option<url::Url>) -> 
         authority: host::AuthorityMode::Host,
         webcams: Vec::new(),
         client_address: host::ClientAddress::Auto,
+        hostnames: Vec::new(),
         trusted_proxies: Vec::new(),
         relay: relay.map(|url| host::Relay {
             url,
@@ -400,7 +401,8 @@ pub(crate) struct Door {
     pub(crate) basic: Option<String>,
     pub(crate) bearer: Option<String>,
     pub(crate) host_stop: Stop,
-    _data: Vec<Arc<TempDir>>,
+    /// Removed when nobody uses the roles any more.
+    data: Vec<Arc<TempDir>>,
 }
 
 impl Door {
@@ -418,10 +420,10 @@ impl Door {
     pub(crate) fn head(&self, line: &str, fields: &[&str]) -> String {
         let mut head = format!("{line} HTTP/1.1\r\nHost: {}\r\n", self.authority);
         if let Some(authorization) = self.authorization() {
-            head += &format!("Authorization: {authorization}\r\n");
+            head.extend(["Authorization: ", &authorization, "\r\n"]);
         }
         for field in fields {
-            head += &format!("{field}\r\n");
+            head.extend([field, "\r\n"]);
         }
         head + "\r\n"
     }

@@ -35,7 +35,7 @@ fn head(line: &str, host: &str, authorization: Option<&str>, fields: &[&str]) ->
         .map(String::as_str)
         .chain(fields.iter().copied())
     {
-        head += &format!("{field}\r\n");
+        head.extend([field, "\r\n"]);
     }
     head + "\r\n"
 }

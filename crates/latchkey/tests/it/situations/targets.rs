@@ -7,6 +7,8 @@ use latchkey_host::config::Credential;
 use latchkey_net::body;
 use latchkey_net::tunnel::{Acceptor, AcceptorConfig, Scheme, Settings, StreamHead, Tunnel};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 
 use crate::harness::inproc::{Printer, RunningHost, running_host};
@@ -52,43 +54,45 @@ fn stream_head(app_connection: Option<&str>) -> StreamHead {
     }
 }
 
+/// Answers everything up to `/last`; returns the request lines.
+async fn serve_until_last(printer: Printer) -> Vec<String> {
+    const LAST: &str = "GET /last HTTP/1.1";
+    let mut lines = Vec::new();
+    let mut connections = JoinSet::new();
+    let (seen, mut requests) = mpsc::channel(64);
+    while lines.last().is_none_or(|line| line != LAST) {
+        tokio::select! {
+            mut upstream = printer.accept() => {
+                let seen = seen.clone();
+                connections.spawn(async move {
+                    loop {
+                        let request = upstream.read_request().await;
+                        // Only the last one may find nobody left to tell.
+                        let _ = seen.send(request).await;
+                        upstream
+                            .send("HTTP/1.1 200 OK\r\nX-Printer: yes\r\nContent-Length: 0\r\n\r\n")
+                            .await;
+                    }
+                });
+            }
+            Some(request) = requests.recv() => {
+                assert_eq!(request.field("host"), Some(&*printer.address().to_string()));
+                lines.push(request.line);
+            }
+        }
+    }
+    // The answer to the last one may still be on its way.
+    connections.detach_all();
+    lines
+}
+
 #[tokio::test]
 async fn whatever_the_relay_asks_for_lands_at_the_configured_printer_or_nowhere() {
     let printer = Printer::start().await;
     let elsewhere = Printer::start().await;
     let (tunnel, _host) = hostile_relay(&printer).await;
     let other = elsewhere.address();
-    let serving = tokio::spawn(async move {
-        let mut lines = Vec::new();
-        let mut connections = tokio::task::JoinSet::new();
-        let (seen, mut requests) = tokio::sync::mpsc::channel(64);
-        loop {
-            tokio::select! {
-                mut upstream = printer.accept() => {
-                    let seen = seen.clone();
-                    connections.spawn(async move {
-                        loop {
-                            let request = upstream.read_request().await;
-                            let last = request.line == "GET /last HTTP/1.1";
-                            seen.send(request).await.unwrap();
-                            upstream.send("HTTP/1.1 200 OK\r\nX-Printer: yes\r\nContent-Length: 0\r\n\r\n").await;
-                            if last {
-                                return;
-                            }
-                        }
-                    });
-                }
-                Some(request) = requests.recv() => {
-                    assert_eq!(request.field("host"), Some(&*printer.address().to_string()));
-                    let last = request.line == "GET /last HTTP/1.1";
-                    lines.push(request.line);
-                    if last {
-                        return lines;
-                    }
-                }
-            }
-        }
-    });
+    let serving = tokio::spawn(serve_until_last(printer));
     let mut landed = 0;
     for (method, uri) in [
         ("GET", format!("http://{other}/")),

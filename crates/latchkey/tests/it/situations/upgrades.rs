@@ -1,4 +1,4 @@
-//! WebSockets: how they open, carry and end; and what must never be taken for one.
+//! Upgraded connections: how they open, carry and end; and what must never be taken for one.
 
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
