@@ -338,7 +338,7 @@ const CLAIMS: [&str; 31] = [
     "Remote-User",
     "X-Remote-User",
     "X-Authenticated-User",
-    "Latchkey-Client",
+    "Latchkey-Caller",
     "Latchkey-Scheme",
     "Latchkey-Anything",
 ];

@@ -131,7 +131,7 @@ async fn control_of_the_tunnel_cannot_be_forged(way: Way) {
             "latchkey-kind: control",
             "Latchkey_Kind: control",
             "Latchkey-App-Connection: forged",
-            "Latchkey-Client: 192.0.2.1",
+            "Latchkey-Caller: 192.0.2.1",
             "Content-Length: 2",
         ];
         caller

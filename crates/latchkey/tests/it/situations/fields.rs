@@ -127,7 +127,7 @@ async fn fields_by_which_a_caller_pretends_to_be_a_hop_never_arrive(way: Way) {
         "X-Remote-User",
         "X-Authenticated-User",
         "Latchkey-Kind",
-        "Latchkey-Client",
+        "Latchkey-Caller",
         "Latchkey-Scheme",
         "Latchkey-App-Connection",
         "Latchkey-Request",
