@@ -49,6 +49,8 @@ pub struct Config {
     pub webcams: Vec<Webcam>,
     /// Whether the upstream learns the caller's address.
     pub client_address: ClientAddress,
+    /// Names people use for this host at home, beside addresses and local names.
+    pub hostnames: Vec<String>,
     /// Networks whose forwarded fields are believed at the LAN door, beside loopback.
     pub trusted_proxies: Vec<IpNet>,
     /// The relay this host dials.

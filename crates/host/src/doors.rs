@@ -22,6 +22,7 @@ use latchkey_web::shell::Place;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::neighbours;
 use crate::pages::Pages;
 use crate::service::{Door, Inbound, Service};
 use crate::upstream::Answer;
@@ -42,14 +43,26 @@ pub(crate) struct Doors {
 pub(crate) struct LanDoor {
     pub(crate) doors: Doors,
     pub(crate) pages: Pages,
+    /// Names of this host beside addresses and local names.
+    pub(crate) hostnames: Arc<[String]>,
 }
 
 /// Streams of the tunnel.
 #[derive(Clone)]
-pub(crate) struct TunnelDoor(pub(crate) Doors);
+pub(crate) struct TunnelDoor {
+    pub(crate) doors: Doors,
+    /// The relay runs on this machine, and so may its callers.
+    pub(crate) relay_is_local: bool,
+}
 
 impl Handler for LanDoor {
     async fn handle(&self, request: Request<Body>, call: Call) -> Response<Body> {
+        // What a trusted proxy names is what it was set up for; others must mean this host.
+        if call.caller.forwarded_host.is_none()
+            && !neighbours::is_own_name(&call.authority, &self.hostnames)
+        {
+            return self.misdirected(&request, &call);
+        }
         let inbound = Inbound {
             door: Door::Lan,
             address: call.caller.address,
@@ -65,6 +78,9 @@ impl Handler for LanDoor {
         let asked = Asked::of(&request);
         let (outcome, line, socket) = self.doors.ask(request, &inbound).await;
         match outcome {
+            Ok(Answer::Plain(response)) if inbound.websocket => {
+                boxed(line.follow(upgrade::decline(asked.version, response)))
+            }
             Ok(Answer::Plain(response)) => boxed(line.follow(response)),
             Ok(Answer::WebSocket(headers, upstream)) => {
                 let response = upgrade::open(asked.version, headers);
@@ -84,6 +100,19 @@ impl Handler for LanDoor {
 }
 
 impl LanDoor {
+    fn misdirected(&self, request: &Request<Body>, call: &Call) -> Response<Body> {
+        let id = self.doors.ids.next();
+        let line = RequestLine::new(&id, request.method(), Class::Unknown)
+            .metrics(Arc::clone(&self.doors.metrics))
+            .caller(call.caller.address);
+        let problem = Problem::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            "unknown_hostname",
+            "This host does not know that name as its own. Use its address, or add the name to `hostnames`.",
+        );
+        boxed(line.follow(problem.request_id(&id).json().map(body::full)))
+    }
+
     fn problem(&self, failure: HostFailure, asked: &Asked, inbound: &Inbound) -> Response<Body> {
         let status = match failure {
             HostFailure::Unreachable | HostFailure::Broken => StatusCode::BAD_GATEWAY,
@@ -121,20 +150,24 @@ impl StreamService for TunnelDoor {
             door: Door::Tunnel {
                 app_connection: head.app_connection,
             },
-            address: head.caller,
+            address: if self.relay_is_local {
+                head.caller
+            } else {
+                neighbours::address_from_outside(head.caller)
+            },
             scheme: head.scheme,
             authority: passed.authority,
             websocket: passed.websocket,
             request_id: head.request,
         };
-        let (outcome, line, socket) = self.0.ask(request.map(body::boxed), &inbound).await;
+        let (outcome, line, socket) = self.doors.ask(request.map(body::boxed), &inbound).await;
         match outcome {
             Ok(Answer::Plain(response)) if inbound.websocket => {
                 boxed(line.follow(upgrade::refuse(response)))
             }
             Ok(Answer::Plain(response)) => boxed(line.follow(response)),
             Ok(Answer::WebSocket(headers, upstream)) => {
-                self.0.join(socket, upstream, line, StatusCode::OK);
+                self.doors.join(socket, upstream, line, StatusCode::OK);
                 let mut response = Response::new(body::empty());
                 *response.headers_mut() = headers;
                 response

@@ -7,6 +7,7 @@
 
 pub mod config;
 mod doors;
+mod neighbours;
 mod pages;
 mod role;
 mod service;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use latchkey_net::authority::Authority;
 use latchkey_net::client_addr::TrustedPeers;
 use latchkey_net::listen::{self, ListenError, ListenSettings, Stop};
 use latchkey_net::tunnel::{
@@ -86,6 +87,11 @@ impl Host {
             upstream_kind: config.upstream.kind.as_str(),
             trust,
         };
+        let lan = LanDoor {
+            doors,
+            pages,
+            hostnames: config.hostnames.as_slice().into(),
+        };
         Ok(Self {
             config,
             identity,
@@ -94,7 +100,7 @@ impl Host {
             stop,
             tracker,
             dialler,
-            lan: LanDoor { doors, pages },
+            lan,
         })
     }
 
@@ -181,7 +187,10 @@ fn dialler(
         ca_file: relay.ca_file.clone(),
         ..DiallerConfig::new(relay.url.clone(), config.name.clone(), version)
     };
-    let door = TunnelDoor(doors.clone());
+    let door = TunnelDoor {
+        doors: doors.clone(),
+        relay_is_local: is_local(&relay.url),
+    };
     Dialler::new(dialling, identity.clone(), door, doors.tracker.clone())
 }
 
@@ -203,6 +212,14 @@ fn trusted(configured: &[IpNet]) -> TrustedPeers {
             .chain(configured.iter().copied())
             .collect(),
     )
+}
+
+/// Whether a URL leads to this machine.
+fn is_local(url: &url::Url) -> bool {
+    let host = url
+        .host_str()
+        .and_then(|host| host.parse::<Authority>().ok());
+    host.is_some_and(|host| host.is_loopback())
 }
 
 fn health(

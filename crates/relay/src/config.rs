@@ -93,6 +93,11 @@ impl std::fmt::Display for PublicUrl {
 }
 
 impl Config {
+    /// Whether callers use https and TLS ends at a proxy in front.
+    pub(crate) fn expects_https_in_front(&self) -> bool {
+        self.public_url.scheme().is_secure() && self.tls.is_none()
+    }
+
     /// The root of an app connection's address, without a slash at its end.
     pub fn connection_url(&self, label: &str) -> String {
         format!(

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use latchkey_model::chance::Chance;
@@ -200,6 +201,7 @@ impl Relay {
             tunnels: tunnels.clone(),
             metrics: Arc::clone(metrics),
             ids: RequestIds::default(),
+            issued: AtomicBool::new(false),
             tracker: callers.clone(),
             stopping: self.stop.soft.clone(),
         });

@@ -1,8 +1,9 @@
 //! Sorts requests by their authority: edge, web origin, or nobody's.
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use latchkey_net::authority::Authority;
 use latchkey_net::body::{self, Body};
+use latchkey_net::client_addr::Scheme;
 use latchkey_net::gate::Rejection;
 use latchkey_net::listen::{Call, Handler};
 use latchkey_web::error_page;
@@ -54,6 +55,9 @@ impl Handler for Router {
         if !is_named_in_handshake(&call) {
             return self.misdirected(&request, &call);
         }
+        if config.expects_https_in_front() && !came_by_https(&call) {
+            return self.plain_http(&request, &call);
+        }
         let public = config.public_url.authority();
         match destination(&authority, public, &config.connection_domain) {
             Destination::Edge(label) => self.edge.answer(label, request, call).await,
@@ -74,6 +78,18 @@ impl Handler for Router {
 }
 
 impl Router {
+    /// Whatever came in the clear has been read by others: it must not seem to work.
+    fn plain_http(&self, request: &Request<Body>, call: &Call) -> Response<Body> {
+        let line = self.edge.line(request, call, Class::Unknown);
+        let problem = Problem::new(
+            StatusCode::FORBIDDEN,
+            "https_needed",
+            "This address is used with https only. What was sent in the clear should be changed.",
+        );
+        let response = problem.request_id(line.request_id()).json();
+        line.follow(response.map(body::full)).map(body::boxed)
+    }
+
     fn misdirected(&self, request: &Request<Body>, call: &Call) -> Response<Body> {
         let line = self.edge.line(request, call, Class::Unknown);
         let relay_url = self.edge.config().public_url.to_string();
@@ -92,6 +108,11 @@ fn is_named_in_handshake(call: &Call) -> bool {
     call.server_name
         .as_ref()
         .is_none_or(|name| name.eq_ignore_ascii_case(call.authority.host()))
+}
+
+/// Whether a proxy that ends TLS says, or at least does not deny, that it did.
+fn came_by_https(call: &Call) -> bool {
+    call.caller.vouched && call.caller.said_scheme != Some(Scheme::Http)
 }
 
 #[cfg(test)]

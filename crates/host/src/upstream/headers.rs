@@ -5,10 +5,11 @@
 //! forwarded fields are gone already.
 
 use http::header::{
-    AUTHORIZATION, CONTENT_LOCATION, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION,
-    ORIGIN, REFERER, SET_COOKIE, UPGRADE_INSECURE_REQUESTS,
+    AUTHORIZATION, CONTENT_LENGTH, CONTENT_LOCATION, COOKIE, HOST, HeaderMap, HeaderName,
+    HeaderValue, LOCATION, ORIGIN, REFERER, TRANSFER_ENCODING, UPGRADE_INSECURE_REQUESTS,
 };
 use latchkey_net::authority::Authority;
+use latchkey_net::proxy::cookies;
 use latchkey_net::proxy::headers::{remove_hop_by_hop, remove_hop_claims};
 use url::Url;
 
@@ -143,6 +144,10 @@ pub(super) fn apply_to_response(
     route: &Route<'_>,
     routes: &Routes,
 ) {
+    // Chunks count, not a length beside them (RFC 9112 section 6.3).
+    if headers.contains_key(TRANSFER_ENCODING) {
+        headers.remove(CONTENT_LENGTH);
+    }
     remove_hop_by_hop(headers);
     // Names with our prefix would be taken for our own word at the next hop.
     remove_hop_claims(headers);
@@ -160,30 +165,33 @@ pub(super) fn apply_to_response(
             headers.insert(name, value);
         }
     }
-    keep_cookies_at_home(headers, inbound.scheme.is_secure());
+    cookies::map_paths(headers, |path| route.public_path(path));
+    cookies::keep_at_home(headers, inbound.scheme.is_secure());
 }
 
 /// The public spelling of a location, or `None` where it stays as it is.
 fn publish(value: &str, inbound: &Inbound, route: &Route<'_>, routes: &Routes) -> Option<String> {
     if value.starts_with('/') && !value.starts_with("//") {
-        return (!route.prefix.is_empty()).then(|| format!("{}{value}", route.prefix));
+        return route.public_path(value);
     }
     let url = Url::parse(value).ok()?;
     if !matches!(url.scheme(), "http" | "https") {
         return None;
     }
     let public = inbound.public_authority();
-    let prefix = routes
-        .addresses()
-        .find(|(_, address)| is_same_server(&url, address.authority()))
-        .map(|(prefix, _)| prefix)
-        .or_else(|| names(&url, &public).then_some(""))?;
     // Everything behind the authority, as the server wrote it.
     let rest = value.splitn(4, '/').nth(3).unwrap_or_default();
-    Some(format!(
-        "{}://{public}{prefix}/{rest}",
-        inbound.scheme.as_str()
-    ))
+    let path = format!("/{rest}");
+    // A camera that names its own address means itself, not another server there.
+    let server = std::iter::once(*route)
+        .chain(routes.all())
+        .find(|known| is_same_server(&url, known.address.authority()));
+    let path = match server {
+        Some(server) => server.public_path(&path).unwrap_or(path),
+        None if names(&url, &public) => path,
+        None => return None,
+    };
+    Some(format!("{}://{public}{path}", inbound.scheme.as_str()))
 }
 
 /// Whether a URL names a configured server; all loopback names are one.
@@ -194,49 +202,6 @@ fn is_same_server(url: &Url, server: &Authority) -> bool {
             named.host() == server.host() || (named.is_loopback() && server.is_loopback());
         same_host && named.port_or(default) == server.port_or(80)
     })
-}
-
-/// Binds every cookie to the one hostname it came through: without `Domain` it goes
-/// back nowhere else, and under https it goes back encrypted only. Names stay, for
-/// OctoPrint's page looks for its own.
-fn keep_cookies_at_home(headers: &mut HeaderMap, secure: bool) {
-    if !headers.contains_key(SET_COOKIE) {
-        return;
-    }
-    let cookies: Vec<HeaderValue> = headers.get_all(SET_COOKIE).iter().cloned().collect();
-    headers.remove(SET_COOKIE);
-    for cookie in cookies {
-        match cookie.to_str() {
-            Ok(text) => {
-                if let Ok(value) = HeaderValue::from_str(&cookie_at_home(text, secure)) {
-                    headers.append(SET_COOKIE, value);
-                }
-            }
-            // Not ASCII: nothing in it that we would have to change can be found.
-            Err(_) => {
-                headers.append(SET_COOKIE, cookie);
-            }
-        }
-    }
-}
-
-fn cookie_at_home(cookie: &str, secure: bool) -> String {
-    let attribute = |part: &str, name: &str| {
-        let key = part.split('=').next().unwrap_or_default();
-        key.trim().eq_ignore_ascii_case(name)
-    };
-    let mut parts = cookie.split(';');
-    let mut kept = parts.next().unwrap_or_default().to_owned();
-    let mut is_secure = false;
-    for part in parts.filter(|part| !attribute(part, "domain")) {
-        is_secure |= attribute(part, "secure");
-        kept.push(';');
-        kept.push_str(part);
-    }
-    if secure && !is_secure {
-        kept.push_str("; Secure");
-    }
-    kept
 }
 
 fn text(value: &impl ToString) -> HeaderValue {

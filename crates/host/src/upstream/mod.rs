@@ -104,6 +104,8 @@ impl Upstream {
             .credential
             .as_ref()
             .filter(|_| config.authority == AuthorityMode::Host && inbound.is_admitted())
+            // An upstream that answers TRACE would show the credential to the caller.
+            .filter(|_| parts.method != Method::TRACE)
             .filter(|_| !headers::carries_credential(&parts.headers, parts.uri.query()));
         RequestPolicy {
             kind: config.upstream.kind,

@@ -111,7 +111,10 @@ pub async fn check(config: &Config) -> UpstreamCheck {
 /// Keeps asking until stopped.
 pub(crate) async fn watch(config: Config, trust: Trust, stop: CancellationToken) {
     loop {
-        let seen = check(&config).await;
+        let seen = tokio::select! {
+            seen = check(&config) => seen,
+            () = stop.cancelled() => return,
+        };
         trust.set(seen);
         let pause = match seen {
             UpstreamCheck::Unreachable => RETRY,

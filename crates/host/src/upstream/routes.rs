@@ -12,7 +12,7 @@ pub(crate) enum Target {
 }
 
 /// Where a request goes.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Route<'a> {
     pub(crate) target: Target,
     pub(crate) address: &'a UpstreamAddress,
@@ -28,6 +28,15 @@ impl Route<'_> {
             .unwrap_or(path_and_query);
         let slash = if rest.starts_with('/') { "" } else { "/" };
         format!("{}{slash}{rest}", self.address.base_path())
+    }
+
+    /// What callers know a path of the server as; the other way round. `None` for paths
+    /// that no caller can reach, and where both know it by the same name.
+    pub(crate) fn public_path(&self, at_server: &str) -> Option<String> {
+        let base = self.address.base_path();
+        let rest = at_server.strip_prefix(base)?;
+        let is_below = rest.is_empty() || rest.starts_with(['/', '?', '#']);
+        (is_below && base != self.prefix).then(|| format!("{}{rest}", self.prefix))
     }
 }
 
@@ -77,9 +86,18 @@ impl Routes {
     }
 
     /// Every configured server, for recognising its address in a `Location`.
-    pub(crate) fn addresses(&self) -> impl Iterator<Item = (&str, &UpstreamAddress)> {
-        let webcams = self.webcams.iter().map(|(prefix, a)| (prefix.as_str(), a));
-        std::iter::once(("", &self.printer)).chain(webcams)
+    pub(crate) fn all(&self) -> impl Iterator<Item = Route<'_>> {
+        let printer = Route {
+            target: Target::Printer,
+            address: &self.printer,
+            prefix: "",
+        };
+        let webcams = self.webcams.iter().map(|(prefix, address)| Route {
+            target: Target::Webcam,
+            address,
+            prefix,
+        });
+        std::iter::once(printer).chain(webcams)
     }
 }
 

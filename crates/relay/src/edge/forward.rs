@@ -33,6 +33,7 @@ impl Edge {
         line: &RequestLine,
     ) -> Result<Forwarded, Trouble> {
         let host = admission.host.as_ref().ok_or_else(not_connected)?;
+        let version = request.version();
         let socket = call.websocket.then(|| hyper::upgrade::on(&mut request));
         let head = StreamHead {
             caller: call.caller.address,
@@ -62,9 +63,10 @@ impl Edge {
                 Ok(Forwarded::WebSocket(socket, response))
             }
             Some(_) => upgrade::restore(response)
-                .map(Forwarded::Plain)
-                .ok_or_else(|| trouble(RelayStatus::Unknown, Side::Tunnel, "protocol")),
-            None => Ok(Forwarded::Plain(response)),
+                .ok_or_else(|| trouble(RelayStatus::Unknown, Side::Tunnel, "protocol"))
+                .and_then(upstreams_own)
+                .map(|response| Forwarded::Plain(upgrade::decline(version, response))),
+            None => upstreams_own(response).map(Forwarded::Plain),
         }
     }
 
@@ -91,6 +93,10 @@ impl Edge {
         outcome.map_err(|error| trouble_with(&next, &error))
     }
 
+    fn is_secure(&self) -> bool {
+        self.config().public_url.scheme().is_secure()
+    }
+
     pub(super) fn hand_over(
         &self,
         forwarded: Forwarded,
@@ -99,7 +105,7 @@ impl Edge {
     ) -> Response<Body> {
         match forwarded {
             Forwarded::Plain(mut response) => {
-                headers::apply_to_response(response.headers_mut());
+                headers::apply_to_response(response.headers_mut(), self.is_secure());
                 *response.version_mut() = Version::default();
                 line.follow(end_with(response, &self.shared.stopping))
                     .map(body::boxed)
@@ -119,7 +125,7 @@ impl Edge {
         let printer = hyper::upgrade::on(&mut answer);
         let stream = answer.extensions_mut().remove::<ActiveStream>();
         let mut fields = std::mem::take(answer.headers_mut());
-        headers::apply_to_response(&mut fields);
+        headers::apply_to_response(&mut fields, self.is_secure());
         let response = upgrade::open(asker.version, fields);
         line.set_status(response.status());
         let end = self.shared.stopping.clone();
@@ -154,6 +160,15 @@ fn prepare(request: Request<Body>, call: &Call, scheme: &str) -> Result<Request<
         parts.extensions.insert(Protocol::from_static("websocket"));
     }
     Ok(Request::from_parts(parts, body))
+}
+
+/// Keeps the statuses of the contract for the relay: apps delete their connection on
+/// some, so neither a printer's server nor somebody's host may send one.
+fn upstreams_own(response: Response<Body>) -> Result<Response<Body>, Trouble> {
+    if response.status().as_u16() < 600 {
+        return Ok(response);
+    }
+    Err(trouble(RelayStatus::Unknown, Side::Upstream, "status"))
 }
 
 fn not_connected() -> Trouble {

@@ -6,39 +6,20 @@
 //! goes on as it is: fields of the printer's own APIs are not the relay's to judge.
 
 use http::HeaderMap;
-use http::header::{HeaderName, SET_COOKIE};
+use http::header::HeaderName;
+use latchkey_net::proxy::cookies;
 use latchkey_net::proxy::headers::remove_hop_claims;
 
 /// Cookies of the web origin begin like this; a printer may not plant one.
-const OWN_COOKIE: &str = "__host-lk";
+const OWN_COOKIE: &[u8] = b"__host-lk";
 
-/// Rewrites an answer's fields for the caller.
-pub(super) fn apply_to_response(headers: &mut HeaderMap) {
+/// Rewrites an answer's fields for the caller. The host did most of it already, but the
+/// host may be anybody's.
+pub(super) fn apply_to_response(headers: &mut HeaderMap, secure: bool) {
     // What the host says to the relay alone.
     remove_hop_claims(headers);
-    drop_planted_cookies(headers);
-}
-
-fn drop_planted_cookies(headers: &mut HeaderMap) {
-    let planted = |value: &http::HeaderValue| {
-        value
-            .as_bytes()
-            .get(..OWN_COOKIE.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(OWN_COOKIE.as_bytes()))
-    };
-    if !headers.get_all(SET_COOKIE).iter().any(planted) {
-        return;
-    }
-    let kept: Vec<_> = headers
-        .get_all(SET_COOKIE)
-        .iter()
-        .filter(|value| !planted(value))
-        .cloned()
-        .collect();
-    headers.remove(SET_COOKIE);
-    for value in kept {
-        headers.append(SET_COOKIE, value);
-    }
+    cookies::drop_named(headers, OWN_COOKIE);
+    cookies::keep_at_home(headers, secure);
 }
 
 /// The fields by which a caller says whether it is a person's browser. They outlive
@@ -61,17 +42,23 @@ pub(super) fn about_the_asker(headers: &HeaderMap) -> HeaderMap {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::header::SET_COOKIE;
 
     #[test]
     fn the_hosts_word_and_planted_cookies_stop_here() {
         let mut headers = HeaderMap::new();
         headers.append("latchkey-failure", "x".parse().unwrap());
-        headers.append(SET_COOKIE, "session_P443=1; Path=/".parse().unwrap());
+        headers.append(
+            SET_COOKIE,
+            "session_P443=1; Path=/; Domain=example.net"
+                .parse()
+                .unwrap(),
+        );
         headers.append(SET_COOKIE, "__Host-lk_session=evil".parse().unwrap());
         headers.append(SET_COOKIE, "__HOST-LKx=evil".parse().unwrap());
         headers.append("x-robots-tag", "noindex".parse().unwrap());
-        apply_to_response(&mut headers);
+        apply_to_response(&mut headers, true);
         assert_eq!(headers.len(), 2);
-        assert_eq!(headers[SET_COOKIE], "session_P443=1; Path=/");
+        assert_eq!(headers[SET_COOKIE], "session_P443=1; Path=/; Secure");
     }
 }

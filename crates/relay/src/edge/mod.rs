@@ -7,6 +7,7 @@ mod headers;
 mod origin;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{HeaderMap, Method, Request, Response, Version};
 use latchkey_model::app_connection::{AdmittedBy, Refusal, refuse_unknown};
@@ -41,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) tunnels: Tunnels,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) ids: RequestIds,
+    /// Whether the database is known to hold app connections.
+    pub(crate) issued: AtomicBool,
     /// Spliced sockets live here, so that a drain waits for them.
     pub(crate) tracker: TaskTracker,
     /// Ends what does not end by itself: sockets and camera streams.
@@ -137,6 +140,7 @@ impl Edge {
             Err(_) => None,
         };
         let Some(found) = found else {
+            self.check_issued().await?;
             return Err(refused(refuse_unknown(credential.presented())));
         };
         let plans = &self.shared.config.plans;
@@ -153,6 +157,24 @@ impl Edge {
             host: found.holder.as_ref().and_then(|holder| holder.host.clone()),
             by: admitted.by,
         })
+    }
+
+    /// A database without a single app connection, ended ones included, is not the one
+    /// anybody's label came from: most likely its disk is not mounted.
+    async fn check_issued(&self) -> Result<(), Trouble> {
+        if self.shared.issued.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let store = self.shared.store.app_connections();
+        if !store.has_any().await.map_err(|error| doubt(&error))? {
+            tracing::error!("an app was turned away: the database knows no app connection at all");
+            return Err(Trouble::Status(
+                RelayStatus::Unknown,
+                Some((Side::Us, "store")),
+            ));
+        }
+        self.shared.issued.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     async fn find(&self, label: &ConnectionLabel) -> Result<Option<FoundAppConnection>, Trouble> {

@@ -15,7 +15,7 @@ use latchkey_net::tunnel::{Acceptor, Arrival, HostHello, Refusal, RefusalCode, T
 use latchkey_store::RelayStore;
 use tokio_util::task::TaskTracker;
 
-use super::{Tunnels, refusal};
+use super::{Taken, Tunnels, refusal};
 
 /// How long the host already connected may take to show that it is alive, when
 /// another process appears with its identity.
@@ -58,55 +58,65 @@ impl Reception {
 impl Desk {
     async fn decide(&self, arrival: Arrival) {
         let host = HostKey::from_bytes(arrival.hello.host_key).id();
-        let printer = match self.printer_of(&host, &arrival.hello).await {
+        let printer = match self.printer_of(&host).await {
             Ok(printer) => printer,
             Err(refusal) => return arrival.refuse(refusal).await,
         };
-        let id = letters(&*self.chance, b"abcdefghijkmnpqrstuvwxyz23456789", 12);
-        match arrival.welcome(&id).await {
-            Ok(tunnel) => self.keep(host, printer, tunnel).await,
-            Err(error) => tracing::warn!(%error, "a host left before its welcome"),
-        }
-    }
-
-    /// The printer this host belongs to, unless it may not connect now.
-    async fn printer_of(&self, host: &HostId, hello: &HostHello) -> Result<PrinterId, Refusal> {
-        let found = self
-            .store
-            .printers()
-            .find_by_host(host)
-            .await
-            .map_err(|error| {
-                tracing::error!(%error, "cannot look up a host's printer");
-                busy()
-            })?;
-        let Some(printer) = found else {
-            tracing::info!("a host that is paired with no printer was sent away");
-            return Err(unknown_host());
+        let lifeless = match self.other_process(&host, &arrival.hello).await {
+            Other::None => None,
+            Other::Lifeless(id) => Some(id),
+            Other::Alive => {
+                warn_of_copy(&printer);
+                return arrival.refuse(held()).await;
+            }
         };
-        if self.is_taken(host, hello).await {
-            tracing::warn!(
-                printer.id = %printer.id,
-                "a second host with the same identity was held off; was its disk copied?"
-            );
-            return Err(held());
+        let id = letters(&*self.chance, b"abcdefghijkmnpqrstuvwxyz23456789", 12);
+        let tunnel = match arrival.welcome(&id).await {
+            Ok(tunnel) => tunnel,
+            Err(error) => return tracing::warn!(%error, "a host left before its welcome"),
+        };
+        let placed = self
+            .tunnels
+            .put(host.clone(), tunnel.clone(), lifeless.as_deref());
+        if let Err(Taken) = placed {
+            warn_of_copy(&printer);
+            return tunnel.dismiss(held()).await;
         }
-        Ok(printer.id)
+        self.stay_with(host, printer, tunnel).await;
     }
 
-    /// Whether another running process with the same identity is connected and alive.
-    async fn is_taken(&self, host: &HostId, hello: &HostHello) -> bool {
+    /// The printer this host belongs to.
+    async fn printer_of(&self, host: &HostId) -> Result<PrinterId, Refusal> {
+        let found = self.store.printers().find_by_host(host).await;
+        match found {
+            Ok(Some(printer)) => Ok(printer.id),
+            Ok(None) => {
+                tracing::info!("a host that is paired with no printer was sent away");
+                Err(unknown_host())
+            }
+            Err(error) => {
+                tracing::error!(%error, "cannot look up a host's printer");
+                Err(busy())
+            }
+        }
+    }
+
+    /// Looks for another running process with the same identity.
+    async fn other_process(&self, host: &HostId, hello: &HostHello) -> Other {
         match self.tunnels.find(host) {
             Some(current) if current.hello().instance != hello.instance => {
-                current.probe(PROOF_OF_LIFE).await
+                if current.probe(PROOF_OF_LIFE).await {
+                    Other::Alive
+                } else {
+                    Other::Lifeless(current.id().to_owned())
+                }
             }
-            _ => false,
+            _ => Other::None,
         }
     }
 
-    /// Registers a tunnel and stays with it to its end.
-    async fn keep(&self, host: HostId, printer: PrinterId, tunnel: Tunnel) {
-        self.tunnels.put(host.clone(), tunnel.clone());
+    /// Stays with a registered tunnel to its end.
+    async fn stay_with(&self, host: HostId, printer: PrinterId, tunnel: Tunnel) {
         tracing::info!(
             printer.id = %printer,
             tunnel.id = tunnel.id(),
@@ -141,6 +151,21 @@ impl Desk {
             tracing::warn!(%error, "cannot note when a printer was seen");
         }
     }
+}
+
+/// What is known of another process with a newcomer's identity.
+enum Other {
+    None,
+    /// Its tunnel, by id, shows no sign of life.
+    Lifeless(String),
+    Alive,
+}
+
+fn warn_of_copy(printer: &PrinterId) {
+    tracing::warn!(
+        printer.id = %printer,
+        "a second host with the same identity was held off; was its disk copied?"
+    );
 }
 
 fn unknown_host() -> Refusal {

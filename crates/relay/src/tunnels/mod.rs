@@ -17,43 +17,70 @@ pub(crate) use accept::{Desk, Reception};
 /// same running host that dialled both. Another process with the same identity is held
 /// outside: it may be a copied memory card.
 #[derive(Clone, Default)]
-pub(crate) struct Tunnels(Arc<Mutex<HashMap<HostId, Tunnel>>>);
+pub(crate) struct Tunnels(Arc<Mutex<Registry>>);
+
+#[derive(Default)]
+struct Registry {
+    live: HashMap<HostId, Tunnel>,
+    /// This relay is going away: newcomers are to finish at once.
+    closing: bool,
+}
+
+/// Another running process with the same identity is connected.
+#[derive(Debug)]
+struct Taken;
 
 impl Tunnels {
-    fn live(&self) -> MutexGuard<'_, HashMap<HostId, Tunnel>> {
+    fn registry(&self) -> MutexGuard<'_, Registry> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The tunnel of a host, if it takes new streams.
     pub(crate) fn find(&self, host: &HostId) -> Option<Tunnel> {
-        self.live()
+        self.registry()
+            .live
             .get(host)
             .filter(|tunnel| tunnel.is_open())
             .cloned()
     }
 
     /// Makes a tunnel the host's only one. The older one finishes its streams.
-    fn put(&self, host: HostId, tunnel: Tunnel) {
-        if let Some(older) = self.live().insert(host, tunnel) {
+    ///
+    /// The older one must be the same process's, or closed, or the one with the id
+    /// `lifeless`, which did not answer. Looking and deciding is one step: of two
+    /// processes that arrive together only the first gets in.
+    fn put(&self, host: HostId, tunnel: Tunnel, lifeless: Option<&str>) -> Result<(), Taken> {
+        let mut registry = self.registry();
+        if let Some(older) = registry.live.get(&host) {
+            let same_process = older.hello().instance == tunnel.hello().instance;
+            if !same_process && older.is_open() && lifeless != Some(older.id()) {
+                return Err(Taken);
+            }
             older.finish();
         }
+        if registry.closing {
+            tunnel.finish();
+        }
+        registry.live.insert(host, tunnel);
+        Ok(())
     }
 
     /// Forgets a tunnel that ended, unless another took its place. Says whether it did.
     fn remove(&self, host: &HostId, tunnel: &Tunnel) -> bool {
-        let mut live = self.live();
-        let is_current = live
+        let mut registry = self.registry();
+        let is_current = registry
+            .live
             .get(host)
             .is_some_and(|current| current.id() == tunnel.id());
         if is_current {
-            live.remove(host);
+            registry.live.remove(host);
         }
         is_current
     }
 
     /// Asks all hosts to dial again, elsewhere if they can.
     pub(crate) async fn drain(&self, reconnect_after: Duration) {
-        let tunnels: Vec<Tunnel> = self.live().values().cloned().collect();
+        let tunnels: Vec<Tunnel> = self.registry().live.values().cloned().collect();
         let asked = tunnels.iter().map(|tunnel| async {
             if let Err(error) = tunnel.drain(reconnect_after).await {
                 tracing::debug!(tunnel.id = tunnel.id(), %error, "a host did not hear of the drain");
@@ -62,16 +89,19 @@ impl Tunnels {
         futures_util::future::join_all(asked).await;
     }
 
-    /// Takes no new streams anywhere; each tunnel closes when its streams are done.
+    /// Takes no new streams anywhere; each tunnel, also one that comes now, closes when
+    /// its streams are done.
     pub(crate) fn finish(&self) {
-        for tunnel in self.live().values() {
+        let mut registry = self.registry();
+        registry.closing = true;
+        for tunnel in registry.live.values() {
             tunnel.finish();
         }
     }
 
     /// Cuts all tunnels.
     pub(crate) fn close(&self) {
-        for (_, tunnel) in self.live().drain() {
+        for (_, tunnel) in self.registry().live.drain() {
             tunnel.close();
         }
     }

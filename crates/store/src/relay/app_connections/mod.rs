@@ -52,6 +52,8 @@ JOIN printers p ON p.id = c.printer_id
 WHERE p.id = $1 AND p.account_id = $2
 ORDER BY c.created_at, c.id";
 
+const HAS_ANY: &str = "SELECT 1 FROM app_connections LIMIT 1";
+
 const LIST_ENDED_SINCE: &str = "
 SELECT id FROM app_connections WHERE ended_at >= $1 ORDER BY ended_at, id";
 
@@ -239,6 +241,14 @@ impl<'a> AppConnections<'a> {
             .fetch_all(self.pools.read())
             .await?;
         rows.iter().map(listed).collect()
+    }
+
+    /// Whether there has ever been an app connection: ended ones are kept for good.
+    pub async fn has_any(&self) -> Result<bool, StoreError> {
+        let row = sqlx::query(HAS_ANY)
+            .fetch_optional(self.pools.read())
+            .await?;
+        Ok(row.is_some())
     }
 
     /// What ended at `since` or later: for a node that may have missed the message.
