@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use latchkey_web::logging::{Format, InitLoggingError, init_logging};
 use url::Url;
 
+use crate::config::host::{RawAuthority, RawKind};
+
 /// App access to 3D printers, at home and away.
 ///
 /// Start with `latchkey demo`: a relay, a host and a simulated printer on this machine.
@@ -91,53 +93,13 @@ pub(crate) struct DemoArgs {
         requires = "upstream",
         default_value = "octoprint"
     )]
-    pub(crate) upstream_kind: KindArg,
+    pub(crate) upstream_kind: RawKind,
     /// A file with that server's API key
     #[arg(long, value_name = "FILE", requires = "upstream")]
     pub(crate) upstream_key_file: Option<PathBuf>,
     /// Who checks callers [default: upstream with --upstream, else host]
     #[arg(long, value_name = "WHO")]
-    pub(crate) authority: Option<AuthorityArg>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum KindArg {
-    #[value(name = "octoprint")]
-    OctoPrint,
-    Moonraker,
-    #[value(name = "prusalink")]
-    PrusaLink,
-    Generic,
-}
-
-impl KindArg {
-    /// The word of the configuration file.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::OctoPrint => "octoprint",
-            Self::Moonraker => "moonraker",
-            Self::PrusaLink => "prusalink",
-            Self::Generic => "generic",
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum AuthorityArg {
-    /// The host lets app connections in and adds the server's own key
-    Host,
-    /// The printer server itself; what callers bring is passed on untouched
-    Upstream,
-}
-
-impl AuthorityArg {
-    /// The word of the configuration file.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Host => "host",
-            Self::Upstream => "upstream",
-        }
-    }
+    pub(crate) authority: Option<RawAuthority>,
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,6 @@
 //! `latchkey doctor`: what keeps a role from working, and what to do about it.
 
+use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -9,10 +10,10 @@ use anyhow::bail;
 use latchkey_host::{UpstreamCheck, check_upstream};
 use latchkey_model::clock::{Clock, SystemClock};
 use latchkey_relay::Relay;
-use latchkey_store::RelayStore;
+use latchkey_store::{RelayStore, SchemaVersions};
 use tokio::net::{TcpListener, TcpStream, lookup_host};
 
-use crate::config::{self, Role};
+use crate::config::{self, Checked, Checking, Role};
 use crate::output;
 
 /// 1 November 2026. A clock before that is one that was never set.
@@ -38,9 +39,10 @@ fn wrong(what: impl Into<String>, try_this: impl Into<String>) -> Finding {
 }
 
 pub(crate) async fn run(path: &Path) -> anyhow::Result<()> {
+    let file = Checking::with_environment(path);
     let findings = match config::role_of(path)? {
-        Role::Host => examine_host(config::host::read(path)?).await,
-        Role::Relay => examine_relay(config::relay::read(path)?).await,
+        Role::Host => examine_host(config::host::read(&file)?).await,
+        Role::Relay => examine_relay(config::relay::read(&file)?).await,
     };
     let mut failed = 0;
     for finding in &findings {
@@ -60,7 +62,8 @@ pub(crate) async fn run(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn examine_host(config: latchkey_host::config::Config) -> Vec<Finding> {
+async fn examine_host(checked: Checked<latchkey_host::config::Config>) -> Vec<Finding> {
+    let config = checked.config;
     let mut findings = vec![
         clock(),
         listener(config.listen).await,
@@ -73,18 +76,22 @@ async fn examine_host(config: latchkey_host::config::Config) -> Vec<Finding> {
         )),
         Some(relay) => findings.push(reach_relay(&relay.url).await),
     }
+    findings.extend(checked.notes.into_iter().map(Finding::Note));
     findings
 }
 
-async fn examine_relay(config: latchkey_relay::config::Config) -> Vec<Finding> {
-    vec![
+async fn examine_relay(checked: Checked<latchkey_relay::config::Config>) -> Vec<Finding> {
+    let config = checked.config;
+    let mut findings = vec![
         clock(),
         listener(config.listen).await,
         data(&config.data),
         database(&config.data).await,
         certificate(&config),
         wildcard(&config).await,
-    ]
+    ];
+    findings.extend(checked.notes.into_iter().map(Finding::Note));
+    findings
 }
 
 fn clock() -> Finding {
@@ -178,20 +185,39 @@ async fn reach_relay(url: &url::Url) -> Finding {
     }
 }
 
+/// A running relay may have the database open, and may be of another version: it is only
+/// looked at.
 async fn database(data: &Path) -> Finding {
     let path = Relay::database(data);
-    if !path.exists() {
-        return Finding::Note("the database does not exist yet and will be made".to_owned());
+    let shown = path.display();
+    // Opened before SQLite does: closing a file drops the locks that SQLite has on it.
+    match OpenOptions::new().append(true).open(&path) {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Finding::Note("the database does not exist yet and will be made".to_owned());
+        }
+        Err(error) => {
+            return wrong(
+                format!("cannot write to {shown}: {error}"),
+                "let the user Latchkey runs as own that file",
+            );
+        }
     }
-    let checked = match RelayStore::open(&path).await {
-        Ok(store) => store.check().await,
-        Err(error) => Err(error),
-    };
-    match checked {
-        Ok(()) => Finding::Fine("the database opens and takes writes".to_owned()),
+    match RelayStore::inspect(&path).await {
+        Ok(SchemaVersions { found, known }) if found > known => wrong(
+            format!("{shown} was made by a newer Latchkey (version {found}, {known} is known)"),
+            "run that Latchkey, or one newer still",
+        ),
+        Ok(SchemaVersions { found, known }) if found < known => Finding::Note(format!(
+            "{shown} has version {found}; starting this Latchkey brings it to {known} \
+             and shuts out the older one"
+        )),
+        Ok(SchemaVersions { found, .. }) => {
+            Finding::Fine(format!("the database opens and has version {found}"))
+        }
         Err(error) => wrong(
-            format!("cannot use {}: {error}", path.display()),
-            "see whether the disk is full or the file belongs to another user",
+            format!("cannot use {shown}: {:#}", anyhow::Error::from(error)),
+            "see whether the file is damaged, or belongs to another user",
         ),
     }
 }

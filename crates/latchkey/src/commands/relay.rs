@@ -7,11 +7,11 @@ use latchkey_model::chance::SystemChance;
 use latchkey_model::clock::SystemClock;
 use latchkey_relay::Relay;
 
-use crate::config;
+use crate::config::{self, Checking};
 use crate::lifecycle::run_until_signalled;
 
 pub(crate) async fn run(path: &Path) -> anyhow::Result<()> {
-    let config = config::relay::read(path)?;
+    let config = config::relay::read(&Checking::with_environment(path))?.logged();
     let relay = Relay::bind(config, Arc::new(SystemClock), Arc::new(SystemChance)).await?;
     tracing::info!(
         relay.address = %relay.local_addr()?,

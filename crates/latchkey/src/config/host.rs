@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
+use clap::ValueEnum;
 use ipnet::IpNet;
 use latchkey_host::config as host;
+use latchkey_net::authority::Authority;
 use latchkey_net::tunnel::relay_name;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{Checking, ConfigError, load};
+use super::{Checked, Checking, ConfigError, Raw, default_data, default_drain, shown, unused};
 
 /// The file as it is written.
 #[derive(Debug, Serialize, Deserialize)]
@@ -33,6 +34,8 @@ pub(crate) struct RawHost {
     #[serde(default)]
     pub(crate) client_address: RawClientAddress,
     #[serde(default)]
+    pub(crate) hostnames: Vec<String>,
+    #[serde(default)]
     pub(crate) trusted_proxies: Vec<IpNet>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) relay: Option<RawRelayLink>,
@@ -40,7 +43,7 @@ pub(crate) struct RawHost {
     pub(crate) timeouts: RawTimeouts,
     #[serde(default = "default_drain")]
     pub(crate) drain_seconds: u32,
-    /// App Session Keys' registered apps; checked, and not served by this version.
+    /// App Session Keys' registered apps; read, and not used by this version.
     #[serde(default, skip_serializing_if = "RawApi::is_empty")]
     pub(crate) api: RawApi,
 }
@@ -54,8 +57,9 @@ pub(crate) struct RawUpstream {
     pub(crate) api_key_file: Option<PathBuf>,
 }
 
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
+#[value(rename_all = "lower")]
 pub(crate) enum RawKind {
     OctoPrint,
     Moonraker,
@@ -63,11 +67,14 @@ pub(crate) enum RawKind {
     Generic,
 }
 
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
+#[value(rename_all = "lower")]
 pub(crate) enum RawAuthority {
+    /// The host lets app connections in and adds the server's own key
     #[default]
     Host,
+    /// The printer server itself; what callers bring is passed on untouched
     Upstream,
 }
 
@@ -153,89 +160,62 @@ fn default_status_listen() -> Option<SocketAddr> {
     Some(SocketAddr::from(([127, 0, 0, 1], 5011)))
 }
 
-fn default_data() -> PathBuf {
-    PathBuf::from("./data")
-}
+impl Raw for RawHost {}
 
-fn default_drain() -> u32 {
-    30
-}
-
-/// Reads and checks a host's file.
-pub(crate) fn read(path: &Path) -> Result<host::Config, ConfigError> {
-    let raw: RawHost = load(path)?;
-    check(&Checking::new(path), raw)
+/// Checks a host's file.
+pub(crate) fn read(file: &Checking<'_>) -> Result<Checked<host::Config>, ConfigError> {
+    check(file, file.load()?)
 }
 
 /// What the file means.
-pub(crate) fn check(file: &Checking<'_>, raw: RawHost) -> Result<host::Config, ConfigError> {
-    // The name travels in the tunnel's hello, which takes no more (docs/protocol/tunnel.md).
-    if raw.name.trim().is_empty() || raw.name.len() > 128 || raw.name.contains(char::is_control) {
-        return Err(file.wrong("name", "needs 1 to 128 bytes of text on one line"));
-    }
-    if let Some(relay) = &raw.relay {
-        relay_name(&relay.url).map_err(|error| file.wrong("relay.url", error))?;
-    }
-    let upstream = upstream(file, &raw.upstream)?;
-    let webcams = raw
-        .webcams
-        .iter()
-        .map(|webcam| self::webcam(file, webcam))
-        .collect::<Result<_, _>>()?;
-    if !raw.api.is_empty() {
-        tracing::warn!("`api.apps` is set, but this version does not serve session keys yet");
-    }
-    Ok(host::Config {
-        name: raw.name,
+pub(super) fn check(
+    file: &Checking<'_>,
+    raw: RawHost,
+) -> Result<Checked<host::Config>, ConfigError> {
+    let notes = if raw.api.is_empty() {
+        Vec::new()
+    } else {
+        vec![unused("api.apps")]
+    };
+    let config = host::Config {
+        upstream: upstream(file, &raw.upstream)?,
+        webcams: webcams(file, &raw.webcams)?,
+        relay: raw
+            .relay
+            .map(|relay| self::relay(file, relay))
+            .transpose()?,
+        timeouts: timeouts(file, &raw.timeouts)?,
+        drain: file.drain(raw.drain_seconds)?,
+        name: name(file, raw.name)?,
         listen: raw.listen,
         status_listen: raw.status_listen,
         data: file.resolve(&raw.data),
-        upstream,
         authority: match raw.authority {
             RawAuthority::Host => host::AuthorityMode::Host,
             RawAuthority::Upstream => host::AuthorityMode::Upstream,
         },
-        webcams,
         client_address: match raw.client_address {
             RawClientAddress::Auto => host::ClientAddress::Auto,
             RawClientAddress::Hide => host::ClientAddress::Hide,
             RawClientAddress::Forward => host::ClientAddress::Forward,
         },
+        hostnames: raw.hostnames,
         trusted_proxies: raw.trusted_proxies,
-        relay: raw.relay.map(|relay| host::Relay {
-            url: relay.url,
-            ca_file: relay.ca_file.map(|path| file.resolve(&path)),
-            allow_unbound: relay.allow_unbound,
-        }),
-        timeouts: host::Timeouts {
-            connect: seconds(
-                file,
-                "timeouts.connect_seconds",
-                raw.timeouts.connect_seconds,
-            )?,
-            first_byte: seconds(
-                file,
-                "timeouts.first_byte_seconds",
-                raw.timeouts.first_byte_seconds,
-            )?,
-        },
-        drain: Duration::from_secs(raw.drain_seconds.into()),
-    })
+    };
+    Ok(Checked { config, notes })
+}
+
+/// The name travels in the tunnel's hello, which takes no more (docs/protocol/tunnel.md).
+fn name(file: &Checking<'_>, name: String) -> Result<String, ConfigError> {
+    if name.trim().is_empty() || name.len() > 128 || name.contains(char::is_control) {
+        let message = format!("{name:?} needs to be 1 to 128 bytes of text on one line");
+        return Err(file.wrong("name", message));
+    }
+    Ok(name)
 }
 
 fn upstream(file: &Checking<'_>, raw: &RawUpstream) -> Result<host::Upstream, ConfigError> {
-    let credential = match &raw.api_key_file {
-        None => None,
-        Some(path) => {
-            let key = "upstream.api_key_file";
-            let text = file.read(key, path)?;
-            let credential = host::Credential::new(&text);
-            Some(
-                credential
-                    .ok_or_else(|| file.wrong(key, "the file needs one line with the key"))?,
-            )
-        }
-    };
+    let credential = raw.api_key_file.as_ref();
     Ok(host::Upstream {
         kind: match raw.kind {
             RawKind::OctoPrint => host::UpstreamKind::OctoPrint,
@@ -243,32 +223,76 @@ fn upstream(file: &Checking<'_>, raw: &RawUpstream) -> Result<host::Upstream, Co
             RawKind::PrusaLink => host::UpstreamKind::PrusaLink,
             RawKind::Generic => host::UpstreamKind::Generic,
         },
-        address: host::UpstreamAddress::from_url(&raw.url)
-            .map_err(|error| file.wrong("upstream.url", error))?,
-        credential,
+        address: address(file, "upstream.url", &raw.url)?,
+        credential: credential
+            .map(|path| self::credential(file, path))
+            .transpose()?,
     })
 }
 
-fn webcam(file: &Checking<'_>, raw: &RawWebcam) -> Result<host::Webcam, ConfigError> {
-    let inner = raw.path.trim_matches('/');
-    if !raw.path.starts_with('/') || !raw.path.ends_with('/') || inner.is_empty() {
-        return Err(file.wrong("webcams.path", "needs a slash at both ends, as in /webcam/"));
-    }
-    if inner.starts_with("latchkey") || inner.starts_with("octoeverywhere") {
-        return Err(file.wrong("webcams.path", "this path is taken by Latchkey itself"));
-    }
-    Ok(host::Webcam {
-        path: raw.path.clone(),
-        address: host::UpstreamAddress::from_url(&raw.url)
-            .map_err(|error| file.wrong("webcams.url", error))?,
+fn credential(file: &Checking<'_>, path: &Path) -> Result<host::Credential, ConfigError> {
+    let key = "upstream.api_key_file";
+    let text = file.read(key, path)?;
+    host::Credential::new(&text).ok_or_else(|| {
+        let message = "needs to be a file with one line, the key";
+        file.wrong(key, format!("{} {message}", path.display()))
     })
 }
 
-/// A duration in seconds, from a tenth of one to an hour.
-pub(super) fn seconds(file: &Checking<'_>, key: &str, value: f64) -> Result<Duration, ConfigError> {
-    if (0.1..=3600.0).contains(&value) {
-        Ok(Duration::from_secs_f64(value))
-    } else {
-        Err(file.wrong(key, "needs a number of seconds from 0.1 to 3600"))
+fn address(
+    file: &Checking<'_>,
+    key: &str,
+    url: &Url,
+) -> Result<host::UpstreamAddress, ConfigError> {
+    host::UpstreamAddress::from_url(url)
+        .map_err(|error| file.wrong(key, format!("{}: {error}", shown(url))))
+}
+
+fn webcams(file: &Checking<'_>, raw: &[RawWebcam]) -> Result<Vec<host::Webcam>, ConfigError> {
+    let mut webcams: Vec<host::Webcam> = Vec::new();
+    for (index, RawWebcam { path, url }) in raw.iter().enumerate() {
+        let wrong = |message: &str| {
+            let key = format!("webcams[{index}].path");
+            Err(file.wrong(&key, format!("{path:?} {message}")))
+        };
+        let inner = path.trim_matches('/');
+        if !path.starts_with('/') || !path.ends_with('/') || inner.is_empty() {
+            return wrong("needs a slash at both ends, as in /webcam/");
+        }
+        if host::is_reserved(path) {
+            return wrong("is taken by Latchkey itself; choose another, as in /webcam/");
+        }
+        let same = |other: &host::Webcam| other.path.trim_matches('/') == inner;
+        if webcams.iter().any(same) {
+            return wrong("is the path of a webcam before this one; each needs its own");
+        }
+        webcams.push(host::Webcam {
+            path: path.clone(),
+            address: address(file, &format!("webcams[{index}].url"), url)?,
+        });
     }
+    Ok(webcams)
+}
+
+fn relay(file: &Checking<'_>, raw: RawRelayLink) -> Result<host::Relay, ConfigError> {
+    let wrong = |message: &str| file.wrong("relay.url", format!("{} {message}", shown(&raw.url)));
+    let name = relay_name(&raw.url).map_err(|_| {
+        wrong("needs the form https://host or https://host:port, without path, query or user name")
+    })?;
+    let is_here = name.parse().is_ok_and(|at: Authority| at.is_loopback());
+    if raw.url.scheme() != "https" && !is_here {
+        return Err(wrong("needs https, except for a relay on this machine"));
+    }
+    Ok(host::Relay {
+        url: raw.url,
+        ca_file: raw.ca_file.map(|path| file.resolve(&path)),
+        allow_unbound: raw.allow_unbound,
+    })
+}
+
+fn timeouts(file: &Checking<'_>, raw: &RawTimeouts) -> Result<host::Timeouts, ConfigError> {
+    Ok(host::Timeouts {
+        connect: file.seconds("timeouts.connect_seconds", raw.connect_seconds)?,
+        first_byte: file.seconds("timeouts.first_byte_seconds", raw.first_byte_seconds)?,
+    })
 }

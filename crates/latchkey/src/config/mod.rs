@@ -5,11 +5,18 @@
 
 mod environment;
 pub(crate) mod host;
+mod node;
 pub(crate) mod relay;
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use url::Url;
+
+use self::environment::Override;
 
 /// What is wrong with a configuration. Answered with exit code 2.
 #[derive(Debug, thiserror::Error)]
@@ -21,10 +28,12 @@ pub(crate) enum ConfigError {
     },
     #[error("{} is not a valid configuration:\n{message}", path.display())]
     Syntax { path: PathBuf, message: String },
-    #[error("{}: {key}: {message}", path.display())]
+    #[error("{}: {}{message}", path.display(), place(key, variable.as_deref()))]
     Value {
         path: PathBuf,
         key: String,
+        /// The variable that gave the value, if it does not stand in the file.
+        variable: Option<String>,
         message: String,
     },
     #[error(
@@ -35,71 +44,161 @@ pub(crate) enum ConfigError {
     Unrecognised(PathBuf),
 }
 
+/// Where a value stands, as the beginning of a message about it.
+fn place(key: &str, variable: Option<&str>) -> String {
+    match (key, variable) {
+        ("", None) => String::new(),
+        ("", Some(variable)) => format!("{variable}: "),
+        (key, None) => format!("{key}: "),
+        (key, Some(variable)) => format!("{key} (from {variable}): "),
+    }
+}
+
+/// A role's configuration, and what its owner should know about it.
+#[derive(Debug)]
+pub(crate) struct Checked<C> {
+    pub(crate) config: C,
+    /// What is set and has no effect.
+    pub(crate) notes: Vec<String>,
+}
+
+impl<C> Checked<C> {
+    /// The configuration, for a role that starts. What there is to note goes to the log.
+    pub(crate) fn logged(self) -> C {
+        for note in &self.notes {
+            tracing::warn!("{note}");
+        }
+        self.config
+    }
+}
+
+/// The note about a key that is read for later versions.
+fn unused(key: impl Display) -> String {
+    format!("`{key}` is not used by this version")
+}
+
+/// What a file says, before it is checked.
+pub(crate) trait Raw: DeserializeOwned {
+    /// The maps that have entries when the file does not mention them.
+    fn default_maps() -> Map<String, Value> {
+        Map::new()
+    }
+}
+
 /// A file being checked, to name it in errors and to resolve paths beside it.
 pub(crate) struct Checking<'a> {
     path: &'a Path,
+    overrides: Vec<Override>,
 }
 
 impl<'a> Checking<'a> {
-    pub(crate) fn new(path: &'a Path) -> Self {
-        Self { path }
+    /// A file as it is written, as the demo's are.
+    pub(crate) fn alone(path: &'a Path) -> Self {
+        let overrides = Vec::new();
+        Self { path, overrides }
+    }
+
+    /// A file with the environment's values over it.
+    pub(crate) fn with_environment(path: &'a Path) -> Self {
+        let overrides = environment::overrides();
+        Self { path, overrides }
+    }
+
+    /// Reads the file as its raw type.
+    pub(crate) fn load<R: Raw>(&self) -> Result<R, ConfigError> {
+        self.parse(&read(self.path)?)
+    }
+
+    fn parse<R: Raw>(&self, text: &str) -> Result<R, ConfigError> {
+        if self.overrides.is_empty() {
+            return parse(self.path, text);
+        }
+        let file = parse(self.path, text)?;
+        let whole = environment::over(file, R::default_maps(), self.overrides.clone());
+        R::deserialize(whole).map_err(|error| ConfigError::Syntax {
+            path: self.path.to_owned(),
+            message: error.to_string(),
+        })
     }
 
     /// The error that `key` has a wrong value.
-    pub(crate) fn wrong(&self, key: &str, message: impl std::fmt::Display) -> ConfigError {
+    fn wrong(&self, key: &str, message: impl Display) -> ConfigError {
+        let mut given = self.overrides.iter().filter(|one| one.gives(key));
         ConfigError::Value {
             path: self.path.to_owned(),
             key: key.to_owned(),
+            variable: given.next().map(|one| one.variable().to_owned()),
             message: message.to_string(),
         }
     }
 
     /// A path of the configuration: relative ones count from the file's own directory.
-    pub(crate) fn resolve(&self, path: &Path) -> PathBuf {
+    fn resolve(&self, path: &Path) -> PathBuf {
         let base = self.path.parent().unwrap_or(Path::new(""));
         base.join(path)
     }
 
     /// The text of a small file that `key` names.
-    pub(crate) fn read(&self, key: &str, path: &Path) -> Result<String, ConfigError> {
+    fn read(&self, key: &str, path: &Path) -> Result<String, ConfigError> {
         let path = self.resolve(path);
         std::fs::read_to_string(&path)
             .map_err(|cause| self.wrong(key, format!("cannot read {}: {cause}", path.display())))
     }
-}
 
-/// Reads a file as its raw type, with the environment's values over it.
-pub(crate) fn load<R: DeserializeOwned>(path: &Path) -> Result<R, ConfigError> {
-    parse(path, &read(path)?, environment::overrides())
-}
-
-fn parse<R: DeserializeOwned>(
-    path: &Path,
-    text: &str,
-    overrides: Vec<environment::Override>,
-) -> Result<R, ConfigError> {
-    let syntax = |message: String| ConfigError::Syntax {
-        path: path.to_owned(),
-        message,
-    };
-    if overrides.is_empty() {
-        return serde_saphyr::from_str(text).map_err(|error| syntax(error.to_string()));
+    /// How long to wait for something, from a tenth of a second to an hour.
+    fn seconds(&self, key: &str, value: f64) -> Result<Duration, ConfigError> {
+        if (0.1..=3600.0).contains(&value) {
+            return Ok(Duration::from_secs_f64(value));
+        }
+        let message = format!("{value} needs to be a number of seconds from 0.1 to 3600");
+        Err(self.wrong(key, message))
     }
-    let mut value = serde_saphyr::from_str(text).map_err(|error| syntax(error.to_string()))?;
-    environment::apply(&mut value, overrides);
-    serde_json::from_value(value).map_err(|error| syntax(error.to_string()))
+
+    /// How long a stop may take: up to an hour, or no time at all.
+    fn drain(&self, value: u32) -> Result<Duration, ConfigError> {
+        if value <= 3600 {
+            return Ok(Duration::from_secs(value.into()));
+        }
+        let message = format!("{value} needs to be a whole number of seconds from 0 to 3600");
+        Err(self.wrong("drain_seconds", message))
+    }
 }
 
-/// Reads a file as its raw type, as it is written: the environment says nothing about
-/// a file of the demo, nor about which role a file is for.
-pub(crate) fn load_alone<R: DeserializeOwned>(path: &Path) -> Result<R, ConfigError> {
-    parse(path, &read(path)?, Vec::new())
+fn default_data() -> PathBuf {
+    PathBuf::from("./data")
+}
+
+fn default_drain() -> u32 {
+    30
+}
+
+/// A URL for a message: without what may be a secret.
+fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    // URLs that cannot have a user name or password refuse these, and have none to hide.
+    if !url.username().is_empty() {
+        let _ = url.set_username("***");
+    }
+    if url.password().is_some() {
+        let _ = url.set_password(Some("***"));
+    }
+    if url.query().is_some() {
+        url.set_query(Some("***"));
+    }
+    format!("{:?}", url.as_str())
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
     std::fs::read_to_string(path).map_err(|cause| ConfigError::Read {
         path: path.to_owned(),
         cause,
+    })
+}
+
+fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, ConfigError> {
+    serde_saphyr::from_str(text).map_err(|error| ConfigError::Syntax {
+        path: path.to_owned(),
+        message: error.to_string(),
     })
 }
 
@@ -110,9 +209,10 @@ pub(crate) enum Role {
     Relay,
 }
 
-/// Tells a host's file from a relay's by the key each must have.
+/// Tells a host's file from a relay's by the key each must have. The environment says
+/// nothing about that.
 pub(crate) fn role_of(path: &Path) -> Result<Role, ConfigError> {
-    let value: serde_json::Value = load_alone(path)?;
+    let value: Value = parse(path, &read(path)?)?;
     match (value.get("upstream"), value.get("public_url")) {
         (Some(_), None) => Ok(Role::Host),
         (None, Some(_)) => Ok(Role::Relay),

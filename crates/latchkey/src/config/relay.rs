@@ -1,18 +1,18 @@
 //! `relay.yaml`.
 
+use std::fmt::Display;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
 use ipnet::IpNet;
 use latchkey_model::plan::{Entitlements, PlanName, Plans};
 use latchkey_net::authority::Authority;
 use latchkey_relay::config as relay;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use url::Url;
 
-use super::host::seconds;
-use super::{Checking, ConfigError, load};
+use super::{Checked, Checking, ConfigError, Raw, default_data, default_drain, shown, unused};
 
 /// The file as it is written.
 #[derive(Debug, Serialize, Deserialize)]
@@ -51,7 +51,7 @@ pub(crate) struct RawTls {
 
 /// Who may make an account. Pages for it come with accounts; until then only the
 /// operator's own commands make any, whatever stands here.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum RawRegistration {
     Open,
@@ -84,10 +84,6 @@ fn default_status_listen() -> Option<SocketAddr> {
     Some(SocketAddr::from(([127, 0, 0, 1], 7011)))
 }
 
-fn default_data() -> PathBuf {
-    PathBuf::from("./data")
-}
-
 fn default_plan() -> PlanName {
     "supporter".parse().expect("a valid name")
 }
@@ -102,50 +98,50 @@ fn default_plans() -> Plans {
     Plans::new(named.into_iter().collect())
 }
 
-fn default_drain() -> u32 {
-    30
+impl Raw for RawRelay {
+    fn default_maps() -> Map<String, Value> {
+        let plans = serde_json::to_value(default_plans()).expect("plans are plain data");
+        Map::from_iter([("plans".to_owned(), plans)])
+    }
 }
 
-/// Reads and checks a relay's file.
-pub(crate) fn read(path: &Path) -> Result<relay::Config, ConfigError> {
-    let raw: RawRelay = load(path)?;
-    check(&Checking::new(path), raw)
+/// Checks a relay's file.
+pub(crate) fn read(file: &Checking<'_>) -> Result<Checked<relay::Config>, ConfigError> {
+    check(file, file.load()?)
 }
 
 /// What the file means.
-pub(crate) fn check(file: &Checking<'_>, raw: RawRelay) -> Result<relay::Config, ConfigError> {
-    let public_url = relay::PublicUrl::from_url(&raw.public_url)
-        .map_err(|error| file.wrong("public_url", error))?;
-    let connection_domain: Authority = raw.connection_domain.parse().map_err(|_| {
-        file.wrong(
-            "connection_domain",
-            "needs a host name with an optional port and no scheme, as in printers.example.net",
-        )
-    })?;
+pub(super) fn check(
+    file: &Checking<'_>,
+    raw: RawRelay,
+) -> Result<Checked<relay::Config>, ConfigError> {
     if raw.plans.find(&raw.default_plan).is_none() {
         let message = format!(
-            "no plan `{}` is defined under `plans`",
+            "{:?} needs to be one of the plans under `plans`",
             raw.default_plan.as_str()
         );
         return Err(file.wrong("default_plan", message));
     }
     let secured = raw.tls.is_some() || !raw.trusted_proxies.is_empty();
     if !secured && !raw.listen.ip().is_loopback() {
-        let message = "plain HTTP on an address others can reach would show every credential; \
-             set `tls`, or `trusted_proxies` if a proxy in front ends TLS";
+        let message = format!(
+            "{} can be reached by others, and plain HTTP would show every credential; \
+             set `tls`, or `trusted_proxies` if a proxy in front ends TLS",
+            raw.listen
+        );
         return Err(file.wrong("listen", message));
     }
-    if !public_url.scheme().is_secure() && !public_url.authority().is_loopback() {
-        return Err(file.wrong("public_url", "needs https, except for localhost"));
-    }
-    if raw.tls.is_some() && !public_url.scheme().is_secure() {
-        return Err(file.wrong("public_url", "needs https when `tls` is set"));
-    }
-    Ok(relay::Config {
+    let notes = notes(&raw);
+    let config = relay::Config {
+        public_url: public_url(file, &raw)?,
+        connection_domain: connection_domain(file, &raw.connection_domain)?,
+        first_byte: file.seconds(
+            "timeouts.first_byte_seconds",
+            raw.timeouts.first_byte_seconds,
+        )?,
+        drain: file.drain(raw.drain_seconds)?,
         listen: raw.listen,
         status_listen: raw.status_listen,
-        public_url,
-        connection_domain,
         tls: raw.tls.map(|tls| relay::Tls {
             cert: file.resolve(&tls.cert),
             key: file.resolve(&tls.key),
@@ -153,11 +149,71 @@ pub(crate) fn check(file: &Checking<'_>, raw: RawRelay) -> Result<relay::Config,
         trusted_proxies: raw.trusted_proxies,
         data: file.resolve(&raw.data),
         plans: raw.plans,
-        first_byte: seconds(
-            file,
-            "timeouts.first_byte_seconds",
-            raw.timeouts.first_byte_seconds,
-        )?,
-        drain: Duration::from_secs(raw.drain_seconds.into()),
+    };
+    Ok(Checked { config, notes })
+}
+
+fn public_url(file: &Checking<'_>, raw: &RawRelay) -> Result<relay::PublicUrl, ConfigError> {
+    let wrong = |message: &dyn Display| {
+        let message = format!("{} {message}", shown(&raw.public_url));
+        file.wrong("public_url", message)
+    };
+    let url = relay::PublicUrl::from_url(&raw.public_url).map_err(|error| wrong(&error))?;
+    if url.scheme().is_secure() {
+        if raw.tls.is_none() && raw.trusted_proxies.is_empty() {
+            return Err(wrong(
+                &"needs `tls`, or `trusted_proxies` with the proxy that ends it: \
+                 without, every caller would seem to be that proxy",
+            ));
+        }
+        return Ok(url);
+    }
+    if raw.tls.is_some() {
+        return Err(wrong(&"needs https when `tls` is set"));
+    }
+    if !url.authority().is_loopback() {
+        return Err(wrong(&"needs https, except for localhost"));
+    }
+    Ok(url)
+}
+
+fn connection_domain(file: &Checking<'_>, text: &str) -> Result<Authority, ConfigError> {
+    text.parse().map_err(|_| {
+        let message = format!(
+            "{text:?} needs to be a host name with an optional port and no scheme, \
+             as in printers.example.net"
+        );
+        file.wrong("connection_domain", message)
     })
+}
+
+/// What is read and has no effect: all but the defaults would change something.
+fn notes(raw: &RawRelay) -> Vec<String> {
+    let mut notes = Vec::new();
+    if raw.registration != RawRegistration::default() {
+        notes.push(unused("registration"));
+    }
+    if raw.default_plan != default_plan() {
+        notes.push(unused("default_plan"));
+    }
+    let usual = Entitlements::default();
+    for (name, plan) in raw.plans.iter() {
+        let limits = [
+            (
+                "max_upload_bytes",
+                plan.max_upload_bytes != usual.max_upload_bytes,
+            ),
+            (
+                "max_download_bytes",
+                plan.max_download_bytes != usual.max_download_bytes,
+            ),
+            (
+                "max_webcam_stream_seconds",
+                plan.max_webcam_stream_seconds != usual.max_webcam_stream_seconds,
+            ),
+        ];
+        let set = limits.into_iter().filter(|(_, is_set)| *is_set);
+        notes.extend(set.map(|(limit, _)| unused(format_args!("plans.{name}.{limit}"))));
+    }
+    notes
 }

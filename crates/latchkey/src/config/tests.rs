@@ -12,7 +12,7 @@ relay: {url: "https://relay.example.com"}
 api: {apps: {"com.example.app:1.0": {pubkey: MEg, enabled: true, allow_weak_keys: true}}}
 "#;
 
-const RELAY: &str = r#"
+const RELAY: &str = r"
 listen: 0.0.0.0:443
 public_url: https://relay.example.com
 connection_domain: printers.example.net
@@ -20,25 +20,51 @@ tls: {cert: fullchain.pem, key: key.pem}
 data: ./data
 registration: open
 plans: {supporter: {app_connections: true, max_upload_bytes: 1073741824, max_download_bytes: 1073741824, max_webcam_stream_seconds: null}}
-"#;
+";
 
-fn checked_host(text: &str) -> Result<latchkey_host::config::Config, ConfigError> {
-    let path = Path::new("/etc/latchkey/host.yaml");
-    host::check(&Checking::new(path), parse(path, text, Vec::new())?)
+fn checked_host(text: &str) -> Result<Checked<latchkey_host::config::Config>, ConfigError> {
+    let file = Checking::alone(Path::new("/etc/latchkey/host.yaml"));
+    host::check(&file, file.parse(text)?)
 }
 
-fn checked_relay(text: &str) -> Result<latchkey_relay::config::Config, ConfigError> {
-    let path = Path::new("/etc/latchkey/relay.yaml");
-    relay::check(&Checking::new(path), parse(path, text, Vec::new())?)
+fn checked_relay(text: &str) -> Result<Checked<latchkey_relay::config::Config>, ConfigError> {
+    let file = Checking::alone(Path::new("/etc/latchkey/relay.yaml"));
+    relay::check(&file, file.parse(text)?)
+}
+
+fn with(variables: &[(&str, &str)]) -> Checking<'static> {
+    let given = variables.iter();
+    Checking {
+        path: Path::new("role.yaml"),
+        overrides: given
+            .filter_map(|(name, value)| Override::of(name, (*value).to_owned()))
+            .collect(),
+    }
+}
+
+fn host_with(
+    variables: &[(&str, &str)],
+    text: &str,
+) -> Result<latchkey_host::config::Config, ConfigError> {
+    let file = with(variables);
+    Ok(host::check(&file, file.parse(text)?)?.config)
+}
+
+fn relay_with(
+    variables: &[(&str, &str)],
+    text: &str,
+) -> Result<latchkey_relay::config::Config, ConfigError> {
+    let file = with(variables);
+    Ok(relay::check(&file, file.parse(text)?)?.config)
 }
 
 #[test]
 fn the_documented_minimal_files_are_valid() {
-    let host = checked_host(HOST).unwrap();
+    let host = checked_host(HOST).unwrap().config;
     assert_eq!(host.upstream.kind, UpstreamKind::OctoPrint);
     assert_eq!(host.authority, AuthorityMode::Host);
     assert_eq!(host.data, Path::new("/etc/latchkey/./data"));
-    let relay = checked_relay(RELAY).unwrap();
+    let relay = checked_relay(RELAY).unwrap().config;
     assert_eq!(relay.public_url.to_string(), "https://relay.example.com");
     assert_eq!(
         relay.tls.unwrap().cert,
@@ -71,8 +97,26 @@ fn wrong_values_are_named_with_what_is_allowed() {
             "relay.url",
         ),
         ("data: ./data", "name: \"\\t\"", "name"),
-        ("path: /webcam/", "path: webcam", "webcams.path"),
-        ("path: /webcam/", "path: /latchkey/", "webcams.path"),
+        (
+            "path: /webcam/",
+            "path: /webcam",
+            "webcams[0].path: \"/webcam\" needs a slash at both ends, as in /webcam/",
+        ),
+        (
+            "path: /webcam/",
+            "path: /OctoEverywhere-command-API/",
+            "webcams[0].path: \"/OctoEverywhere-command-API/\" is taken",
+        ),
+        (
+            "webcams: [",
+            "webcams: [{path: /webcam/, url: \"http://127.0.0.1:1/\"}, ",
+            "webcams[1].path: \"/webcam/\" is the path of",
+        ),
+        (
+            "data: ./data",
+            "drain_seconds: 3601",
+            "drain_seconds: 3601 needs",
+        ),
         ("authority: host", "authority: both", "upstream"),
         ("authority: host", "autority: host", "autority"),
         (
@@ -134,31 +178,164 @@ fn a_syntax_error_names_the_line() {
 }
 
 #[test]
+fn a_webcam_path_may_begin_like_one_of_ours() {
+    let text = HOST.replacen("/webcam/", "/latchkey-cam/", 1);
+    let config = checked_host(&text).unwrap().config;
+    assert_eq!(config.webcams[0].path, "/latchkey-cam/");
+}
+
+#[test]
+fn a_wrong_url_is_shown_without_its_secrets() {
+    for (from, to) in [
+        ("http://127.0.0.1:5000", "https://me:planted@127.0.0.1:5000"),
+        (
+            "http://127.0.0.1:8080/",
+            "http://127.0.0.1:8080/?key=planted",
+        ),
+        ("relay.example.com", "planted@relay.example.com"),
+    ] {
+        let error = checked_host(&HOST.replacen(from, to, 1)).unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.contains("***") && !error.contains("planted"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn what_is_set_without_effect_is_noted() {
+    let notes = checked_host(HOST).unwrap().notes;
+    assert_eq!(notes, ["`api.apps` is not used by this version"]);
+    let text = RELAY
+        .replacen("supporter", "free: {max_upload_bytes: 1}, supporter", 1)
+        .replacen("seconds: null", "seconds: 60", 1)
+        + "default_plan: free";
+    assert_eq!(
+        checked_relay(&text).unwrap().notes,
+        [
+            "`registration` is not used by this version",
+            "`default_plan` is not used by this version",
+            "`plans.free.max_upload_bytes` is not used by this version",
+            "`plans.supporter.max_webcam_stream_seconds` is not used by this version",
+        ]
+    );
+    let text = RELAY.replacen("registration: open", "registration: closed", 1);
+    assert!(checked_relay(&text).unwrap().notes.is_empty());
+}
+
+#[test]
 fn the_environment_stands_over_the_file() {
-    let overrides = [
-        ("LATCHKEY__UPSTREAM__URL", "http://127.0.0.1:7125"),
-        ("LATCHKEY__UPSTREAM__KIND", "moonraker"),
-        ("LATCHKEY__TIMEOUTS__FIRST_BYTE_SECONDS", "5"),
-        ("LATCHKEY__TRUSTED_PROXIES", "[10.0.0.0/8]"),
-        ("OTHER__KEY", "ignored"),
-        ("LATCHKEY__", "ignored"),
-    ];
-    let overrides = overrides
-        .into_iter()
-        .filter_map(|(name, value)| Override::of(name, value.to_owned()))
-        .collect();
-    let path = Path::new("host.yaml");
-    let raw = parse(path, HOST, overrides).unwrap();
-    let config = host::check(&Checking::new(path), raw).unwrap();
+    let config = host_with(
+        &[
+            ("LATCHKEY__UPSTREAM__URL", "http://127.0.0.1:7125"),
+            ("LATCHKEY__UPSTREAM__KIND", "moonraker"),
+            ("LATCHKEY__TIMEOUTS__FIRST_BYTE_SECONDS", "5"),
+            ("LATCHKEY__TRUSTED_PROXIES", "[10.0.0.0/8]"),
+            ("LATCHKEY__STATUS_LISTEN", "null"),
+            ("LATCHKEY__RELAY__ALLOW_UNBOUND", "true"),
+            (
+                "LATCHKEY__WEBCAMS",
+                "[{path: /cam/, url: \"http://127.0.0.1:1\"}]",
+            ),
+            ("OTHER__KEY", "ignored"),
+            ("LATCHKEY__", "ignored"),
+        ],
+        HOST,
+    )
+    .unwrap();
     assert_eq!(config.upstream.kind, UpstreamKind::Moonraker);
     assert_eq!(config.upstream.address.authority().port(), Some(7125));
     assert_eq!(config.timeouts.first_byte.as_secs(), 5);
     assert_eq!(config.trusted_proxies.len(), 1);
+    assert_eq!(config.status_listen, None);
+    assert!(config.relay.unwrap().allow_unbound);
+    assert_eq!(config.webcams[0].path, "/cam/");
 }
 
 #[test]
-fn an_unknown_key_in_the_environment_is_refused_like_one_in_the_file() {
-    let overrides = vec![Override::of("LATCHKEY__UPSTREM__URL", "x".to_owned()).unwrap()];
-    let error = parse::<host::RawHost>(Path::new("host.yaml"), HOST, overrides).unwrap_err();
-    assert!(error.to_string().contains("upstrem"), "{error}");
+fn the_environment_alone_can_configure_a_role() {
+    let whole = ("LATCHKEY__UPSTREAM", "{kind: generic, url: \"http://a\"}");
+    let part = ("LATCHKEY__UPSTREAM__URL", "http://b");
+    for variables in [[whole, part], [part, whole]] {
+        let config = host_with(&variables, "# nothing\n").unwrap();
+        assert_eq!(config.upstream.address.authority().to_string(), "b:80");
+    }
+}
+
+#[test]
+fn text_in_the_environment_needs_no_quotes() {
+    for (given, name) in [
+        ("123", "123"),
+        ("null", "null"),
+        ("Printer #2", "Printer #2"),
+        ("[a]", "[a]"),
+        ("\"123\"", "123"),
+    ] {
+        let config = host_with(&[("LATCHKEY__NAME", given)], HOST).unwrap();
+        assert_eq!(config.name, name);
+    }
+}
+
+#[test]
+fn a_plan_in_the_environment_leaves_the_default_plans() {
+    let variables = [("LATCHKEY__PLANS__FREE__MAX_UPLOAD_BYTES", "5")];
+    let (before, plans) = RELAY.split_once("plans:").unwrap();
+    let config = relay_with(&variables, before).unwrap();
+    let plan = |name: &str| *config.plans.find(&name.parse().unwrap()).unwrap();
+    assert_eq!(plan("free").max_upload_bytes, 5);
+    assert!(!plan("free").app_connections, "the rest stays as it was");
+    assert!(plan("supporter").app_connections);
+    // Plans of the file are all there is, with or without the environment.
+    let config = relay_with(&variables, &format!("{before}plans:{plans}")).unwrap();
+    assert_eq!(config.plans.iter().count(), 2);
+    let config = relay_with(&[], RELAY).unwrap();
+    assert_eq!(config.plans.iter().count(), 1);
+}
+
+#[test]
+fn an_error_by_the_environment_names_the_variable() {
+    for (name, value, said) in [
+        ("LATCHKEY__UPSTREM__URL", "x", "unknown field `upstrem`"),
+        ("LATCHKEY__UPSTREAM__KIND", "bambu", "upstream.kind"),
+        ("LATCHKEY__DRAIN_SECONDS", "soon", "drain_seconds"),
+        ("LATCHKEY__DRAIN_SECONDS", "3601", "drain_seconds"),
+        ("LATCHKEY__LISTEN", "here", "listen"),
+        ("LATCHKEY__UPSTREAM__URL", "https://a", "upstream.url"),
+        (
+            "LATCHKEY__WEBCAMS",
+            "[{path: cam, url: \"http://a\"}]",
+            "webcams[0].path",
+        ),
+        ("LATCHKEY__WEBCAMS", "[{path: /cam/}]", "webcams[0]"),
+        ("LATCHKEY__WEBCAMS__0__PATH", "/cam/", "webcams"),
+    ] {
+        let error = host_with(&[(name, value)], HOST).unwrap_err().to_string();
+        assert!(
+            error.contains(said) && error.contains("role.yaml"),
+            "{error}"
+        );
+        assert!(error.contains(name), "{error}");
+    }
+    // A section that only the environment begins lacks what it does not say.
+    let bare = "upstream: {kind: generic, url: \"http://a\"}";
+    let variable = ("LATCHKEY__RELAY__ALLOW_UNBOUND", "true");
+    let error = host_with(&[variable], bare).unwrap_err().to_string();
+    assert!(
+        error.contains("relay (from LATCHKEY__RELAY__ALLOW_UNBOUND): missing"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_error_of_the_file_does_not_blame_the_environment() {
+    let variable = ("LATCHKEY__NAME", "x");
+    for text in [
+        HOST.replacen("http://127.0.0.1:8080/", "https://127.0.0.1", 1),
+        HOST.replacen("kind: octoprint", "kind: bambu", 1),
+        "listen: 127.0.0.1:1".to_owned(),
+    ] {
+        let error = host_with(&[variable], &text).unwrap_err().to_string();
+        assert!(!error.contains(variable.0), "{error}");
+    }
 }

@@ -1,9 +1,9 @@
 //! The demo's directory: configuration of the roles, and the simulated printer's key.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -21,7 +21,10 @@ pub(super) fn prepare(data: &Path) -> anyhow::Result<()> {
         .recursive(true)
         .mode(0o700)
         .create(data)
-        .with_context(|| format!("cannot make the directory {}", data.display()))
+        .with_context(|| format!("cannot make the directory {}", data.display()))?;
+    // One that was there before may be open to others; what comes into it is secret.
+    std::fs::set_permissions(data, Permissions::from_mode(0o700))
+        .with_context(|| format!("cannot close the directory {} to others", data.display()))
 }
 
 /// The simulated printer's key; made on the first start.
@@ -78,7 +81,7 @@ fn host(
             )
         }
         (None, Some(url)) => {
-            let mut upstream = json!({"kind": args.upstream_kind.as_str(), "url": url});
+            let mut upstream = json!({"kind": args.upstream_kind, "url": url});
             if let Some(path) = &args.upstream_key_file {
                 // The file stands beside whoever typed its name, not beside ours.
                 let path = std::path::absolute(path)?;
@@ -94,7 +97,7 @@ fn host(
         "status_listen": "127.0.0.1:0",
         "data": "host",
         "upstream": upstream,
-        "authority": authority(args).as_str(),
+        "authority": authority(args),
         "webcams": webcams,
         "relay": {"url": format!("http://localhost:{relay_port}")},
     }))
@@ -112,9 +115,17 @@ fn save_yaml(path: &Path, value: &Value) -> anyhow::Result<()> {
 pub(super) fn save(path: &Path, text: &str) -> anyhow::Result<()> {
     let fresh = path.with_extension("new");
     let write = || -> std::io::Result<()> {
+        match std::fs::remove_file(&fresh) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        // Never somebody else's file, nor one that a link leads to.
         let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = options.open(&fresh)?;
+        let mut file = options
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&fresh)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         std::fs::rename(&fresh, path)

@@ -20,7 +20,8 @@ use latchkey_relay::Relay;
 use latchkey_sim::{Sim, SimConfig};
 use tokio_util::task::TaskTracker;
 
-use crate::cli::{AuthorityArg, DemoArgs};
+use crate::cli::DemoArgs;
+use crate::config::host::RawAuthority;
 use crate::config::{self, Checking};
 use crate::lifecycle::run_until_signalled;
 use crate::output;
@@ -72,12 +73,8 @@ async fn set_up(args: &DemoArgs) -> anyhow::Result<(Parts, Report)> {
     };
     let sim_address = sim.as_ref().map(Sim::local_addr);
     let (relay_file, host_file) = files::write(args, relay_port, host_port, sim_address)?;
-    let relay_config = config::relay::check(
-        &Checking::new(&relay_file),
-        config::load_alone(&relay_file)?,
-    )?;
-    let host_config =
-        config::host::check(&Checking::new(&host_file), config::load_alone(&host_file)?)?;
+    let relay_config = config::relay::read(&Checking::alone(&relay_file))?.logged();
+    let host_config = config::host::read(&Checking::alone(&host_file))?.logged();
     let host = Host::bind(host_config).await?;
     let relay = Relay::bind(
         relay_config.clone(),
@@ -160,10 +157,10 @@ async fn announce(args: &DemoArgs, report: &Report) -> anyhow::Result<()> {
 }
 
 /// Who checks callers, if the command line does not say.
-fn authority(args: &DemoArgs) -> AuthorityArg {
+fn authority(args: &DemoArgs) -> RawAuthority {
     args.authority.unwrap_or(match args.upstream {
-        Some(_) => AuthorityArg::Upstream,
-        None => AuthorityArg::Host,
+        Some(_) => RawAuthority::Upstream,
+        None => RawAuthority::Host,
     })
 }
 
