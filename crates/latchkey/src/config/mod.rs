@@ -221,4 +221,6 @@ pub(crate) fn role_of(path: &Path) -> Result<Role, ConfigError> {
 }
 
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod tests;

@@ -1,0 +1,164 @@
+//! The reference page says what there is: every key, its variable, and no other.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::host::{
+    RawApi, RawApp, RawAuthority, RawClientAddress, RawHost, RawKind, RawRelayLink, RawTimeouts,
+    RawUpstream, RawWebcam,
+};
+use super::relay::{self, RawRegistration, RawRelay, RawTls};
+
+const PAGE: &str = include_str!("../../../../docs/reference/configuration.md");
+
+/// Keys whose values are maps with names of the owner's choice.
+const MAPS: [&str; 2] = ["api.apps", "plans"];
+
+#[test]
+fn every_key_of_a_host_stands_in_the_reference() {
+    compare("host.yaml", &filled_host());
+}
+
+#[test]
+fn every_key_of_a_relay_stands_in_the_reference() {
+    compare("relay.yaml", &filled_relay());
+}
+
+fn compare(file: &str, filled: &impl Serialize) {
+    let section = section(file);
+    let mut keys = BTreeSet::new();
+    collect("", &serde_json::to_value(filled).unwrap(), &mut keys);
+    assert_eq!(keys, documented(section), "keys of {file}");
+    let variables: BTreeSet<_> = keys.iter().map(|key| variable(key)).collect();
+    let named = section
+        .split('`')
+        .filter(|word| word.starts_with("LATCHKEY__"));
+    let named = named.map(str::to_owned).collect();
+    assert_eq!(variables, named, "variables of {file}");
+}
+
+/// What the page says about one file.
+fn section(file: &str) -> &'static str {
+    let rest = PAGE.split_once(&format!("\n## {file}\n")).unwrap().1;
+    rest.split("\n## ").next().unwrap()
+}
+
+/// The first column of the table.
+fn documented(section: &str) -> BTreeSet<String> {
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
+    rows.map(|row| row.split_once('`').unwrap().0.to_owned())
+        .collect()
+}
+
+/// The keys of a value, spelled as the page does: `webcams[].path`, `plans.*.app_connections`.
+fn collect(key: &str, value: &Value, keys: &mut BTreeSet<String>) {
+    let (within, entries): (_, Vec<(&str, &Value)>) = match value {
+        Value::Object(map) if MAPS.contains(&key) => {
+            keys.insert(key.to_owned());
+            let named = map.values().map(|value| ("*", value));
+            (format!("{key}."), named.collect())
+        }
+        Value::Object(map) => {
+            let section = if key.is_empty() {
+                String::new()
+            } else {
+                format!("{key}.")
+            };
+            let entries = map.iter().map(|(name, value)| (name.as_str(), value));
+            (section, entries.collect())
+        }
+        Value::Array(items) if items.iter().any(Value::is_object) => {
+            keys.insert(key.to_owned());
+            (
+                key.to_owned(),
+                items.iter().map(|item| ("[]", item)).collect(),
+            )
+        }
+        _ => {
+            keys.insert(key.to_owned());
+            return;
+        }
+    };
+    for (name, value) in entries {
+        collect(&format!("{within}{name}"), value, keys);
+    }
+}
+
+/// The variable that gives a key. Lists of sections and maps whose keys a variable cannot
+/// spell are given whole.
+fn variable(key: &str) -> String {
+    let whole = key.split("[]").next().unwrap();
+    let whole = match whole.split_once(".*") {
+        Some((map @ "api.apps", _)) => map,
+        _ => whole,
+    };
+    let parts = whole.to_ascii_uppercase().replace('*', "NAME");
+    format!("LATCHKEY__{}", parts.replace('.', "__"))
+}
+
+fn filled_host() -> RawHost {
+    let url = || "http://127.0.0.1:1".parse().unwrap();
+    RawHost {
+        name: "x".to_owned(),
+        listen: "127.0.0.1:1".parse().unwrap(),
+        status_listen: None,
+        data: "x".into(),
+        upstream: RawUpstream {
+            kind: RawKind::Generic,
+            url: url(),
+            api_key_file: Some("x".into()),
+        },
+        authority: RawAuthority::Host,
+        webcams: vec![RawWebcam {
+            path: "/x/".to_owned(),
+            url: url(),
+        }],
+        client_address: RawClientAddress::Auto,
+        trusted_proxies: Vec::new(),
+        relay: Some(RawRelayLink {
+            url: url(),
+            ca_file: Some("x".into()),
+            allow_unbound: true,
+        }),
+        timeouts: RawTimeouts {
+            connect_seconds: 1.0,
+            first_byte_seconds: 1.0,
+        },
+        drain_seconds: 1,
+        api: RawApi {
+            apps: [(
+                "x".to_owned(),
+                RawApp {
+                    pubkey: "x".to_owned(),
+                    enabled: true,
+                    allow_weak_keys: true,
+                },
+            )]
+            .into(),
+        },
+    }
+}
+
+fn filled_relay() -> RawRelay {
+    RawRelay {
+        listen: "127.0.0.1:1".parse().unwrap(),
+        status_listen: None,
+        public_url: "http://localhost:1".parse().unwrap(),
+        connection_domain: "localhost:1".to_owned(),
+        tls: Some(RawTls {
+            cert: "x".into(),
+            key: "x".into(),
+        }),
+        trusted_proxies: Vec::new(),
+        data: "x".into(),
+        registration: RawRegistration::Closed,
+        default_plan: "x".parse().unwrap(),
+        plans: serde_json::from_value(json!({"x": {}})).unwrap(),
+        timeouts: relay::RawTimeouts {
+            first_byte_seconds: 1.0,
+        },
+        drain_seconds: 1,
+    }
+}
