@@ -2,8 +2,15 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 /// The first delay's upper bound.
 const FIRST: Duration = Duration::from_millis(500);
+/// The upper bound while the line has not been down for long: who loses the relay for
+/// some minutes has it back within seconds.
+const LONGEST_AT_FIRST: Duration = Duration::from_secs(8);
+/// How long that is.
+const AT_FIRST: Duration = Duration::from_mins(5);
 /// The last delay's upper bound.
 const LONGEST: Duration = Duration::from_mins(1);
 /// A tunnel that lived this long was healthy: the next delay is the first again.
@@ -49,6 +56,8 @@ fn unit(bits: u64) -> f64 {
 pub(super) struct Backoff {
     jitter: Box<dyn Jitter>,
     bound: Duration,
+    /// When a tunnel was last up or the schedule started over.
+    down_since: Instant,
 }
 
 impl Backoff {
@@ -56,23 +65,31 @@ impl Backoff {
         Self {
             jitter,
             bound: FIRST,
+            down_since: Instant::now(),
         }
     }
 
     /// The wait before the next attempt, anywhere from nothing to a bound that doubles.
     pub(super) fn next(&mut self) -> Duration {
-        let delay = self.spread(self.bound);
-        self.bound = (self.bound * 2).min(LONGEST);
-        delay
+        let longest = if self.down_since.elapsed() < AT_FIRST {
+            LONGEST_AT_FIRST
+        } else {
+            LONGEST
+        };
+        let bound = self.bound.min(longest);
+        self.bound = bound * 2;
+        self.spread(bound)
     }
 
     /// Starts over: something changed for the better.
     pub(super) fn reset(&mut self) {
         self.bound = FIRST;
+        self.down_since = Instant::now();
     }
 
-    /// Takes note of how long a tunnel lived.
+    /// Takes note of a tunnel that was up until now, and of how long it lived.
     pub(super) fn lived(&mut self, lifetime: Duration) {
+        self.down_since = Instant::now();
         if lifetime >= HEALTHY {
             self.reset();
         }
@@ -86,5 +103,47 @@ impl Backoff {
     /// Anywhere from nothing to `most`.
     pub(super) fn spread(&mut self, most: Duration) -> Duration {
         most.mul_f64(self.jitter.fraction())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As unlucky as can be.
+    struct Most;
+
+    impl Jitter for Most {
+        fn fraction(&mut self) -> f64 {
+            1.0
+        }
+    }
+
+    /// Waits out the schedule for so long; returns the longest delay.
+    async fn longest(backoff: &mut Backoff, time: Duration) -> Duration {
+        let end = Instant::now() + time;
+        let mut longest = Duration::ZERO;
+        while Instant::now() < end {
+            let delay = backoff.next();
+            longest = longest.max(delay);
+            tokio::time::sleep(delay).await;
+        }
+        longest
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_an_outage_of_minutes_the_next_attempt_is_seconds_away() {
+        let seconds = Duration::from_secs;
+        let mut backoff = Backoff::new(Box::new(Most));
+        assert_eq!(longest(&mut backoff, AT_FIRST).await, seconds(8));
+        let later: Vec<_> = (0..4).map(|_| backoff.next()).collect();
+        assert_eq!(later, [seconds(16), seconds(32), seconds(60), seconds(60)]);
+        // A tunnel that was up, however briefly, is where the next outage begins.
+        backoff.lived(seconds(1));
+        assert_eq!(longest(&mut backoff, AT_FIRST).await, seconds(8));
+        assert_eq!(backoff.next(), seconds(16));
+        backoff.lived(HEALTHY);
+        assert_eq!(backoff.next(), FIRST);
+        assert_eq!(longest(&mut backoff, AT_FIRST).await, seconds(8));
     }
 }
