@@ -23,6 +23,10 @@ const BUFFER: usize = 16 * 1024;
 /// How long one direction may go on after the other has ended.
 const LINGER: Duration = Duration::from_mins(1);
 
+/// How long the caller may take nothing of what is there for it. A socket of its own is
+/// bounded by the listener too; a stream whose window stays shut is bounded only here.
+const WRITE_STALL: Duration = Duration::from_mins(1);
+
 /// How much was copied.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Copied {
@@ -122,19 +126,40 @@ async fn downwards(
         if read == 0 {
             if frames.may_close() {
                 // No farewell came, so it was the printer's server that died.
-                let farewell = caller.write_all(&GOING_AWAY).await;
-                farewell.map_err(|_| Ended::Caller)?;
+                send(caller, frames, count, &GOING_AWAY).await?;
             }
-            return caller.shutdown().await.map_err(|_| Ended::Caller);
+            return taken(caller.shutdown()).await;
         }
-        *count += read as u64;
-        // Before the write: if that is cut short, a close frame would be misread.
-        frames.saw(&buffer[..read]);
-        caller
-            .write_all(&buffer[..read])
-            .await
-            .map_err(|_| Ended::Caller)?;
-        caller.flush().await.map_err(|_| Ended::Caller)?;
+        send(caller, frames, count, &buffer[..read]).await?;
+        taken(caller.flush()).await?;
+    }
+}
+
+/// Sends `bytes`, and notes what the caller's side has really taken: this may be dropped
+/// at any time, and a close frame must not be put into the middle of another.
+async fn send(
+    caller: &mut (impl AsyncWrite + Unpin),
+    frames: &mut FrameTracker,
+    count: &mut u64,
+    mut bytes: &[u8],
+) -> Result<(), Ended> {
+    while !bytes.is_empty() {
+        let written = taken(caller.write(bytes)).await?;
+        if written == 0 {
+            return Err(Ended::Caller);
+        }
+        frames.saw(&bytes[..written]);
+        *count += written as u64;
+        bytes = &bytes[written..];
+    }
+    Ok(())
+}
+
+/// One step towards the caller, which is not waited for longer than [`WRITE_STALL`].
+async fn taken<T>(step: impl Future<Output = io::Result<T>>) -> Result<T, Ended> {
+    match tokio::time::timeout(WRITE_STALL, step).await {
+        Ok(outcome) => outcome.map_err(|_| Ended::Caller),
+        Err(_) => Err(Ended::Caller),
     }
 }
 
@@ -263,5 +288,53 @@ mod tests {
             assert_eq!(rest, farewell);
             joined.await.unwrap();
         }
+    }
+
+    #[tokio::test]
+    async fn a_frame_that_the_caller_has_not_taken_whole_is_not_broken_into() {
+        let mut frame = vec![0x82, 125];
+        frame.extend([7; 125]);
+        let (caller, mut app) = duplex(64);
+        let (printer, mut server) = duplex(1024);
+        let end = CancellationToken::new();
+        let joined = TaskTracker::new().spawn(splice(caller, printer, end.clone()));
+        server.write_all(&frame).await.unwrap();
+        let mut received = vec![0; 10];
+        app.read_exact(&mut received).await.unwrap();
+        end.cancel();
+        app.read_to_end(&mut received).await.unwrap();
+        assert_eq!(received, frame[..received.len()]);
+        let copied = joined.await.unwrap();
+        assert_eq!(copied.to_caller, received.len() as u64);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_that_takes_nothing_ends_the_socket() {
+        let (caller, app) = duplex(64);
+        let (printer, mut server) = duplex(64);
+        let joined = TaskTracker::new().spawn(splice(caller, printer, CancellationToken::new()));
+        let frame = [&[0x82, 125][..], &[7; 125]].concat();
+        let sent = async { while server.write_all(&frame).await.is_ok() {} };
+        let patience = 2 * WRITE_STALL;
+        tokio::time::timeout(patience, sent).await.unwrap();
+        joined.await.unwrap();
+        drop(app);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_that_takes_little_and_a_quiet_printer_keep_the_socket() {
+        let (caller, mut app) = duplex(1);
+        let (printer, mut server) = duplex(64);
+        let joined = TaskTracker::new().spawn(splice(caller, printer, CancellationToken::new()));
+        server.write_all(&[0x82, 3, 1, 2, 3]).await.unwrap();
+        for byte in [0x82, 3, 1, 2, 3] {
+            tokio::time::sleep(WRITE_STALL * 9 / 10).await;
+            assert_eq!(app.read_u8().await.unwrap(), byte);
+        }
+        tokio::time::sleep(10 * WRITE_STALL).await;
+        server.write_all(&[0x82, 0]).await.unwrap();
+        assert_eq!(app.read_u16().await.unwrap(), 0x8200);
+        drop((app, server));
+        joined.await.unwrap();
     }
 }
