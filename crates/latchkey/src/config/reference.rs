@@ -117,6 +117,7 @@ fn filled_host() -> RawHost {
         }],
         client_address: RawClientAddress::Auto,
         trusted_proxies: Vec::new(),
+        hostnames: Vec::new(),
         relay: Some(RawRelayLink {
             url: url(),
             ca_file: Some("x".into()),
