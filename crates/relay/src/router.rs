@@ -136,7 +136,6 @@ mod tests {
                 Destination::Edge("app-abc"),
             ),
             ("printers.example.net", Destination::Nobody),
-            (".printers.example.net", Destination::Nobody),
             ("a.b.printers.example.net", Destination::Nobody),
             ("app-abcprinters.example.net", Destination::Nobody),
             ("printers.example.net.evil.example", Destination::Nobody),

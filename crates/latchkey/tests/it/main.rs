@@ -13,6 +13,7 @@
 mod harness;
 
 mod demo;
+mod guards;
 mod memory;
 mod octoprint_authority;
 mod octoprint_away;

@@ -90,11 +90,16 @@ async fn a_copied_disk_is_held_off_while_the_original_lives() {
     let mut copy = Copy::start(&relay, &key, "copy");
     assert!(copy.sent_away().await.contains("same identity"));
     assert_eq!(who_answers(&door).await, "original");
-    assert!(matches!(*original.state.borrow(), DialState::Connected { .. }));
+    assert!(matches!(
+        *original.state.borrow(),
+        DialState::Connected { .. }
+    ));
 
     // Only when the original is gone does the other one count as the host come back.
     original.stop.hard.cancel();
-    let gone = original.state.wait_for(|state| *state == DialState::Stopped);
+    let gone = original
+        .state
+        .wait_for(|state| *state == DialState::Stopped);
     within("the original's end", gone).await.unwrap();
     copy.nudge.notify_one();
     copy.connected().await;
