@@ -8,6 +8,7 @@ mod lifecycle;
 mod output;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 
@@ -33,7 +34,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         match cli.command {
             Command::Demo(args) => {
                 cli.log.init("warn")?;
@@ -60,5 +61,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
                 commands::doctor::run(&config).await
             }
         }
-    })
+    });
+    // A name look-up that hangs must not hold up the end.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    outcome
 }
