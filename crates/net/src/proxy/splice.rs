@@ -59,8 +59,9 @@ where
             &mut copied.to_caller,
         );
         tokio::select! {
-            outcome = both(up, down) => outcome,
+            biased;
             () = end.cancelled() => Err(Ended::Elsewhere),
+            outcome = both(up, down) => outcome,
         }
     };
     if matches!(outcome, Err(Ended::Elsewhere)) && frames.may_close() {
