@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
@@ -79,7 +80,8 @@ pub struct ListenSettings {
     pub idle_timeout: Duration,
     /// A caller that takes nothing of what we send.
     pub write_stall: Duration,
-    /// A caller that closed its sending half and waits for the next byte of ours.
+    /// A caller that closed its sending half and waits for the next byte of ours. An
+    /// upload that is still being read is waited for.
     ///
     /// A FIN alone is a legal half-close (RFC 9293 section 3.6), but it is also all we
     /// ever see of a caller that closed its socket while we had nothing to send.
@@ -184,13 +186,52 @@ async fn accept_tls(
 #[cfg(target_os = "linux")]
 const NOT_SENT: u32 = 128 * 1024;
 
+/// A caller that says nothing is asked whether it is there, so that one which vanished
+/// without a FIN does not keep its place: a quiet WebSocket has no other end.
+const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(30))
+    .with_interval(Duration::from_secs(10))
+    .with_retries(3);
+
+/// Bytes on their way that nobody confirms.
+#[cfg(target_os = "linux")]
+const UNCONFIRMED: Duration = Duration::from_mins(1);
+
 fn prepare(stream: &TcpStream) {
     // Small answers and WebSocket frames must not wait for an acknowledgement.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
-    // Otherwise the kernel takes megabytes for a caller that reads nothing: a camera's
-    // picture would be minutes old. What is on its way does not count, so no link is slower.
+    let socket = SockRef::from(stream);
+    if let Err(error) = socket.set_tcp_keepalive(&KEEPALIVE) {
+        tracing::debug!(%error, "cannot set TCP keepalive");
+    }
     #[cfg(target_os = "linux")]
-    let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(NOT_SENT);
+    {
+        let _ = socket.set_tcp_user_timeout(Some(UNCONFIRMED));
+        // Otherwise the kernel takes megabytes for a caller that reads nothing: a camera's
+        // picture would be minutes old. What is on its way does not count, so no link is slower.
+        let _ = socket.set_tcp_notsent_lowat(NOT_SENT);
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn callers_that_vanish_are_found_out_by_the_kernel() {
+        let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (_caller, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (stream, _) = accepted.unwrap();
+        prepare(&stream);
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().unwrap());
+        let seconds = Duration::from_secs;
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), seconds(30));
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), seconds(10));
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), 3);
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(seconds(60)));
+    }
 }
