@@ -115,8 +115,12 @@ impl<H: Handler> Connection<H> {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let tap = Tap::default();
-        let watch = shared.watch.clone();
         let seen = tap.clone();
+        let watch = shared.watch.with_tap(tap.clone());
+        let shared = Shared {
+            watch: watch.clone(),
+            ..shared
+        };
         let tapped = Tapped::new(stream, tap.clone(), self.settings.head_timeout);
         let handler = self.handler;
         let service = service_fn(move |request| {
@@ -185,6 +189,8 @@ impl<H: Handler> Connection<H> {
         tokio::select! {
             outcome = connection => outcome,
             () = cut_after_goodbye(&streams) => Ok(()),
+            // h2 would wait for ever for a window to send the rest of an answer through.
+            () = streams.idle(self.settings.write_stall) => Ok(()),
         }
     }
 }
@@ -290,7 +296,7 @@ fn closing(mut response: Response<Body>, close: bool) -> Response<Body> {
 async fn starts_with_h2_preface(stream: &TcpStream) -> bool {
     const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
     let mut start = [0; PREFACE.len()];
-    loop {
+    for pause in pauses() {
         let seen = match stream.peek(&mut start).await {
             // hyper will find the same end or error and deal with it.
             Ok(0) | Err(_) => return false,
@@ -303,6 +309,34 @@ async fn starts_with_h2_preface(stream: &TcpStream) -> bool {
             return true;
         }
         // The rest is under way; the socket stays readable, so there is nothing to await.
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::time::sleep(pause).await;
+    }
+    false
+}
+
+/// How long to wait for the rest of a preface, time after time: it comes at once, or
+/// from somebody who only keeps us looking.
+fn pauses() -> impl Iterator<Item = Duration> {
+    let longest = Duration::from_millis(250);
+    std::iter::successors(Some(Duration::from_millis(5)), move |pause| {
+        Some((*pause * 2).min(longest))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_a_preface_is_looked_at_quickly_at_first_and_seldom_later() {
+        let first: Vec<_> = pauses().take(3).map(|pause| pause.as_millis()).collect();
+        assert_eq!(first, [5, 10, 20]);
+        let patience = ListenSettings::default().handshake_timeout;
+        let mut waited = Duration::ZERO;
+        let looks = pauses().take_while(|pause| {
+            waited += *pause;
+            waited < patience
+        });
+        assert!(looks.count() < 50);
     }
 }

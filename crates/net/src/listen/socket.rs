@@ -19,6 +19,7 @@ use tokio::time::{Instant, Sleep, timeout_at};
 
 use super::ListenSettings;
 use super::limits::Permit;
+use super::tap::Tap;
 
 /// How long a closed connection is still drained: per wait, and in all.
 const LINGER: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(10));
@@ -53,6 +54,7 @@ impl CallerSocket {
     pub(crate) fn watch(&self) -> CallerWatch {
         CallerWatch {
             open: Some(Arc::clone(&self.open)),
+            tap: Tap::default(),
         }
     }
 
@@ -145,15 +147,26 @@ impl AsyncWrite for CallerSocket {
 pub struct CallerWatch {
     /// `None` where the HTTP machinery itself notices (HTTP/2 reads all the time).
     open: Option<Arc<Open>>,
+    /// What is known about the request that the caller sends.
+    tap: Tap,
 }
 
 impl CallerWatch {
     /// A watch that never fires.
     pub fn never() -> Self {
-        Self { open: None }
+        Self {
+            open: None,
+            tap: Tap::default(),
+        }
     }
 
-    /// Completes at once on a reset, or [`silence_after_fin`] after a FIN.
+    /// The same watch, told by `tap` how far a request has been read.
+    pub(super) fn with_tap(self, tap: Tap) -> Self {
+        Self { tap, ..self }
+    }
+
+    /// Completes at once on a reset, or [`silence_after_fin`] after a FIN. While a body
+    /// is being read, a FIN is only the end of it and starts nothing.
     ///
     /// [`silence_after_fin`]: ListenSettings::silence_after_fin
     ///
@@ -164,7 +177,7 @@ impl CallerWatch {
         };
         tokio::select! {
             () = reset(&open.stream) => {}
-            () = silent_after_fin(open) => {}
+            () = silent_after_fin(open, &self.tap) => {}
         }
     }
 
@@ -206,9 +219,9 @@ async fn reset(stream: &TcpStream) {
     }
 }
 
-async fn silent_after_fin(open: &Open) {
+async fn silent_after_fin(open: &Open, tap: &Tap) {
     // Waiting for readability would return at once while something is left unread.
-    while !has_fin(&open.stream) {
+    while tap.is_body_awaited() || !has_fin(&open.stream) {
         tokio::time::sleep(open.silence_after_fin.min(Duration::from_secs(1))).await;
     }
     tokio::time::sleep(open.silence_after_fin).await;

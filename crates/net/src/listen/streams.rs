@@ -7,7 +7,7 @@
 
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -92,7 +92,14 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, task: F) {
-        self.tracker.spawn(run(task, self.open(), self.write_stall));
+        let (open, write_stall) = (self.open(), self.write_stall);
+        // Only the task of a stream starts another: the sending half of a socket that
+        // came of the request.
+        if STREAM.try_with(|_| ()).is_ok() {
+            self.tracker.spawn(run_socket(task, open, write_stall));
+        } else {
+            self.tracker.spawn(run(task, open, write_stall));
+        }
     }
 }
 
@@ -117,6 +124,54 @@ async fn run(task: impl Future<Output = ()>, open: OpenStream, write_stall: Dura
         timer.as_mut().poll(cx)
     })
     .await;
+}
+
+/// Runs the sending half of a socket to its end, or until its caller has left the window
+/// shut for too long. Dropping the task breaks the socket.
+///
+/// hyper does not tell a socket that has nothing to send from one that may not send, and
+/// keeps the latter even when our end of it is gone. But the former can be woken by two:
+/// by its stream, and by our end.
+async fn run_socket(task: impl Future<Output = ()>, _open: OpenStream, write_stall: Duration) {
+    let mut task = pin!(task);
+    let mut timer: Option<Pin<Box<Sleep>>> = None;
+    std::future::poll_fn(|cx| {
+        if timer
+            .as_mut()
+            .is_some_and(|timer| timer.as_mut().poll(cx).is_ready())
+        {
+            return Poll::Ready(());
+        }
+        let waker = Arc::new(Counted(cx.waker().clone()));
+        let polled = {
+            let waker = Waker::from(Arc::clone(&waker));
+            task.as_mut().poll(&mut Context::from_waker(&waker))
+        };
+        let wakers = Arc::strong_count(&waker) - 1;
+        if polled.is_ready() || wakers > 1 {
+            timer = None;
+            return polled;
+        }
+        // Whatever woke it let something through, so the time begins anew.
+        timer
+            .insert(Box::pin(tokio::time::sleep(write_stall)))
+            .as_mut()
+            .poll(cx)
+    })
+    .await;
+}
+
+/// A waker whose holders can be counted.
+struct Counted(Waker);
+
+impl Wake for Counted {
+    fn wake(self: Arc<Self>) {
+        self.0.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.wake_by_ref();
+    }
 }
 
 struct OpenStream {

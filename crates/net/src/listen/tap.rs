@@ -77,6 +77,12 @@ impl Tap {
         matches!(self.state().reading, Reading::Head(_) | Reading::Request)
     }
 
+    /// Whether somebody still reads the body of the request.
+    pub(crate) fn is_body_awaited(&self) -> bool {
+        let state = self.state();
+        state.reading == Reading::Request && !state.body_lost
+    }
+
     /// From here on the bytes are not ours to understand.
     pub(crate) fn upgraded(&self) {
         self.state().reading = Reading::Upgraded;

@@ -3,13 +3,19 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use latchkey_net::listen::ListenSettings;
+use http::{Request, Response};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use latchkey_net::body::{self, Body};
+use latchkey_net::listen::{Handler, ListenSettings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
 
 use crate::caller::{Dropped, Recorder, Server, With, endless, read_answers, soon};
 
+const SHORT: Duration = Duration::from_millis(150);
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 // Frame types and flags of RFC 9113 section 6.
@@ -20,9 +26,13 @@ const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const CONTINUATION: u8 = 9;
+const WINDOW_UPDATE: u8 = 8;
 const ACK: u8 = 1;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
+
+/// The setting `SETTINGS_INITIAL_WINDOW_SIZE` (RFC 9113 section 6.5.2).
+const INITIAL_WINDOW_SIZE: u8 = 4;
 
 // Error codes of RFC 9113 section 7.
 const PROTOCOL_ERROR: u32 = 1;
@@ -42,10 +52,19 @@ struct Peer(TcpStream);
 
 impl Peer {
     async fn connect(server: &Server) -> Self {
+        Self::with_settings(server, &[]).await
+    }
+
+    async fn with_settings(server: &Server, settings: &[u8]) -> Self {
         let mut peer = Self(server.connect().await);
         peer.0.write_all(PREFACE).await.unwrap();
-        peer.0.write_all(&frame(SETTINGS, 0, 0, &[])).await.unwrap();
+        peer.send(&[frame(SETTINGS, 0, 0, settings)]).await;
         peer
+    }
+
+    /// Lets this much come on a stream before more has to be allowed.
+    async fn with_window(server: &Server, size: u8) -> Self {
+        Self::with_settings(server, &[0, INITIAL_WINDOW_SIZE, 0, 0, 0, size]).await
     }
 
     async fn send(&mut self, frames: &[Vec<u8>]) {
@@ -143,6 +162,32 @@ fn get(stream: u32) -> Vec<u8> {
         (":authority", "a"),
     ]);
     frame(HEADERS, END_HEADERS | END_STREAM, stream, &fields)
+}
+
+/// Asks for a WebSocket (RFC 8441 section 4).
+fn open_socket(stream: u32) -> Vec<u8> {
+    let fields = block(&[
+        (":method", "CONNECT"),
+        (":protocol", "websocket"),
+        (":scheme", "http"),
+        (":path", "/socket"),
+        (":authority", "a"),
+    ]);
+    frame(HEADERS, END_HEADERS, stream, &fields)
+}
+
+/// Opens each socket that is asked for and hands it on.
+fn sockets() -> (impl Handler, mpsc::Receiver<TokioIo<Upgraded>>) {
+    let (opened, sockets) = mpsc::channel(1);
+    let handler = With(move |mut request: Request<Body>, _| {
+        let (opened, upgrade) = (opened.clone(), hyper::upgrade::on(&mut request));
+        TaskTracker::new().spawn(async move {
+            let socket = TokioIo::new(upgrade.await.unwrap());
+            opened.send(socket).await.unwrap();
+        });
+        std::future::ready(Response::new(body::empty()))
+    });
+    (handler, sockets)
 }
 
 type Fields<'a> = &'a [(&'a str, &'a str)];
@@ -391,7 +436,7 @@ async fn requests_taken_back_one_by_one_end_the_connection() {
 #[tokio::test]
 async fn an_idle_connection_is_told_goodbye() {
     let settings = ListenSettings {
-        idle_timeout: Duration::from_millis(150),
+        idle_timeout: SHORT,
         ..ListenSettings::default()
     };
     let server = Server::start(settings, Recorder::default()).await;
@@ -405,7 +450,7 @@ async fn an_idle_connection_is_told_goodbye() {
 #[tokio::test]
 async fn a_caller_that_leaves_the_window_shut_loses_the_stream_only() {
     let settings = ListenSettings {
-        write_stall: Duration::from_millis(150),
+        write_stall: SHORT,
         ..ListenSettings::default()
     };
     let (dropped, mut drops) = mpsc::channel(1);
@@ -419,6 +464,107 @@ async fn a_caller_that_leaves_the_window_shut_loses_the_stream_only() {
     soon("the stream to be reset", cut).await;
     peer.send(&[get(3)]).await;
     assert_eq!(peer.end_of(3).await, Some(Status(200)));
+}
+
+#[tokio::test]
+async fn a_last_piece_that_may_not_be_sent_does_not_keep_the_connection() {
+    let settings = ListenSettings {
+        idle_timeout: SHORT,
+        write_stall: SHORT,
+        ..ListenSettings::default()
+    };
+    for soft_stop in [false, true] {
+        let handler = With(|_, _| std::future::ready(Response::new(body::full("ok"))));
+        let server = Server::start(settings.clone(), handler).await;
+        let mut peer = Peer::with_window(&server, 1).await;
+        peer.send(&[get(1)]).await;
+        assert_eq!(peer.end_of(1).await, Some(Status(200)));
+        if soft_stop {
+            server.stop.soft.cancel();
+        }
+        soon("the end of the connection", peer.gone()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_websocket_whose_window_stays_shut_is_cut() {
+    let settings = ListenSettings {
+        write_stall: SHORT,
+        ..ListenSettings::default()
+    };
+    // Our end may wait for the caller, or have gone while bytes of it were left to send.
+    for ours_waits in [true, false] {
+        let (handler, mut sockets) = sockets();
+        let server = Server::start(settings.clone(), handler).await;
+        let mut peer = Peer::with_window(&server, 1).await;
+        peer.send(&[open_socket(1)]).await;
+        let mut socket = sockets.recv().await.unwrap();
+        assert_eq!(peer.end_of(1).await, Some(Status(200)));
+        socket.write_all(b"first").await.unwrap();
+        socket.write_all(b"second").await.unwrap();
+        let reset = async {
+            while let Some((kind, _, _, _)) = peer.receive().await {
+                if kind == RST_STREAM {
+                    return;
+                }
+            }
+            panic!("the connection is gone");
+        };
+        let stuck = async {
+            if ours_waits {
+                while socket.write_all(b"more").await.is_ok() {}
+            }
+            drop(socket);
+        };
+        soon("the end of the socket", async {
+            tokio::join!(stuck, reset)
+        })
+        .await;
+        // A stream that hangs on would hold a soft stop up.
+        server.stop.soft.cancel();
+        soon("the end of the connection", peer.gone()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_websocket_that_is_quiet_or_slow_is_not_cut() {
+    let settings = ListenSettings {
+        write_stall: 4 * SHORT,
+        idle_timeout: SHORT,
+        ..ListenSettings::default()
+    };
+    let (handler, mut sockets) = sockets();
+    let server = Server::start(settings, handler).await;
+    let mut peer = Peer::with_window(&server, 1).await;
+    peer.send(&[open_socket(1)]).await;
+    let mut socket = sockets.recv().await.unwrap();
+    assert_eq!(peer.end_of(1).await, Some(Status(200)));
+    tokio::time::sleep(6 * SHORT).await;
+    // The window lets through one byte at a time, and one more is always waiting.
+    let talk = async {
+        for _ in 0..8 {
+            socket.write_all(b"x").await.unwrap();
+        }
+    };
+    let listen = async {
+        for _ in 0..8 {
+            let data = async { while !matches!(peer.receive().await.unwrap(), (DATA, ..)) {} };
+            soon("a byte", data).await;
+            tokio::time::sleep(SHORT).await;
+            peer.send(&[frame(WINDOW_UPDATE, 0, 1, &[0, 0, 0, 1])])
+                .await;
+        }
+    };
+    tokio::join!(talk, listen);
+    tokio::time::sleep(6 * SHORT).await;
+    peer.send(&[frame(DATA, 0, 1, b"still here")]).await;
+    let mut heard = [0; 10];
+    let hearing = socket.read_exact(&mut heard);
+    soon("the caller's word", hearing).await.unwrap();
+    // Towards the caller it works as before, too.
+    socket.write_all(b"y").await.unwrap();
+    let data = async { while !matches!(peer.receive().await.unwrap(), (DATA, ..)) {} };
+    soon("another byte", data).await;
 }
 
 #[tokio::test]

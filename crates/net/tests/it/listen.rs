@@ -14,7 +14,7 @@ use latchkey_net::body::{self, Body};
 use latchkey_net::listen::{Call, ListenSettings};
 use latchkey_net::proxy::pace::TooSlow;
 use rustls::pki_types::{PrivateKeyDer, ServerName};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
 use tokio_rustls::TlsConnector;
@@ -293,6 +293,64 @@ async fn silence_after_a_fin_ends_a_waiting_request_without_an_answer() {
         stream.shutdown().await.unwrap();
         closed(&mut stream).await;
     }
+}
+
+/// Uploads to a handler that reads only after the silence a FIN begins would have ended,
+/// and half-closes at once.
+async fn upload_and_half_close(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+    let block = vec![b'x'; UPLOAD];
+    let head = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {UPLOAD}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&block).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let answer = read_answer(&mut stream).await;
+    assert_eq!(answer.body, UPLOAD.to_string().as_bytes());
+}
+
+/// Fits into the buffers of the two kernels, but not into hyper's.
+const UPLOAD: usize = 100 * 1024;
+
+#[tokio::test]
+async fn a_fin_does_not_end_an_upload_that_is_still_being_read() {
+    let handler = With(async |request: Request<Body>, call: Call| {
+        let gone = tokio::time::timeout(8 * SHORT, call.watch.gone()).await;
+        assert!(gone.is_err(), "the caller is taken for gone");
+        let body = request.into_body().collect().await.unwrap().to_bytes();
+        Response::new(body::full(body.len().to_string()))
+    });
+    let settings = ListenSettings {
+        silence_after_fin: SHORT,
+        ..patient()
+    };
+    let server = Server::start(settings, handler.clone()).await;
+    upload_and_half_close(server.connect().await).await;
+    let (settings, connector) = tls(&[]);
+    let settings = ListenSettings {
+        silence_after_fin: SHORT,
+        ..settings
+    };
+    let server = Server::start(settings, handler).await;
+    upload_and_half_close(connect_tls(&server, &connector).await).await;
+}
+
+#[tokio::test]
+async fn silence_after_a_fin_counts_once_nobody_reads_the_upload() {
+    let settings = ListenSettings {
+        silence_after_fin: SHORT,
+        ..patient()
+    };
+    let handler = With(async |request: Request<Body>, _| {
+        drop(request);
+        std::future::pending().await
+    });
+    let server = Server::start(settings, handler).await;
+    let mut stream = server.connect().await;
+    stream
+        .write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\nbody")
+        .await
+        .unwrap();
+    stream.shutdown().await.unwrap();
+    closed(&mut stream).await;
 }
 
 #[tokio::test]
