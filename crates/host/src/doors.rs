@@ -14,6 +14,7 @@ use latchkey_net::proxy::endless::end_with;
 use latchkey_net::proxy::failure::{FAILURE, HostFailure};
 use latchkey_net::proxy::upgrade;
 use latchkey_net::tunnel::{StreamHead, StreamService};
+use latchkey_web::browser;
 use latchkey_web::metrics::{Class, Metrics};
 use latchkey_web::problem::Problem;
 use latchkey_web::request_id::RequestIds;
@@ -122,7 +123,7 @@ impl LanDoor {
         Problem::from_status(status)
             .request_id(&inbound.request_id)
             .respond(
-                &asked.headers,
+                &asked.about,
                 &asked.method,
                 &Place::host(&*self.pages.name),
                 "/",
@@ -132,11 +133,7 @@ impl LanDoor {
 }
 
 fn problem_of(rejection: Rejection) -> Problem {
-    Problem::new(
-        rejection.status(),
-        "malformed_request",
-        rejection.sentence(),
-    )
+    Problem::malformed(rejection.status(), rejection.sentence())
 }
 
 impl StreamService for TunnelDoor {
@@ -238,7 +235,7 @@ impl Doors {
 struct Asked {
     method: Method,
     version: Version,
-    headers: HeaderMap,
+    about: HeaderMap,
 }
 
 impl Asked {
@@ -246,7 +243,7 @@ impl Asked {
         Self {
             method: request.method().clone(),
             version: request.version(),
-            headers: request.headers().clone(),
+            about: browser::about_the_asker(request.headers()),
         }
     }
 }

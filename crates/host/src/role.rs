@@ -150,12 +150,7 @@ impl Host {
         let trust = lan.pages.trust.clone();
         let health = health(&lan.doors.metrics, link, trust.clone());
         let serving = listen::serve(listener, settings, lan, stop.clone(), tracker.clone());
-        // A listener that ends before it was asked to takes the role with it.
-        let ended = stop.soft.clone().drop_guard();
-        tracker.spawn(async move {
-            serving.await;
-            drop(ended);
-        });
+        tracker.spawn(serving);
         if let Some(listener) = status_listener {
             let soft = stop.soft.clone();
             tracker.spawn(async move {
@@ -189,7 +184,8 @@ fn dialler(
     };
     let door = TunnelDoor {
         doors: doors.clone(),
-        relay_is_local: is_local(&relay.url),
+        relay_is_local: Authority::of_url(&relay.url)
+            .is_some_and(|authority| authority.is_loopback()),
     };
     Dialler::new(dialling, identity.clone(), door, doors.tracker.clone())
 }
@@ -212,14 +208,6 @@ fn trusted(configured: &[IpNet]) -> TrustedPeers {
             .chain(configured.iter().copied())
             .collect(),
     )
-}
-
-/// Whether a URL leads to this machine.
-fn is_local(url: &url::Url) -> bool {
-    let host = url
-        .host_str()
-        .and_then(|host| host.parse::<Authority>().ok());
-    host.is_some_and(|host| host.is_loopback())
 }
 
 fn health(

@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
+use url::Url;
+
 /// Host and optional port of a URL or `Host` field (RFC 3986 section 3.2).
 ///
 /// The host is lower case, without a trailing dot; user information is refused.
@@ -19,6 +21,15 @@ pub struct Authority {
 pub struct InvalidAuthority;
 
 impl Authority {
+    /// Host and port as a URL writes them: without the scheme's default port.
+    pub fn of_url(url: &Url) -> Option<Self> {
+        let host = url.host_str()?;
+        match url.port() {
+            Some(port) => format!("{host}:{port}").parse().ok(),
+            None => host.parse().ok(),
+        }
+    }
+
     /// The host: a name in lower case, an IPv4 address, or an IPv6 address in brackets.
     pub fn host(&self) -> &str {
         &self.host
@@ -164,6 +175,20 @@ mod tests {
             "host:+80",
         ] {
             assert!(text.parse::<Authority>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_url_has_the_authority_it_writes() {
+        for (url, authority) in [
+            ("https://Example.com/a", Some("example.com")),
+            ("https://example.com:443/", Some("example.com")),
+            ("http://127.0.0.1:5000/", Some("127.0.0.1:5000")),
+            ("http://[::1]:5000/", Some("[::1]:5000")),
+            ("data:,x", None),
+        ] {
+            let found = Authority::of_url(&url.parse().unwrap());
+            assert_eq!(found.map(|found| found.to_string()).as_deref(), authority);
         }
     }
 

@@ -66,12 +66,8 @@ impl PublicUrl {
             && url.fragment().is_none()
             && url.username().is_empty()
             && url.password().is_none();
-        let host = url.host_str().filter(|_| bare).ok_or(InvalidPublicUrl)?;
-        let text = match url.port() {
-            Some(port) => format!("{host}:{port}"),
-            None => host.to_owned(),
-        };
-        let authority = text.parse().map_err(|_| InvalidPublicUrl)?;
+        let authority = Authority::of_url(url).filter(|_| bare);
+        let authority = authority.ok_or(InvalidPublicUrl)?;
         Ok(Self { scheme, authority })
     }
 

@@ -150,12 +150,7 @@ impl Relay {
             self.stop.clone(),
             callers.clone(),
         );
-        // A listener that ends before it was asked to takes the role with it.
-        let ended = self.stop.soft.clone().drop_guard();
-        callers.spawn(async move {
-            serving.await;
-            drop(ended);
-        });
+        callers.spawn(serving);
         self.stop.soft.cancelled().await;
         callers.close();
         tunnel_tasks.close();

@@ -67,13 +67,9 @@ impl Handler for Router {
     }
 
     fn refuse(&self, rejection: Rejection) -> Response<Body> {
-        Problem::new(
-            rejection.status(),
-            "malformed_request",
-            rejection.sentence(),
-        )
-        .json()
-        .map(body::full)
+        Problem::malformed(rejection.status(), rejection.sentence())
+            .json()
+            .map(body::full)
     }
 }
 

@@ -1,6 +1,23 @@
 //! Tells a person in a browser from an app.
 
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, HeaderName, Method, header};
+
+/// The fields [`wants_page`] reads. They outlive the request, which is gone by the time
+/// a problem has to be told.
+pub fn about_the_asker(headers: &HeaderMap) -> HeaderMap {
+    const TELLING: [HeaderName; 3] = [
+        header::ACCEPT,
+        HeaderName::from_static("sec-fetch-mode"),
+        HeaderName::from_static("sec-fetch-dest"),
+    ];
+    let mut kept = HeaderMap::with_capacity(TELLING.len());
+    for name in TELLING {
+        for value in headers.get_all(&name) {
+            kept.append(name.clone(), value.clone());
+        }
+    }
+    kept
+}
 
 /// Whether the answer will be looked at by a person, and should be a page.
 ///

@@ -38,6 +38,11 @@ impl Problem {
         }
     }
 
+    /// A request that was refused for its form; `sentence` says what is wrong with it.
+    pub fn malformed(status: StatusCode, sentence: &'static str) -> Self {
+        Self::new(status, "malformed_request", sentence)
+    }
+
     /// The usual code and sentence for a status.
     pub fn from_status(status: StatusCode) -> Self {
         let (code, sentence) = usual(status);

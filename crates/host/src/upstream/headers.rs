@@ -124,17 +124,9 @@ fn localize(headers: &mut HeaderMap, name: &HeaderName, public: &Authority, loca
 /// Whether a URL's host and port are this authority.
 fn names(url: &Url, authority: &Authority) -> bool {
     let default = if url.scheme() == "https" { 443 } else { 80 };
-    authority_of(url).is_some_and(|named| {
+    Authority::of_url(url).is_some_and(|named| {
         named.host() == authority.host() && named.port_or(default) == authority.port_or(default)
     })
-}
-
-fn authority_of(url: &Url) -> Option<Authority> {
-    let host = url.host_str()?;
-    match url.port() {
-        Some(port) => format!("{host}:{port}").parse().ok(),
-        None => host.parse().ok(),
-    }
 }
 
 /// Rewrites an answer's fields for the caller.
@@ -197,7 +189,7 @@ fn publish(value: &str, inbound: &Inbound, route: &Route<'_>, routes: &Routes) -
 /// Whether a URL names a configured server; all loopback names are one.
 fn is_same_server(url: &Url, server: &Authority) -> bool {
     let default = if url.scheme() == "https" { 443 } else { 80 };
-    authority_of(url).is_some_and(|named| {
+    Authority::of_url(url).is_some_and(|named| {
         let same_host =
             named.host() == server.host() || (named.is_loopback() && server.is_loopback());
         same_host && named.port_or(default) == server.port_or(80)

@@ -137,6 +137,8 @@ pub async fn serve<H: Handler>(
     stop: Stop,
     tracker: TaskTracker,
 ) {
+    // A listener that ends before it was asked to takes its role with it.
+    let _ended = stop.soft.clone().drop_guard();
     let limits = limits::Limits::new(&settings);
     let settings = Arc::new(settings);
     loop {

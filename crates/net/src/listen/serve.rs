@@ -21,7 +21,7 @@ use super::streams::{self, HandedOut, Streams};
 use super::tap::{READ_BUFFER, Tap, Tapped};
 use super::{Call, CallerWatch, Handler, ListenSettings, Stop};
 use crate::body::{self, Body};
-use crate::proxy::pace::{Paced, WatchedBody};
+use crate::proxy::pace::{CallerGone, Paced, WatchedBody};
 use crate::tls::Exporter;
 use crate::{client_addr, gate};
 
@@ -32,11 +32,6 @@ pub(super) struct Connection<H> {
     pub(super) tracker: TaskTracker,
     pub(super) peer: SocketAddr,
 }
-
-/// The caller left before its answer was there.
-#[derive(Debug, thiserror::Error)]
-#[error("the caller has gone")]
-struct CallerGone;
 
 /// What all requests of one connection share.
 #[derive(Clone)]

@@ -140,7 +140,7 @@ pub(crate) struct WatchedBody<B> {
 /// The caller closed its connection.
 #[derive(Debug, thiserror::Error)]
 #[error("the caller has gone")]
-struct CallerGone;
+pub(crate) struct CallerGone;
 
 impl<B> WatchedBody<B> {
     pub(crate) fn new(inner: B, watch: CallerWatch) -> Self {

@@ -6,7 +6,6 @@
 //! goes on as it is: fields of the printer's own APIs are not the relay's to judge.
 
 use http::HeaderMap;
-use http::header::HeaderName;
 use latchkey_net::proxy::cookies;
 use latchkey_net::proxy::headers::remove_hop_claims;
 
@@ -20,23 +19,6 @@ pub(super) fn apply_to_response(headers: &mut HeaderMap, secure: bool) {
     remove_hop_claims(headers);
     cookies::drop_named(headers, OWN_COOKIE);
     cookies::keep_at_home(headers, secure);
-}
-
-/// The fields by which a caller says whether it is a person's browser. They outlive
-/// the request, which is gone by the time a problem has to be told.
-pub(super) fn about_the_asker(headers: &HeaderMap) -> HeaderMap {
-    const TELLING: [HeaderName; 3] = [
-        http::header::ACCEPT,
-        HeaderName::from_static("sec-fetch-mode"),
-        HeaderName::from_static("sec-fetch-dest"),
-    ];
-    let mut kept = HeaderMap::with_capacity(TELLING.len());
-    for name in TELLING {
-        if let Some(value) = headers.get(&name) {
-            kept.insert(name, value.clone());
-        }
-    }
-    kept
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use latchkey_net::body::{self, Body};
 use latchkey_net::listen::Call;
 use latchkey_store::relay::FoundAppConnection;
 use latchkey_store::{RelayStore, StoreError};
+use latchkey_web::browser;
 use latchkey_web::error_page::{self, RelayProblem};
 use latchkey_web::metrics::{Class, Metrics};
 use latchkey_web::problem::Problem;
@@ -105,7 +106,7 @@ impl Edge {
         let asker = Asker {
             method: request.method().clone(),
             version: request.version(),
-            about: headers::about_the_asker(request.headers()),
+            about: browser::about_the_asker(request.headers()),
         };
         let credential = Credential::take(request.headers_mut());
         let admission = match self.admit(label, &credential).await {
