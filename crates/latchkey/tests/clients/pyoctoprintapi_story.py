@@ -46,6 +46,9 @@ async def use(client, story):
     discovery = await client.get_discovery_info()
     await client.set_tool_temperature("tool0", 40)
     await client.turn_tool_off("tool0")
+    # These it sends to `//api/printer/bed`.
+    await client.set_bed_temperature(35)
+    await client.turn_bed_off()
     try:
         await client.pause_job()
         paused = True
