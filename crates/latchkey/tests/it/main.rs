@@ -18,6 +18,7 @@ mod memory;
 mod octoprint_authority;
 mod octoprint_away;
 mod octoprint_clients;
+mod octoprint_differential;
 mod octoprint_direct;
 mod octoprint_drain;
 mod octoprint_outages;
