@@ -121,8 +121,8 @@ impl SigningKey {
     }
 
     fn mac(&self, text: &str) -> Hmac<Sha256> {
-        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&*self.0)
-            .expect("a key may have any length");
+        let mut mac =
+            <Hmac<Sha256> as KeyInit>::new_from_slice(&*self.0).expect("a key may have any length");
         mac.update(text.as_bytes());
         mac
     }
