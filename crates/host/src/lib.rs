@@ -7,6 +7,7 @@
 
 mod authority;
 pub mod config;
+mod contract;
 mod doors;
 mod neighbours;
 mod pages;
