@@ -10,6 +10,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use latchkey_store::StoreError;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -32,6 +33,34 @@ pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
 /// An error with a sentence for whoever wrote the client.
 pub(crate) fn error(status: StatusCode, sentence: &str) -> Response {
     json(status, &serde_json::json!({ "error": sentence }))
+}
+
+/// Nobody is signed in, or nobody who is active.
+pub(crate) fn sign_in_first() -> Response {
+    error(
+        StatusCode::FORBIDDEN,
+        "This needs a person who is signed in, or an app's key.",
+    )
+}
+
+/// The last proof of who the person is was too long ago.
+pub(crate) fn prove_yourself() -> Response {
+    json(
+        StatusCode::FORBIDDEN,
+        &serde_json::json!({
+            "error": "Sign in once more: your password was asked for too long ago.",
+            "code": "reauthenticate",
+        }),
+    )
+}
+
+/// The database failed. The log says why.
+pub(crate) fn failed(failure: &StoreError) -> Response {
+    tracing::error!(error = %failure, "the host's database failed");
+    error(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "This host cannot use its database at present. Its log says why.",
+    )
 }
 
 /// Done, and nothing to say.
