@@ -6,3 +6,67 @@
 
 pub(crate) mod caller;
 pub(crate) mod endings;
+pub(crate) mod paths;
+mod router;
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use latchkey_model::chance::Chance;
+use latchkey_model::clock::Clock;
+use latchkey_store::host::HostStore;
+
+use self::caller::Caller;
+use self::endings::Endings;
+use crate::app_keys::AppKeys;
+use crate::app_keys::usage::Usage;
+use crate::key_requests::KeyRequests;
+use crate::limits::Limits;
+use crate::notices::Notices;
+use crate::sessions::Sessions;
+use crate::users::Users;
+
+/// Everything that the host as authority consists of. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Authority(Arc<Parts>);
+
+/// What [`Authority`] shares.
+pub(crate) struct Parts {
+    pub(crate) store: HostStore,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) chance: Arc<dyn Chance>,
+    pub(crate) key_requests: KeyRequests,
+    pub(crate) app_keys: AppKeys,
+    pub(crate) usage: Usage,
+    pub(crate) users: Users,
+    pub(crate) sessions: Sessions,
+    pub(crate) limits: Limits,
+    pub(crate) endings: Endings,
+    pub(crate) notices: Notices,
+    /// How long a password counts for what needs one that was typed lately; zero for always.
+    pub(crate) fresh_for: Duration,
+}
+
+impl Deref for Authority {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl Authority {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// Whether the caller proved lately who they are. A key always does.
+    pub(crate) fn is_fresh(&self, caller: &Caller) -> bool {
+        match caller {
+            Caller::App(_) => true,
+            Caller::Person(person) => person.1.is_fresh(self.clock.now(), self.fresh_for),
+            Caller::Guest | Caller::AppConnection(_) => false,
+        }
+    }
+}
