@@ -4,5 +4,19 @@
 //! key, or an app connection that the relay has checked. What the caller may do at the printer's
 //! server is another table's business.
 
+pub(crate) mod access;
 pub(crate) mod caller;
 pub(crate) mod endings;
+mod paths;
+
+use latchkey_model::access::Access;
+
+/// What a request may do at the printer's server; decided before it is passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// `authority: upstream`: pass everything through untouched, add nothing.
+    Untouched,
+    /// `authority: host`: let in up to this level; the caller's credential is removed, the
+    /// upstream's added.
+    Upto(Access),
+}
