@@ -1,124 +1,87 @@
-//! Which paths the host answers itself when it is the authority.
-//!
-//! The printer's server knows the same paths, and behind the host's credential it would answer
-//! them for an administrator. So no other spelling of them may reach it either.
+//! How a server may read a path that it is sent.
 
-use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
 
-/// Whose a path is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Owner {
-    /// The host answers it.
-    Host,
-    /// It reads like one of the host's to a server that decodes it; nobody answers it.
-    Nobody,
-    /// The printer's server or a camera.
-    Upstream,
-}
-
-/// Paths as they are, and prefixes that end with a slash.
-const EXACT: [&str; 6] = [
-    "/login",
-    "/latchkey",
-    "/api/login",
-    "/api/logout",
-    "/api/currentuser",
-    "/api/plugin/appkeys",
-];
-const BELOW: [&str; 5] = [
-    "/login/",
-    "/latchkey/",
-    "/sockjs/",
-    "/plugin/appkeys/",
-    "/api/plugin/appkeys/",
-];
-
-/// Whose a raw path is.
-pub(crate) fn owner(path: &str) -> Owner {
-    if is_hosts(path) {
-        return Owner::Host;
+/// All ways in which a path may be understood, in lower case and without its last slash; `None`
+/// where servers could disagree about more than that.
+///
+/// One disagreement is allowed, for apps write folders of files so: whether an encoded slash
+/// separates. Without `..` or empty segments either reading stays below what precedes it.
+pub(super) fn readings(path: &str) -> Option<Vec<String>> {
+    if !path.starts_with('/') {
+        return None;
     }
-    if spellings(path).any(|spelling| is_hosts(&spelling)) {
-        return Owner::Nobody;
+    let decoded = decode(path)?;
+    if !is_plain(&decoded) {
+        return None;
     }
-    Owner::Upstream
+    let mut readings = vec![normal(&decoded)];
+    if decoded.matches('/').count() != path.matches('/').count() {
+        readings.push(normal(&decode_segments(path)?));
+    }
+    Some(readings)
 }
 
-fn is_hosts(path: &str) -> bool {
-    EXACT.contains(&path)
-        || path == "/sockjs"
-        || path == "/plugin/appkeys"
-        || BELOW.iter().any(|prefix| path.starts_with(prefix))
-}
-
-/// What servers may read a path as: decoded once or twice, in lower case, with backslashes for
-/// slashes, with empty and dot segments resolved, without parameters.
-fn spellings(path: &str) -> impl Iterator<Item = String> {
-    let once = decoded(path);
-    let twice = decoded(&once);
-    [path.to_owned(), once, twice]
-        .into_iter()
-        .map(|path| simplified(&path))
-}
-
-fn decoded(path: &str) -> String {
-    percent_decode_str(path).decode_utf8_lossy().into_owned()
-}
-
-fn simplified(path: &str) -> String {
-    let path = path.to_lowercase().replace('\\', "/");
-    let mut segments: Vec<&str> = Vec::new();
-    for segment in path.split('/') {
-        let segment = segment.split(';').next().unwrap_or_default().trim();
-        match segment {
-            "" | "." => {}
-            ".." => {
-                segments.pop();
-            }
-            segment => segments.push(segment),
+/// Percent-decodes once.
+fn decode(text: &str) -> Option<Cow<'_, str>> {
+    let mut rest = text.as_bytes();
+    let mut bytes = Vec::with_capacity(rest.len());
+    while let [byte, after @ ..] = rest {
+        rest = after;
+        if *byte != b'%' {
+            bytes.push(*byte);
+            continue;
         }
+        let [high, low, after @ ..] = after else {
+            return None;
+        };
+        bytes.push(digit(*high)? << 4 | digit(*low)?);
+        rest = after;
     }
-    format!("/{}", segments.join("/"))
+    String::from_utf8(bytes).ok().map(Cow::Owned)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Decodes without making an encoded slash a separator.
+fn decode_segments(path: &str) -> Option<String> {
+    let segments: Option<Vec<String>> = path
+        .split('/')
+        .map(|segment| Some(decode(segment)?.replace('/', "\u{2215}")))
+        .collect();
+    Some(segments?.join("/"))
+}
 
-    #[test]
-    fn the_hosts_paths_are_its_own_in_every_spelling() {
-        for (path, expected) in [
-            ("/login", Owner::Host),
-            ("/login/", Owner::Host),
-            ("/latchkey/keys", Owner::Host),
-            ("/api/plugin/appkeys", Owner::Host),
-            ("/plugin/appkeys/probe", Owner::Host),
-            ("/sockjs/info", Owner::Host),
-            ("/sockjs", Owner::Host),
-            ("/", Owner::Upstream),
-            ("/api/version", Owner::Upstream),
-            ("/api/plugin/psucontrol", Owner::Upstream),
-            ("/plugin/gcodeviewer/static/x.js", Owner::Upstream),
-            ("/webcam/", Owner::Upstream),
-            ("/api/files/local/login", Owner::Upstream),
-            ("/loginx", Owner::Upstream),
-            ("/%61pi/plugin/appkeys", Owner::Nobody),
-            ("/api/plugin/%61ppkeys", Owner::Nobody),
-            ("/api%2Fplugin%2Fappkeys", Owner::Nobody),
-            ("/%2561pi/plugin/appkeys", Owner::Nobody),
-            ("//api/plugin/appkeys", Owner::Nobody),
-            ("/api//plugin/appkeys", Owner::Nobody),
-            ("/x/../api/login", Owner::Nobody),
-            ("/api/./login", Owner::Nobody),
-            ("/api/login;x=1", Owner::Nobody),
-            ("/api;x/login", Owner::Nobody),
-            ("/API/Login", Owner::Nobody),
-            ("/api\\login", Owner::Nobody),
-            ("/api/login/", Owner::Nobody),
-            ("/api/login%20", Owner::Nobody),
-            ("/SockJS/info", Owner::Nobody),
-        ] {
-            assert_eq!(owner(path), expected, "{path}");
-        }
+/// Whether a decoded path means the same to every server.
+fn is_plain(decoded: &str) -> bool {
+    let suspicious =
+        |character: char| matches!(character, ';' | '\\' | '?' | '#') || character.is_control();
+    if decoded.contains(suspicious) || has_escape(decoded) {
+        return false;
     }
+    let inner = decoded.strip_prefix('/').unwrap_or(decoded);
+    let inner = inner.strip_suffix('/').unwrap_or(inner);
+    inner.is_empty()
+        || inner
+            .split('/')
+            .all(|segment| !matches!(segment.trim(), "" | "." | ".."))
+}
+
+/// Whether decoding once more would change it.
+fn has_escape(decoded: &str) -> bool {
+    decoded.as_bytes().windows(3).any(|bytes| {
+        bytes[0] == b'%' && bytes[1].is_ascii_hexdigit() && bytes[2].is_ascii_hexdigit()
+    })
+}
+
+fn normal(path: &str) -> String {
+    let path = path.to_lowercase();
+    match path.strip_suffix('/') {
+        Some("") | None => path,
+        Some(path) => path.to_owned(),
+    }
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    char::from(byte)
+        .to_digit(16)
+        .and_then(|digit| u8::try_from(digit).ok())
 }

@@ -14,7 +14,7 @@ use tower::ServiceExt;
 
 use super::caller::Caller;
 use super::identify::Identified;
-use super::paths::{self, Owner};
+use super::owner::{Owner, owner_of};
 use super::{Admission, Authority, router};
 use crate::contract;
 use crate::pages::Pages;
@@ -50,7 +50,7 @@ impl Reception {
         if let Some(file) = Pages::asset(&request) {
             return Ok(Answer::Plain(file));
         }
-        let owner = paths::owner(request.uri().path());
+        let owner = owner_of(request.uri().path());
         if owner == Owner::Nobody {
             let sentence = "There is nothing at this address.";
             return Ok(plain(contract::error(StatusCode::NOT_FOUND, sentence)));

@@ -40,7 +40,7 @@ async fn ask(
     request: Request<Body>,
 ) -> Response {
     // Every call counts, those with a broken body too.
-    if !authority.limits.key_request(inbound.address) {
+    if !authority.count_key_request(inbound.address) {
         return too_many("This address has asked too often. Wait a minute and try again.");
     }
     let wish = match contract::read_object(request).await {
