@@ -52,6 +52,11 @@ impl Notices {
         let _ = self.0.send(notice);
     }
 
+    pub(crate) fn sender(&self) -> broadcast::Sender<Notice> {
+        self.0.clone()
+    }
+
+    #[cfg(test)]
     pub(crate) fn listen(&self) -> broadcast::Receiver<Notice> {
         self.0.subscribe()
     }
