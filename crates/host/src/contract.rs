@@ -4,7 +4,7 @@
 //! where a path is: `docs/reference/octoprint-compatibility.md`.
 
 use axum::body::Body;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use http::header::{
     CACHE_CONTROL, CONTENT_TYPE, EXPIRES, PRAGMA, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
@@ -67,6 +67,20 @@ pub(crate) fn failed(failure: &StoreError) -> Response {
 pub(crate) fn no_content() -> Response {
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
     (StatusCode::NO_CONTENT, [(CONTENT_TYPE, plain)]).into_response()
+}
+
+/// A 302, which is what browsers and apps know from `OctoPrint` where somebody has to sign in.
+pub(crate) fn found(target: &str) -> Response {
+    let mut answer = Redirect::to(target).into_response();
+    *answer.status_mut() = StatusCode::FOUND;
+    answer
+}
+
+/// A path with a query.
+pub(crate) fn with_query(path: &str, pairs: &[(&str, &str)]) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(pairs);
+    format!("{path}?{}", query.finish())
 }
 
 /// Where an answer may be kept.

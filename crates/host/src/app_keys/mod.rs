@@ -50,7 +50,7 @@ impl Minting {
         token: &RequestTokenHash,
         now: Timestamp,
     ) -> Result<Option<AppKeyText>, StoreError> {
-        let make = |grant: &Grant| self.candidate(&grant.user, &grant.app, grant.scope, now);
+        let make = |grant: Grant| self.candidate(&grant.user, &grant.app, grant.scope, now);
         let Some(kept) = self.store.app_keys().redeem(token, &make).await? else {
             return Ok(None);
         };
@@ -163,17 +163,15 @@ impl AppKeys {
         self.store.app_keys().find(user, app).await
     }
 
-    pub(crate) async fn find_by_id(
-        &self,
-        id: &AppKeyId,
-    ) -> Result<Option<KeptAppKey>, StoreError> {
+    pub(crate) async fn find_by_id(&self, id: &AppKeyId) -> Result<Option<KeptAppKey>, StoreError> {
         self.store.app_keys().find_by_id(id).await
     }
 
     /// Whose key a text is, if it is one.
     pub(crate) async fn owner_of(&self, text: &str) -> Result<Option<AppKey>, StoreError> {
-        let found = self.store.app_keys().find_by_hash(&AppKeyHash::of(text));
-        Ok(found.await?.map(|found| found.key))
+        let hash = AppKeyHash::of(text);
+        let found = self.store.app_keys().find_by_hash(&hash).await?;
+        Ok(found.map(|found| found.key))
     }
 
     /// The text of a key, for those who may see it.

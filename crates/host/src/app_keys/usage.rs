@@ -39,7 +39,10 @@ impl Usage {
     /// Notes one request.
     pub(crate) fn note(&self, id: &AppKeyId, from: IpAddr) {
         let at = self.clock.now();
-        let mut unwritten = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unwritten = self
+            .unwritten
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let entry = unwritten.entry(id.clone()).or_insert_with(|| KeyUse {
             id: id.clone(),
             at,
@@ -56,7 +59,12 @@ impl Usage {
 
     /// Writes what was noted. What cannot be written is kept for the next time.
     pub(crate) async fn write(&self) {
-        let uses = std::mem::take(&mut *self.unwritten.lock().unwrap_or_else(PoisonError::into_inner));
+        let uses = std::mem::take(
+            &mut *self
+                .unwritten
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
         if uses.is_empty() {
             return;
         }
@@ -81,7 +89,10 @@ impl Usage {
     }
 
     fn take_back(&self, uses: Vec<KeyUse>) {
-        let mut unwritten = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unwritten = self
+            .unwritten
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         for older in uses {
             let known = unwritten.len() < MOST || unwritten.contains_key(&older.id);
             if !known {

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::response::{IntoResponse, Redirect};
 use http::header::{HeaderMap, ORIGIN, SET_COOKIE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use latchkey_net::body::{self, Body};
@@ -147,21 +146,13 @@ impl Reception {
         }
         let prefix = Public::of(inbound).prefix().to_owned();
         if !self.authority.users.is_set_up().await {
-            return plain(found(&format!("{prefix}/latchkey/setup")));
+            return plain(contract::found(&format!("{prefix}/latchkey/setup")));
         }
         let here = request.uri().path_and_query();
         let here = format!("{prefix}{}", here.map_or("/", |here| here.as_str()));
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        query.append_pair("redirect", &here);
-        plain(found(&format!("{prefix}/login/?{}", query.finish())))
+        let sign_in = contract::with_query("/login/", &[("redirect", &here)]);
+        plain(contract::found(&format!("{prefix}{sign_in}")))
     }
-}
-
-/// A 302, which is what browsers and apps know from `OctoPrint` here.
-fn found(target: &str) -> axum::response::Response {
-    let mut answer = Redirect::to(target).into_response();
-    *answer.status_mut() = StatusCode::FOUND;
-    answer
 }
 
 fn plain(answer: axum::response::Response) -> Answer {

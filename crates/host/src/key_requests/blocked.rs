@@ -55,7 +55,10 @@ mod tests {
     fn blocks_are_bounded() {
         let mut blocked = Blocked::default();
         for index in 0..5000_u32 {
-            blocked.add(IpAddr::V4(index.into()), Timestamp::from_millis(i64::from(index)));
+            blocked.add(
+                IpAddr::V4(index.into()),
+                Timestamp::from_millis(i64::from(index)),
+            );
         }
         assert_eq!(blocked.0.len(), MOST);
         assert!(blocked.contains(IpAddr::V4(4999.into()), Timestamp::from_millis(5000)));

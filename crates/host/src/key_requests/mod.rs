@@ -3,8 +3,8 @@
 //! What waits is kept in memory: its app asks every second, and would have to ask anew after a
 //! restart anyway. What was granted is in the database, so that no decision is lost.
 
-pub(crate) mod http;
 mod blocked;
+pub(crate) mod http;
 mod wire;
 
 use std::collections::HashMap;
@@ -206,7 +206,9 @@ impl KeyRequests {
             user: entry.request.user.clone(),
         };
         if let Decision::Grant(scope) = decision
-            && let Err(error) = self.keep_grant(&app_token, &entry.request, user, scope).await
+            && let Err(error) = self
+                .keep_grant(&app_token, &entry.request, user, scope)
+                .await
         {
             self.put_back(app_token, entry);
             return Err(error.into());
@@ -260,7 +262,9 @@ impl KeyRequests {
             return None;
         }
         book.by_user.remove(&user_token);
-        book.by_app.remove(&app_token).map(|entry| (app_token, entry))
+        book.by_app
+            .remove(&app_token)
+            .map(|entry| (app_token, entry))
     }
 
     fn put_back(&self, app_token: RequestTokenHash, entry: Entry) {

@@ -40,7 +40,12 @@ impl Bench {
     fn requests(store: &HostStore, clock: &FixedClock, notices: Notices) -> KeyRequests {
         let chance: Arc<dyn Chance> = Arc::new(SeededChance::new(7));
         let sealing = MasterKey::from_bytes([1; 32]).sealing();
-        let minting = Minting::new(store.clone(), sealing, Endings::default(), Arc::clone(&chance));
+        let minting = Minting::new(
+            store.clone(),
+            sealing,
+            Endings::default(),
+            Arc::clone(&chance),
+        );
         let clock: Arc<dyn Clock> = Arc::new(clock.clone());
         KeyRequests::new(store.clone(), minting, notices, clock, chance)
     }
@@ -114,7 +119,10 @@ async fn a_granted_key_is_fetched_once() {
     assert_eq!(bench.poll(&app_token).await, "gone");
     let keys = bench.store.app_keys().list().await.unwrap();
     assert_eq!(keys.len(), 1);
-    assert_eq!((keys[0].user.as_str(), keys[0].app.as_str()), ("ann", "Fieldglass"));
+    assert_eq!(
+        (keys[0].user.as_str(), keys[0].app.as_str()),
+        ("ann", "Fieldglass")
+    );
 }
 
 #[tokio::test]
@@ -123,7 +131,10 @@ async fn a_denied_request_is_gone_and_leaves_no_key() {
     let app_token = bench.ask("Fieldglass", None);
     let user_token = bench.user_token(&app_token);
     assert!(bench.decide(&user_token, "ann", Decision::Deny).await);
-    assert!(!bench.decide(&user_token, "ann", FULL).await, "the first decision counts");
+    assert!(
+        !bench.decide(&user_token, "ann", FULL).await,
+        "the first decision counts"
+    );
     assert_eq!(bench.poll(&app_token).await, "gone");
     assert_eq!(bench.told(), ["asked", "ended"]);
     assert!(bench.store.app_keys().list().await.unwrap().is_empty());
@@ -165,7 +176,10 @@ async fn a_request_for_one_user_is_seen_and_decided_by_nobody_else() {
     let bench = Bench::set_up().await;
     let app_token = bench.ask("Fieldglass", Some("ann"));
     let user_token = bench.user_token(&app_token);
-    let (ann, bob) = (UserName::parse("ann").unwrap(), UserName::parse("bob").unwrap());
+    let (ann, bob) = (
+        UserName::parse("ann").unwrap(),
+        UserName::parse("bob").unwrap(),
+    );
     assert_eq!(bench.requests.list_for(&ann).len(), 1);
     assert!(bench.requests.list_for(&bob).is_empty());
     assert!(bench.requests.find_for(&user_token, &bob).is_none());
@@ -187,7 +201,11 @@ async fn an_app_token_decides_nothing_and_a_user_token_fetches_nothing() {
 async fn the_same_app_and_user_get_the_same_key_whatever_the_spelling() {
     let bench = Bench::set_up().await;
     let mut keys = Vec::new();
-    for (app, user) in [("Fieldglass", "ann"), ("fieldGLASS", "ann"), ("Fieldglass", "bob")] {
+    for (app, user) in [
+        ("Fieldglass", "ann"),
+        ("fieldGLASS", "ann"),
+        ("Fieldglass", "bob"),
+    ] {
         let app_token = bench.ask(app, None);
         let user_token = bench.user_token(&app_token);
         assert!(bench.decide(&user_token, user, FULL).await);
@@ -198,7 +216,11 @@ async fn the_same_app_and_user_get_the_same_key_whatever_the_spelling() {
     let ann = UserName::parse("ann").unwrap();
     let kept = bench.store.app_keys().list_of(&ann).await.unwrap();
     assert_eq!(kept.len(), 1);
-    assert_eq!(kept[0].app.as_str(), "Fieldglass", "the first spelling is kept");
+    assert_eq!(
+        kept[0].app.as_str(),
+        "Fieldglass",
+        "the first spelling is kept"
+    );
 }
 
 #[tokio::test]
@@ -209,7 +231,10 @@ async fn a_grant_survives_a_restart_and_what_waits_does_not() {
     let user_token = bench.user_token(&granted);
     assert!(bench.decide(&user_token, "ann", FULL).await);
     let again = Bench::requests(&bench.store, &bench.clock, Notices::default());
-    assert!(matches!(again.poll(&granted).await.unwrap(), Poll::Granted(_)));
+    assert!(matches!(
+        again.poll(&granted).await.unwrap(),
+        Poll::Granted(_)
+    ));
     assert!(matches!(again.poll(&waiting).await.unwrap(), Poll::Gone));
 }
 
@@ -232,7 +257,12 @@ async fn a_blocked_address_may_not_ask_for_an_hour() {
     let app = || AppName::cleaned("Fieldglass").unwrap();
     let asked = bench.requests.ask(app(), None, HOME);
     assert_eq!(asked.unwrap_err(), AskError::Blocked);
-    assert!(bench.requests.ask(app(), None, [192, 168, 1, 8].into()).is_ok());
+    assert!(
+        bench
+            .requests
+            .ask(app(), None, [192, 168, 1, 8].into())
+            .is_ok()
+    );
     bench.pass(3600);
     assert!(bench.requests.ask(app(), None, HOME).is_ok());
 }
@@ -244,5 +274,8 @@ async fn what_waits_is_bounded() {
         bench.ask(&format!("App {index}"), None);
     }
     let app = AppName::cleaned("One too many").unwrap();
-    assert_eq!(bench.requests.ask(app, None, HOME).unwrap_err(), AskError::TooMany);
+    assert_eq!(
+        bench.requests.ask(app, None, HOME).unwrap_err(),
+        AskError::TooMany
+    );
 }

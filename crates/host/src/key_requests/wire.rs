@@ -92,7 +92,10 @@ mod tests {
             (json!({"app": " A\u{200b} "}), Some(("A", None))),
             (json!({"app": "A", "user": null}), Some(("A", None))),
             (json!({"app": "A", "user": ""}), Some(("A", None))),
-            (json!({"app": "A", "user": "ann", "x": 1}), Some(("A", Some("ann")))),
+            (
+                json!({"app": "A", "user": "ann", "x": 1}),
+                Some(("A", Some("ann"))),
+            ),
             (json!({"user": "ann"}), None),
             (json!({"app": ""}), None),
             (json!({"app": 5}), None),
@@ -101,7 +104,9 @@ mod tests {
             (json!({"app": "a".repeat(65)}), None),
         ] {
             let wish = Wish::read(&members(&body)).ok();
-            let wish = wish.as_ref().map(|wish| (wish.app.as_str(), wish.user.as_deref()));
+            let wish = wish
+                .as_ref()
+                .map(|wish| (wish.app.as_str(), wish.user.as_deref()));
             assert_eq!(wish, expected, "{body}");
         }
     }
@@ -113,7 +118,10 @@ mod tests {
             (json!({"decision": true}), grant),
             (json!({"decision": "y"}), grant),
             (json!({"decision": 1.0}), grant),
-            (json!({"decision": true, "scope": "view"}), Some(Decision::Grant(KeyScope::View))),
+            (
+                json!({"decision": true, "scope": "view"}),
+                Some(Decision::Grant(KeyScope::View)),
+            ),
             (json!({"decision": "on"}), Some(Decision::Deny)),
             (json!({"decision": null}), Some(Decision::Deny)),
             (json!({"decision": []}), None),

@@ -10,9 +10,9 @@ pub(crate) mod visit;
 
 use std::sync::Arc;
 
-use askama::Template;
 use ::http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use ::http::{HeaderValue, Method, Request, Response, StatusCode};
+use askama::Template;
 use latchkey_net::body::{self, Body};
 use latchkey_net::tunnel::DialState;
 use latchkey_web::landing::{HostLanding, RelayLink, Upstream};
@@ -114,9 +114,7 @@ fn to_landing() -> Response<Body> {
     let mut response = Response::new(body::empty());
     *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
     let location = HeaderValue::from_static(PAGES);
-    response
-        .headers_mut()
-        .insert(LOCATION, location);
+    response.headers_mut().insert(LOCATION, location);
     response
 }
 

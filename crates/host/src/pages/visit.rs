@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use askama::Template;
-use axum::extract::FromRequestParts;
-use axum::response::{IntoResponse, Redirect, Response};
 use ::http::header::{CONTENT_TYPE, SET_COOKIE};
 use ::http::request::Parts;
 use ::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use askama::Template;
+use axum::extract::FromRequestParts;
+use axum::response::{IntoResponse, Redirect, Response};
 use latchkey_model::clock::Timestamp;
 use latchkey_model::user::User;
 use latchkey_store::StoreError;
@@ -19,6 +19,7 @@ use latchkey_web::shell::Place;
 use super::views::{self, Pending, Site, Viewer, Whence};
 use crate::authority::Authority;
 use crate::authority::caller::Caller;
+use crate::contract;
 use crate::key_requests::Shown;
 use crate::public::Public;
 use crate::service::Inbound;
@@ -207,13 +208,11 @@ impl Visit {
 
     fn to_sign_in(&self, back: &str, again: Option<&str>) -> Response {
         let back = format!("{}{back}", self.public.prefix());
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        query.append_pair("redirect", &back);
+        let mut pairs = vec![("redirect", back.as_str())];
         if let Some(name) = again {
-            query.append_pair("reauthenticate", "true");
-            query.append_pair("user_id", name);
+            pairs.extend([("reauthenticate", "true"), ("user_id", name)]);
         }
-        self.go_on(&format!("/login/?{}", query.finish()))
+        self.go_on(&contract::with_query("/login/", &pairs))
     }
 }
 

@@ -32,7 +32,9 @@ pub const MOST_PASSWORD: usize = 256;
 pub enum UserError {
     #[error("a user needs a name")]
     NameMissing,
-    #[error("a user's name has 1 to 64 visible characters, without blanks, colons and slashes, and does not begin with _")]
+    #[error(
+        "a user's name has 1 to 64 visible characters, without blanks, colons and slashes, and does not begin with _"
+    )]
     NameUnfit,
     #[error("there is a user of that name already")]
     NameTaken,
@@ -135,7 +137,11 @@ impl Users {
         let name = new_name(name)?;
         check_new_password(password)?;
         self.code.check(code, self.clock.now())?;
-        let hash = self.passwords.hash(password).await.map_err(UserError::from)?;
+        let hash = self
+            .passwords
+            .hash(password)
+            .await
+            .map_err(UserError::from)?;
         let user = self.new_user(name, Group::Admins);
         let first = self.store.users().create_first(&user, &hash).await;
         if !first.map_err(UserError::from)? {

@@ -1,13 +1,14 @@
 //! The dialog that an app opens in a browser, for people who do not have a page of ours open.
 
 use axum::extract::{Path, Query};
-use axum::response::{IntoResponse, Redirect, Response};
-use http::{StatusCode, Uri};
+use axum::response::Response;
+use http::Uri;
 use latchkey_model::user::User;
 use serde::Deserialize;
 
 use crate::authority::Authority;
 use crate::authority::caller::Caller;
+use crate::contract;
 use crate::key_requests::Shown;
 use crate::pages::http::decide;
 use crate::pages::visit::Visit;
@@ -56,12 +57,7 @@ pub(super) async fn show(
     }
 }
 
-fn outcome(
-    authority: &Authority,
-    caller: &Caller,
-    app_token: &str,
-    only: Option<&str>,
-) -> Outcome {
+fn outcome(authority: &Authority, caller: &Caller, app_token: &str, only: Option<&str>) -> Outcome {
     let Some(shown) = authority.key_requests.find(app_token) else {
         return Outcome::Nothing;
     };
@@ -94,25 +90,15 @@ fn to_sign_in(who: &SignIn, dialog: &Uri, public: &Public) -> Response {
         dialog.path(),
         dialog.query().unwrap_or_default()
     );
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query.append_pair("redirect", &here);
-    query.append_pair("permissions", "PLUGIN_APPKEYS_GRANT");
+    let mut pairs = vec![
+        ("redirect", here.as_str()),
+        ("permissions", "PLUGIN_APPKEYS_GRANT"),
+    ];
     match who {
         SignIn::Anybody => {}
-        SignIn::User(user) => {
-            query.append_pair("user_id", user);
-        }
-        SignIn::Again(user) => {
-            query.append_pair("reauthenticate", "true");
-            query.append_pair("user_id", user);
-        }
+        SignIn::User(user) => pairs.push(("user_id", user)),
+        SignIn::Again(user) => pairs.extend([("reauthenticate", "true"), ("user_id", user)]),
     }
-    found(&format!("{}/login/?{}", public.prefix(), query.finish()))
-}
-
-/// A 302, which is what browsers and apps know from `OctoPrint` here.
-fn found(target: &str) -> Response {
-    let mut answer = Redirect::to(target).into_response();
-    *answer.status_mut() = StatusCode::FOUND;
-    answer
+    let sign_in = contract::with_query("/login/", &pairs);
+    contract::found(&format!("{}{sign_in}", public.prefix()))
 }

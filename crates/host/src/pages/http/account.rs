@@ -65,8 +65,7 @@ pub(super) async fn change_password(visit: Visit, Form(fields): Form<Fields>) ->
         return wrong(&visit, user, PasswordProblem::TooMany { minutes }).await;
     }
     let users = &visit.authority.users;
-    let outcome =
-        users.change_own_password(&user.name, &fields.old, &fields.password, &session.id);
+    let outcome = users.change_own_password(&user.name, &fields.old, &fields.password, &session.id);
     let problem = match outcome.await {
         Ok(()) => return visit.go_on(&format!("{PAGE}?done=password")),
         Err(UserError::OldWrong) => {

@@ -13,6 +13,7 @@ use latchkey_store::StoreError;
 use latchkey_store::host::KeptAppKey;
 use serde::Deserialize;
 
+use crate::contract;
 use crate::pages::views::{
     self, Key, KeyForm, KeyProblem, Keys, RevokeKey, ShownHow, ShownKey, Tab, Used, Whose,
 };
@@ -102,10 +103,8 @@ pub(super) async fn generate(visit: Visit, Form(new): Form<NewKey>) -> Response 
         Ok(app) => app,
         Err(error) => return refused(&visit, user, new, error).await,
     };
-    let mut again = url::form_urlencoded::Serializer::new(String::new());
-    again.append_pair("app", &new.app);
-    again.append_pair("scope", &new.scope);
-    if let Err(sign_in) = visit.fresh(&format!("{OWN}?{}", again.finish())) {
+    let again = contract::with_query(OWN, &[("app", &new.app), ("scope", &new.scope)]);
+    if let Err(sign_in) = visit.fresh(&again) {
         return sign_in;
     }
     let keys = &visit.authority.app_keys;
@@ -227,9 +226,10 @@ pub(super) async fn revoke(
         Whose::Mine => OWN,
         Whose::Everyone => EVERYBODYS,
     };
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query.append_pair("revoked", kept.key.app.as_str());
-    visit.go_on(&format!("{list}?{}", query.finish()))
+    visit.go_on(&contract::with_query(
+        list,
+        &[("revoked", kept.key.app.as_str())],
+    ))
 }
 
 /// A key that the person may see: their own, or anybody's for an administrator.

@@ -31,7 +31,11 @@ pub(super) async fn show(visit: Visit) -> Response {
     if !is_at_home(&visit) {
         return page(&visit, StatusCode::FORBIDDEN, SetupState::NotFromHere);
     }
-    page(&visit, StatusCode::OK, SetupState::Asking(SetupForm::default()))
+    page(
+        &visit,
+        StatusCode::OK,
+        SetupState::Asking(SetupForm::default()),
+    )
 }
 
 pub(super) async fn create(visit: Visit, Form(first): Form<First>) -> Response {
@@ -49,7 +53,10 @@ pub(super) async fn create(visit: Visit, Form(first): Form<First>) -> Response {
     match outcome.await {
         Ok(user) => {
             let (sessions, inbound) = (&visit.authority.sessions, &visit.inbound);
-            match sessions.open(&user, &visit.headers, inbound, &visit.public).await {
+            match sessions
+                .open(&user, &visit.headers, inbound, &visit.public)
+                .await
+            {
                 Ok(cookies) => visit.with_cookies(visit.go_on("/latchkey/"), cookies),
                 Err(failure) => visit.failed(&failure),
             }

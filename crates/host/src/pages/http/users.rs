@@ -10,6 +10,7 @@ use latchkey_model::user::{Group, User, UserName};
 use latchkey_store::StoreError;
 use serde::Deserialize;
 
+use crate::contract;
 use crate::pages::views::{
     End, EndUser, NewUser, Tab, UserChange, UserDone, UserPage, UserProblem, UserRow, Users,
 };
@@ -58,7 +59,10 @@ pub(super) async fn add(visit: Visit, Form(fields): Form<Fields>) -> Response {
     let group = fields.group.parse().unwrap_or(Group::Users);
     let users = &visit.authority.users;
     match users.add(&fields.name, &fields.password, group).await {
-        Ok(user) => visit.go_on(&with(LIST, "added", user.name.as_str())),
+        Ok(user) => visit.go_on(&contract::with_query(
+            LIST,
+            &[("added", user.name.as_str())],
+        )),
         Err(error) => match problem(&error) {
             Some(problem) => {
                 let form = NewUser {
@@ -115,7 +119,9 @@ pub(super) async fn set_password(
     let users = visit.authority.users.clone();
     let keep = visit.caller.session().map(|session| session.id.clone());
     change(&visit, &name, &fields, "password", async |name| {
-        users.set_password(&name, &fields.password, keep.as_ref()).await
+        users
+            .set_password(&name, &fields.password, keep.as_ref())
+            .await
     })
     .await
 }
@@ -184,7 +190,7 @@ async fn change(
         return visit.problem(StatusCode::NOT_FOUND);
     };
     match work(user).await {
-        Ok(()) => visit.go_on(&with(&page, "changed", what)),
+        Ok(()) => visit.go_on(&contract::with_query(&page, &[("changed", what)])),
         Err(UserError::Missing) => visit.problem(StatusCode::NOT_FOUND),
         Err(error) => match problem(&error) {
             Some(problem) => {
@@ -219,10 +225,16 @@ async fn end(visit: &Visit, name: &str, fields: &Fields, end: End) -> Response {
     };
     let users = &visit.authority.users;
     let (outcome, onward) = match end {
-        End::Remove => (users.remove(&user).await, with(LIST, "removed", name)),
+        End::Remove => (
+            users.remove(&user).await,
+            contract::with_query(LIST, &[("removed", name)]),
+        ),
         End::Deactivate => {
             let outcome = users.set_active(&user, false).await;
-            (outcome, with(&page, "changed", "deactivated"))
+            (
+                outcome,
+                contract::with_query(&page, &[("changed", "deactivated")]),
+            )
         }
     };
     match outcome {
@@ -352,10 +364,4 @@ fn problem(error: &UserError) -> Option<UserProblem> {
 fn page_of(name: &str) -> String {
     let segment = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
     format!("{LIST}/{segment}")
-}
-
-fn with(path: &str, name: &str, value: &str) -> String {
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query.append_pair(name, value);
-    format!("{path}?{}", query.finish())
 }
