@@ -4,12 +4,14 @@ use std::net::IpAddr;
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Request, Response};
+use latchkey_model::access::Access;
 use latchkey_net::authority::Authority;
 use latchkey_net::body::{self, Body};
 use latchkey_net::client_addr::Scheme;
 use latchkey_net::proxy::failure::HostFailure;
 
-use crate::config::{COMMANDS, below};
+use crate::authority::Admission;
+use crate::config::{AuthorityMode, COMMANDS, below};
 use crate::upstream::{Answer, Upstream};
 
 /// Unknown command, in the words of that interface.
@@ -92,7 +94,16 @@ impl Service {
         if below(request.uri().path(), COMMANDS).is_some() {
             return Ok(Answer::Plain(unknown_command()));
         }
-        self.upstream.pass(request, inbound).await
+        let admission = self.admission(inbound);
+        self.upstream.pass(request, inbound, &admission).await
+    }
+
+    fn admission(&self, inbound: &Inbound) -> Admission {
+        match self.upstream.authority() {
+            AuthorityMode::Host if inbound.is_admitted() => Admission::Upto(Access::Operate),
+            // At home the printer's server still judges for itself.
+            AuthorityMode::Host | AuthorityMode::Upstream => Admission::Untouched,
+        }
     }
 }
 

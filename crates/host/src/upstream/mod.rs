@@ -1,7 +1,9 @@
 //! The proxy towards the printer's own server and its cameras.
 
+mod credentials;
 pub(crate) mod headers;
 pub(crate) mod probe;
+mod refusals;
 pub(crate) mod routes;
 
 use std::sync::Arc;
@@ -16,13 +18,15 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use latchkey_model::access::Access;
 use latchkey_net::body::{self, Body};
 use latchkey_net::proxy::failure::HostFailure;
 use latchkey_net::proxy::patience::{Observed, Progress};
 
 use self::headers::RequestPolicy;
 use self::probe::Trust;
-use self::routes::{Route, Routes};
+use self::routes::{Route, Routes, Target};
+use crate::authority::{Admission, access};
 use crate::config::{AuthorityMode, ClientAddress, Config};
 use crate::service::Inbound;
 
@@ -77,18 +81,55 @@ impl Upstream {
         }
     }
 
+    /// Who checks callers.
+    pub(crate) fn authority(&self) -> AuthorityMode {
+        self.shared.config.authority
+    }
+
     /// Passes a request on and awaits the head of the answer.
     pub(crate) async fn pass(
         &self,
         request: Request<Body>,
         inbound: &Inbound,
+        admission: &Admission,
     ) -> Result<Answer, HostFailure> {
         let path = request.uri().path().to_owned();
         let route = self.shared.routes.find(&path);
+        if let Admission::Upto(level) = admission
+            && let Some(refusal) = self.refusal(&request, inbound, &route, *level)
+        {
+            return Ok(Answer::Plain(refusal));
+        }
         let (parts, body) = request.into_parts();
-        let parts = self.prepare(parts, inbound, &route)?;
+        let parts = self.prepare(parts, inbound, &route, admission)?;
         let response = self.send(parts, body).await?;
-        Ok(self.returned(response, inbound, &route))
+        Ok(self.returned(response, inbound, &route, admission))
+    }
+
+    /// What a caller is told who may not go as far as the request needs.
+    fn refusal(
+        &self,
+        request: &Request<Body>,
+        inbound: &Inbound,
+        route: &Route<'_>,
+        level: Access,
+    ) -> Option<Response<Body>> {
+        let (method, uri) = (request.method(), request.uri());
+        // A server that answers TRACE shows what it was sent, the host's credential too.
+        if method == Method::TRACE {
+            return Some(refusals::no_trace());
+        }
+        let socket = inbound.websocket;
+        // A WebSocket over HTTP/2 is a CONNECT here and a GET at the server.
+        let method = if socket { &Method::GET } else { method };
+        let needed = match route.target {
+            Target::Webcam => access::needed_at_camera(method, uri.query(), socket),
+            Target::Printer => {
+                let kind = self.shared.config.upstream.kind;
+                access::needed(kind, method, uri.path(), uri.query(), socket)
+            }
+        };
+        (needed > level).then(|| refusals::too_little(needed))
     }
 
     /// The request as the upstream is to see it.
@@ -97,29 +138,28 @@ impl Upstream {
         mut parts: Parts,
         inbound: &Inbound,
         route: &Route<'_>,
+        admission: &Admission,
     ) -> Result<Parts, HostFailure> {
         let config = &self.shared.config;
-        let credential = config
-            .upstream
-            .credential
-            .as_ref()
-            .filter(|_| config.authority == AuthorityMode::Host && inbound.is_admitted())
-            // An upstream that answers TRACE would show the credential to the caller.
-            .filter(|_| parts.method != Method::TRACE)
-            .filter(|_| !headers::carries_credential(&parts.headers, parts.uri.query()));
+        let kind = config.upstream.kind;
         RequestPolicy {
-            kind: config.upstream.kind,
+            kind,
             inbound,
             route,
             forward_address: self.forwards_address(),
-            credential,
+            admission,
+            credential: config.upstream.credential.as_ref(),
         }
         .apply(&mut parts.headers);
         let path = parts.uri.path_and_query().map_or("/", |p| p.as_str());
+        let path = match admission {
+            Admission::Upto(_) => credentials::remove_from_target(kind, path),
+            Admission::Untouched => path.into(),
+        };
         parts.uri = Uri::builder()
             .scheme("http")
             .authority(route.address.authority().to_string())
-            .path_and_query(route.path_at_server(path))
+            .path_and_query(route.path_at_server(&path))
             .build()
             .map_err(|_| HostFailure::Broken)?;
         parts.version = Version::HTTP_11;
@@ -172,6 +212,7 @@ impl Upstream {
         mut response: Response<Incoming>,
         inbound: &Inbound,
         route: &Route<'_>,
+        admission: &Admission,
     ) -> Answer {
         let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         let is_websocket = inbound.websocket
@@ -180,7 +221,7 @@ impl Upstream {
                 .get(UPGRADE)
                 .is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"));
         let routes = &self.shared.routes;
-        headers::apply_to_response(response.headers_mut(), inbound, route, routes);
+        headers::apply_to_response(response.headers_mut(), inbound, route, routes, admission);
         if switched && is_websocket {
             let socket = hyper::upgrade::on(&mut response);
             return Answer::WebSocket(std::mem::take(response.headers_mut()), socket);

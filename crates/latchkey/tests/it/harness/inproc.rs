@@ -367,7 +367,7 @@ fn host_config(printer: SocketAddr, data: &TempDir, relay: Option<url::Url>) -> 
             address: upstream(printer),
             credential: None,
         },
-        authority: host::AuthorityMode::Host,
+        authority: host::AuthorityMode::Upstream,
         webcams: Vec::new(),
         client_address: host::ClientAddress::Auto,
         hostnames: Vec::new(),
