@@ -5,6 +5,7 @@ pub(crate) mod headers;
 pub(crate) mod probe;
 mod refusals;
 pub(crate) mod routes;
+mod settings;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -100,10 +101,28 @@ impl Upstream {
         {
             return Ok(Answer::Plain(refusal));
         }
+        let blank = self.tells_secrets(&path, &route, admission);
+        let is_head = request.method() == Method::HEAD;
         let (parts, body) = request.into_parts();
-        let parts = self.prepare(parts, inbound, &route, admission)?;
+        let mut parts = self.prepare(parts, inbound, &route, admission)?;
+        if blank {
+            settings::ask_readably(&mut parts.headers);
+        }
         let response = self.send(parts, body).await?;
-        Ok(self.returned(response, inbound, &route, admission))
+        Ok(match self.returned(response, inbound, &route, admission) {
+            Answer::Plain(response) if blank => {
+                let limit = self.shared.config.timeouts.first_byte;
+                Answer::Plain(settings::blanked(response, is_head, limit).await)
+            }
+            answer => answer,
+        })
+    }
+
+    /// Whether the host's credential makes the server answer what is not the caller's to see.
+    fn tells_secrets(&self, path: &str, route: &Route<'_>, admission: &Admission) -> bool {
+        matches!(admission, Admission::Upto(level) if *level < Access::Admin)
+            && route.target == Target::Printer
+            && access::is_settings(self.shared.config.upstream.kind, path)
     }
 
     /// What a caller is told who may not go as far as the request needs.

@@ -28,6 +28,12 @@ pub(super) fn no_trace() -> Response<Body> {
     response
 }
 
+/// The printer's server answered what cannot be cleaned of its secrets.
+pub(super) fn unreadable_settings() -> Response<Body> {
+    let sentence = "The printer's server answered its settings in a form that the host cannot read, so they are kept from you. An administrator can still see them.";
+    refusal(StatusCode::BAD_GATEWAY, sentence)
+}
+
 fn refusal(status: StatusCode, sentence: &str) -> Response<Body> {
     let mut response = contract::error(status, sentence).map(body::boxed);
     let no_store = HeaderValue::from_static("no-store");

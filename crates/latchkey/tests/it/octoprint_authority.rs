@@ -59,6 +59,40 @@ async fn hosts_own_key_is_used_for_app_connections_only() {
 }
 
 #[tokio::test]
+async fn an_administrators_settings_are_shown_without_secrets() {
+    const GLOBAL_KEY: &str = "latchkey-tests-only-global-key-0";
+    let octoprint =
+        OctoPrint::start_with("plugins: {classicwebcam: {snapshotPassword: planted}}").await;
+    let stack = Stack::before(octoprint.base_url())
+        .authority_host(ADMIN_API_KEY)
+        .start()
+        .await;
+    let all = Request::get(octoprint.url("api/settings")).header("X-Api-Key", ADMIN_API_KEY);
+    let all = all.send().await.read().await;
+    assert_eq!(all.json()["api"]["key"], GLOBAL_KEY);
+    assert!(format!("{all:?}").contains("planted"));
+    let etag = all.headers["etag"].to_str().unwrap();
+    let connection = stack.connection(AccessMode::Enhanced);
+    for path in ["/api/settings", "/%61pi/settings", "/api%2Fsettings"] {
+        let asked = connection.get(path).header("If-None-Match", etag);
+        let asked = asked
+            .header("Range", "bytes=0-400")
+            .header("Accept-Encoding", "gzip");
+        let seen = asked.send().await.read().await;
+        assert_eq!(seen.status, StatusCode::OK, "{path}: {seen:?}");
+        let settings = seen.json();
+        assert!(settings["api"]["key"].is_null());
+        assert_eq!(settings["webcam"], all.json()["webcam"]);
+        let shown = format!("{seen:?}{settings}");
+        assert!(
+            !shown.contains(GLOBAL_KEY) && !shown.contains("planted"),
+            "{shown}"
+        );
+        assert!(!seen.headers.contains_key("etag"));
+    }
+}
+
+#[tokio::test]
 async fn refused_callers_of_the_relay_never_reach_octoprint() {
     let octoprint = OctoPrint::start().await;
     let stack = Stack::before(octoprint.base_url())
