@@ -1,7 +1,7 @@
 //! Tries to break each constraint with plain SQL, as a bug in a query would.
 
 use latchkey_model::access::KeyScope;
-use latchkey_model::secret::RememberToken;
+use latchkey_model::secret::{RememberToken, RequestToken};
 use latchkey_model::user::{Group, User};
 
 use crate::StoreError;
@@ -249,4 +249,26 @@ async fn row_that_breaks_the_model_is_named_not_guessed_about() {
         "{error:?}"
     );
     assert!(store.users().find(&ann.name).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn grant_of_an_inactive_user_gives_no_key() {
+    let (store, ann, ..) = store().await;
+    let make = Maker::default();
+    let (grant, token) = make.grant(&ann, "Fieldglass", KeyScope::Full);
+    let token = RequestToken::parse(&format!("{}x", token.expose())).unwrap();
+    store.grants().keep(&token.hash(), &grant).await.unwrap();
+    // Deactivating drops grants; this is what is left if that were forgotten.
+    sqlx::query("UPDATE users SET active = 0")
+        .execute(store.pools().write())
+        .await
+        .unwrap();
+    let keys = store.app_keys();
+    let before = keys.list().await.unwrap();
+    let redeemed = keys
+        .redeem(&token.hash(), |grant| make.key_of(&grant))
+        .await
+        .unwrap();
+    assert_eq!(redeemed, None);
+    assert_eq!(keys.list().await.unwrap(), before);
 }
