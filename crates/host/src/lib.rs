@@ -11,9 +11,18 @@ mod contract;
 mod doors;
 mod neighbours;
 mod pages;
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        reason = "sessions say who may listen, and come with the authority"
+    )
+)]
+mod push;
 mod role;
 mod service;
 mod upstream;
 
+pub use pages::views;
 pub use role::{Host, HostError};
 pub use upstream::probe::{Trust, UpstreamCheck, check as check_upstream};
