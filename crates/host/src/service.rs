@@ -100,7 +100,7 @@ impl Service {
 
     fn admission(&self, inbound: &Inbound) -> Admission {
         match self.upstream.authority() {
-            AuthorityMode::Host if inbound.is_admitted() => Admission::Upto(Access::Operate),
+            AuthorityMode::Host if inbound.is_admitted() => Admission::Upto(Access::Operate, None),
             // At home the printer's server still judges for itself.
             AuthorityMode::Host | AuthorityMode::Upstream => Admission::Untouched,
         }
