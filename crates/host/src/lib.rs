@@ -14,6 +14,7 @@ mod pages;
 mod role;
 mod service;
 mod upstream;
+pub mod users;
 
 pub use pages::views;
 pub use role::{Host, HostError};
