@@ -297,6 +297,13 @@ function parseAddress(baseurl) {
   if (base.protocol !== "http:" && base.protocol !== "https:") {
     throw new ClientError("invalid_argument", "baseurl must begin with http:// or https://");
   }
+  base.search = "";
+  base.hash = "";
+  if (!base.pathname.endsWith("/")) base.pathname += "/";
+  const socket = new URL("sockjs/websocket", base);
+  socket.protocol = base.protocol === "https:" ? "wss:" : "ws:";
+  socket.username = base.username;
+  socket.password = base.password;
   let authorization;
   if (base.username || base.password) {
     const pair = `${decodeURIComponent(base.username)}:${decodeURIComponent(base.password)}`;
@@ -304,10 +311,7 @@ function parseAddress(baseurl) {
     base.username = "";
     base.password = "";
   }
-  base.search = "";
-  base.hash = "";
-  if (!base.pathname.endsWith("/")) base.pathname += "/";
-  return { base, authorization };
+  return { base, authorization, socket };
 }
 function cookieSuffix(base) {
   const port = base.port || (base.protocol === "https:" ? "443" : "80");
@@ -908,7 +912,7 @@ var SocketClient = class {
   #open() {
     const Socket = this.base.options.WebSocket ?? globalThis.WebSocket;
     if (!Socket) throw new ClientError("invalid_argument", "there is no WebSocket; pass one as an option");
-    const socket = new Socket(this.#url());
+    const socket = new Socket(this.base.address().socket.href);
     this.socket = socket;
     this.#timer = setTimeout(() => {
       this.onConnectTimeout();
@@ -921,11 +925,6 @@ var SocketClient = class {
     socket.onmessage = ({ data }) => this.#take(socket, data);
     socket.onclose = ({ code }) => this.#lost(socket, code ?? 1006);
     socket.onerror = () => void 0;
-  }
-  #url() {
-    const url = new URL("sockjs/websocket", this.base.address().base);
-    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-    return url.href;
   }
   #tell() {
     if (this.#subscription) this.sendMessage("subscribe", this.#subscription);

@@ -6,6 +6,8 @@ export interface Address {
   base: URL;
   /** The `Authorization` field for a user and password that were in the address. */
   authorization: string | undefined;
+  /** The push socket's address, with that user and password. WebSockets of Node.js send them; browsers only when asked with 401. */
+  socket: URL;
 }
 
 /** `baseurl` may be absolute, or, on a page, a path or absent. */
@@ -21,6 +23,13 @@ export function parseAddress(baseurl: string | undefined): Address {
   if (base.protocol !== 'http:' && base.protocol !== 'https:') {
     throw new ClientError('invalid_argument', 'baseurl must begin with http:// or https://');
   }
+  base.search = '';
+  base.hash = '';
+  if (!base.pathname.endsWith('/')) base.pathname += '/';
+  const socket = new URL('sockjs/websocket', base);
+  socket.protocol = base.protocol === 'https:' ? 'wss:' : 'ws:';
+  socket.username = base.username;
+  socket.password = base.password;
   let authorization: string | undefined;
   if (base.username || base.password) {
     const pair = `${decodeURIComponent(base.username)}:${decodeURIComponent(base.password)}`;
@@ -28,10 +37,7 @@ export function parseAddress(baseurl: string | undefined): Address {
     base.username = '';
     base.password = '';
   }
-  base.search = '';
-  base.hash = '';
-  if (!base.pathname.endsWith('/')) base.pathname += '/';
-  return { base, authorization };
+  return { base, authorization, socket };
 }
 
 /** What the server appends to the names of its cookies: the port, and the path prefix if there is one. */

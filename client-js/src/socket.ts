@@ -131,7 +131,7 @@ export class SocketClient {
   #open(): void {
     const Socket = this.base.options.WebSocket ?? (globalThis.WebSocket as WebSocketConstructor | undefined);
     if (!Socket) throw new ClientError('invalid_argument', 'there is no WebSocket; pass one as an option');
-    const socket = new Socket(this.#url());
+    const socket = new Socket(this.base.address().socket.href);
     this.socket = socket;
     this.#timer = setTimeout(() => {
       this.onConnectTimeout();
@@ -145,12 +145,6 @@ export class SocketClient {
     socket.onclose = ({ code }) => this.#lost(socket, code ?? 1006);
     // What it was is not told to scripts, and `onclose` follows.
     socket.onerror = () => undefined;
-  }
-
-  #url(): string {
-    const url = new URL('sockjs/websocket', this.base.address().base);
-    url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
-    return url.href;
   }
 
   #tell(): void {

@@ -18,6 +18,7 @@ export class FakeServer {
   sessions = new Map();
   csrfTokens = new Set();
   sockets = new Set();
+  handshakes = [];
   /** What arrived on push sockets. */
   socketMessages = [];
   apps = {};
@@ -32,6 +33,7 @@ export class FakeServer {
     server.http = createServer((request, response) => void server.#answer(request, response));
     server.ws = new WebSocketServer({ noServer: true });
     server.http.on('upgrade', (request, socket, head) => {
+      server.handshakes.push(request.headers);
       if (request.url !== `${prefix}/sockjs/websocket`) return socket.destroy();
       server.ws.handleUpgrade(request, socket, head, (peer) => server.#push(peer));
     });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createPublicKey, createSign, generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
 import { SessionKeyError } from '../dist/latchkey-client.js';
+import * as documentation from './documented-key.mjs';
 import { fakeServer } from './fake-server.mjs';
 import { LatchkeyClient, rejection } from './lib.mjs';
 
@@ -45,6 +46,14 @@ for (const form of ['pkcs1', 'pkcs8']) {
     });
   }
 }
+
+test("the documentation's key makes the documentation's signature", async (t) => {
+  const server = await fakeServer(t);
+  documentation.documented(server);
+  const { sessionKeys } = new LatchkeyClient({ baseurl: server.url });
+  const got = await sessionKeys.authenticate({ ...documentation.APP, privateKey: documentation.PRIVATE_KEY });
+  assert.deepEqual(got, { key: documentation.KEY, validUntil: 1416227497.011 });
+});
 
 test('without a version the app is looked up as any, and no version is sent', async (t) => {
   const server = await serverWith(t, 2048, 'com.example.app:any');

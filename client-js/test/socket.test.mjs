@@ -39,6 +39,15 @@ test('messages are told by name and to those who want all', async (t) => {
   assert.deepEqual(all.map((message) => message.event), ['connected', 'event', 'other']);
 });
 
+test('user and password of the address go into the handshake', async (t) => {
+  const server = await fakeServer(t);
+  const client = clientWith(t, { url: server.url.replace('//', '//me:s%40crt@') });
+  const connected = next(client.socket, 'connected');
+  client.socket.connect();
+  await connected;
+  assert.equal(server.handshakes[0].authorization, `Basic ${btoa('me:s@crt')}`);
+});
+
 test('a person authenticates, sees a request at once, and decides it', async (t) => {
   const server = await fakeServer(t);
   const client = clientWith(t, server);

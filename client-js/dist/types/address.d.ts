@@ -4,6 +4,8 @@ export interface Address {
     base: URL;
     /** The `Authorization` field for a user and password that were in the address. */
     authorization: string | undefined;
+    /** The push socket's address, with that user and password. WebSockets of Node.js send them; browsers only when asked with 401. */
+    socket: URL;
 }
 /** `baseurl` may be absolute, or, on a page, a path or absent. */
 export declare function parseAddress(baseurl: string | undefined): Address;
