@@ -9,6 +9,8 @@ use latchkey_net::body::{self, Body};
 use latchkey_net::client_addr::Scheme;
 use latchkey_net::proxy::failure::HostFailure;
 
+use crate::authority::Admission;
+use crate::authority::reception::Reception;
 use crate::config::{COMMANDS, below};
 use crate::upstream::{Answer, Upstream};
 
@@ -26,6 +28,8 @@ pub(crate) struct Inbound {
     pub(crate) scheme: Scheme,
     /// Host and port the caller used.
     pub(crate) authority: Authority,
+    /// The path below which a proxy shows this host, without a slash at its end; usually empty.
+    pub(crate) prefix: String,
     /// Whether a WebSocket is asked for.
     pub(crate) websocket: bool,
     pub(crate) request_id: String,
@@ -51,16 +55,6 @@ impl Inbound {
             .without_default_port(self.scheme.is_secure())
     }
 
-    /// Whether somebody has vouched for the caller already.
-    pub(crate) fn is_admitted(&self) -> bool {
-        matches!(
-            &self.door,
-            Door::Tunnel {
-                app_connection: Some(_)
-            }
-        )
-    }
-
     /// A `Sec-WebSocket-Key` for callers that have none: 16 bytes in base64.
     pub(crate) fn websocket_key(&self) -> HeaderValue {
         let mut seed = [b'0'; 16];
@@ -76,11 +70,16 @@ impl Inbound {
 #[derive(Clone)]
 pub(crate) struct Service {
     upstream: Upstream,
+    reception: Option<Reception>,
 }
 
 impl Service {
-    pub(crate) fn new(upstream: Upstream) -> Self {
-        Self { upstream }
+    /// Without a reception the printer's server judges callers itself.
+    pub(crate) fn new(upstream: Upstream, reception: Option<Reception>) -> Self {
+        Self {
+            upstream,
+            reception,
+        }
     }
 
     /// Answers a request: reserved routes first, the upstream for all the rest.
@@ -92,7 +91,19 @@ impl Service {
         if below(request.uri().path(), COMMANDS).is_some() {
             return Ok(Answer::Plain(unknown_command()));
         }
-        self.upstream.pass(request, inbound).await
+        let upstream = &self.upstream;
+        match &self.reception {
+            Some(reception) => reception.answer(request, inbound, upstream).await,
+            None => {
+                let admission = Admission::Untouched;
+                upstream.pass(request, inbound, &admission).await
+            }
+        }
+    }
+
+    /// Whether the host's own pages are for people who sign in.
+    pub(crate) fn knows_people(&self) -> bool {
+        self.reception.is_some()
     }
 }
 

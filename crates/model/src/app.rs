@@ -45,6 +45,21 @@ impl AppName {
         text::name(text, 64).map(Self)
     }
 
+    /// What is left of a name as an unknown app sent it: characters that cannot be seen or that
+    /// reorder text are dropped, and the rest is composed (NFC).
+    pub fn cleaned(text: &str) -> Result<Self, NameError> {
+        // Cleaning looks at every character, so far too long a text is not begun with.
+        if text.len() > 4096 {
+            return Err(NameError::TooLong(64));
+        }
+        text::name(&text::clean(text), 64).map(Self)
+    }
+
+    /// What two names are compared by: the lower-case form of the characters.
+    pub fn fold(&self) -> String {
+        text::clean(&self.0).to_lowercase()
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -60,6 +75,17 @@ impl fmt::Display for AppName {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_from_anybody_are_cleaned_and_compared_without_case() {
+        let name = |text: &str| AppName::cleaned(text).unwrap();
+        assert_eq!(name("Octo\u{200b}Pod").fold(), name("OCTOPOD").fold());
+        assert_eq!(name("OctoPod").as_str(), "OctoPod");
+        assert_ne!(name("OctoPod").fold(), name("OctoP0d").fold());
+        assert!(AppName::cleaned("\u{200b} \u{202e}").is_err());
+        assert!(AppName::cleaned(&"a".repeat(65)).is_err());
+        assert!(AppName::cleaned(&"\u{200b}".repeat(10_000)).is_err());
+    }
 
     #[test]
     fn app_ids_fold_case_and_have_no_space() {

@@ -81,6 +81,10 @@ ids! {
     AccountId, (20..=20), BASE32_LOWER;
     /// An app connection: 20 base32 characters (100 bits). Not its label, which is secret.
     AppConnectionId, (20..=20), BASE32_LOWER;
+    /// An app key: 20 base32 characters (100 bits). Not the key, which is secret.
+    AppKeyId, (20..=20), BASE32_LOWER;
+    /// A browser's sign-in at a host: 20 base32 characters (100 bits). Not the cookie.
+    SessionId, (20..=20), BASE32_LOWER;
     /// A printer: 40 to 60 characters `A–Z0–9`, as apps expect of the local plugin API.
     ///
     /// Public, so it proves nothing: a host proves itself by its key ([`HostId`]).
@@ -100,6 +104,20 @@ impl AccountId {
 }
 
 impl AppConnectionId {
+    /// Makes a new one.
+    pub fn generate(chance: &dyn Chance) -> Self {
+        Self(letters(chance, BASE32_LOWER, SHORT))
+    }
+}
+
+impl AppKeyId {
+    /// Makes a new one.
+    pub fn generate(chance: &dyn Chance) -> Self {
+        Self(letters(chance, BASE32_LOWER, SHORT))
+    }
+}
+
+impl SessionId {
     /// Makes a new one.
     pub fn generate(chance: &dyn Chance) -> Self {
         Self(letters(chance, BASE32_LOWER, SHORT))

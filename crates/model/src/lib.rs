@@ -5,14 +5,21 @@
 //! tried with a fixed clock and fixed bytes, and nothing fails for a reason outside its arguments.
 #![warn(missing_docs)]
 
+pub mod access;
 pub mod account;
 pub mod app;
 pub mod app_connection;
+pub mod app_key;
 pub mod chance;
 pub mod clock;
 pub mod id;
+pub mod key_request;
+pub mod permission;
 pub mod plan;
 pub mod printer;
 pub mod relay_status;
+pub mod sealed;
 pub mod secret;
+pub mod session;
 mod text;
+pub mod user;

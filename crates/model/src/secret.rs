@@ -14,7 +14,7 @@ use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
 
 use crate::chance::{Chance, letters};
-use crate::text::{BASE36_LOWER, BASE62};
+use crate::text::{BASE36_LOWER, BASE62, BASE64_URL};
 
 /// What kind of secret a [`Secret`] is; decides its shape.
 pub trait Kind: Send + Sync + 'static {
@@ -37,6 +37,12 @@ pub enum Shape {
     /// The connection label: `app-` and 32 characters `[a-z0-9]` (165 bits), one DNS label.
     /// Read in any case, since DNS does not tell them apart.
     Label,
+    /// Characters of URL-safe base64, `length` of them in what we make. Read at 16 to 128, since
+    /// keys of other makers are taken over.
+    UrlSafe {
+        /// How many characters.
+        length: usize,
+    },
     /// `length` ASCII letters and digits: some apps put the Basic pair into the user-info
     /// part of a URL without encoding it.
     Alphanumeric {
@@ -86,6 +92,16 @@ kinds! {
     AppTokenKind, AppToken, AppTokenHash, Shape::Token { prefix: "lk_app_" };
     /// A browser's sign-in.
     SessionKind, SessionToken, SessionHash, Shape::Token { prefix: "lk_sess_" };
+    /// What keeps a browser signed in at a host beyond its session.
+    RememberKind, RememberToken, RememberHash, Shape::Token { prefix: "lk_keep_" };
+    /// A session as it is named to the push socket; worth nothing elsewhere.
+    PushHandleKind, PushHandle, PushHandleHash, Shape::UrlSafe { length: 43 };
+    /// One app's key at a host, in the form that apps expect of `OctoPrint`.
+    AppKeyKind, AppKeyText, AppKeyHash, Shape::UrlSafe { length: 43 };
+    /// By what an app asks after its key request.
+    RequestTokenKind, RequestToken, RequestTokenHash, Shape::UrlSafe { length: 43 };
+    /// By what a person's decision names a key request.
+    DecisionTokenKind, DecisionToken, DecisionTokenHash, Shape::UrlSafe { length: 43 };
     /// A one-time code that a portal hands to an app in place of the credentials.
     PortalCodeKind, PortalCode, PortalCodeHash, Shape::Token { prefix: "lk_code_" };
 }
@@ -129,6 +145,7 @@ impl<K: Kind> Secret<K> {
                 format!("{LABEL_PREFIX}{body}")
             }
             Shape::Alphanumeric { length } => letters(chance, BASE62, length),
+            Shape::UrlSafe { length } => letters(chance, BASE64_URL, length),
         })
     }
 
@@ -137,6 +154,9 @@ impl<K: Kind> Secret<K> {
         let valid = match K::SHAPE {
             Shape::Token { prefix } => is_token(text, prefix),
             Shape::Label => is_label(text),
+            Shape::UrlSafe { .. } => {
+                (16..=128).contains(&text.len()) && text.bytes().all(|b| BASE64_URL.contains(&b))
+            }
             Shape::Alphanumeric { length } => {
                 text.len() == length && text.bytes().all(|b| b.is_ascii_alphanumeric())
             }

@@ -1,0 +1,91 @@
+//! The caller, as far as the host knows them.
+
+use latchkey_model::access::{Access, KeyScope};
+use latchkey_model::app_key::AppKey;
+use latchkey_model::session::Session;
+use latchkey_model::user::{User, UserName};
+
+/// Who is calling.
+#[derive(Debug, Clone)]
+pub(crate) enum Caller {
+    /// Nobody known, or somebody with a key that is none.
+    Guest,
+    /// A browser whose person signed in.
+    Person(Box<(User, Session)>),
+    /// An app with its key.
+    App(Box<(User, AppKey)>),
+    /// An app that the relay let in, without a key of ours.
+    AppConnection(String),
+}
+
+impl Caller {
+    /// Whose rights the caller has; an app connection is nobody's.
+    pub(crate) fn user(&self) -> Option<&User> {
+        match self {
+            Self::Guest | Self::AppConnection(_) => None,
+            Self::Person(person) => Some(&person.0),
+            Self::App(app) => Some(&app.0),
+        }
+    }
+
+    /// The user's name, of a user who is active.
+    pub(crate) fn active_user(&self) -> Option<&User> {
+        self.user().filter(|user| user.active)
+    }
+
+    pub(crate) fn user_name(&self) -> Option<&UserName> {
+        self.user().map(|user| &user.name)
+    }
+
+    pub(crate) fn session(&self) -> Option<&Session> {
+        match self {
+            Self::Person(person) => Some(&person.1),
+            _ => None,
+        }
+    }
+
+    /// How far the caller may go at the printer; `None` for those who may not go at all.
+    pub(crate) fn access(&self) -> Option<Access> {
+        match self {
+            Self::Guest => None,
+            // What its owner allowed at the relay: everything a person does with the printer.
+            Self::AppConnection(_) => Some(Access::Operate),
+            Self::Person(_) => self.active_user().map(|user| user.group.access()),
+            Self::App(app) => self
+                .active_user()
+                .map(|user| app.1.scope.limit(user.group.access())),
+        }
+    }
+
+    /// Whether the caller may allow apps: a person who may, or an app with such a person's
+    /// unlimited key, as `OctoPrint` has it.
+    pub(crate) fn may_grant(&self) -> bool {
+        self.acts_fully()
+            && self
+                .active_user()
+                .is_some_and(|user| user.group.may_grant())
+    }
+
+    /// Whether the caller administers users and everybody's keys.
+    pub(crate) fn is_admin(&self) -> bool {
+        self.acts_fully() && self.active_user().is_some_and(|user| user.group.is_admin())
+    }
+
+    /// Whether nothing but a browser could have sent the credential by itself, so that a page
+    /// elsewhere could make it: then a proof is needed that our own page asked.
+    pub(crate) fn needs_csrf_token(&self) -> bool {
+        matches!(self, Self::Guest | Self::Person(_))
+    }
+
+    /// Whether the caller may see and change keys at all: not with a key that only watches.
+    pub(crate) fn may_see_keys(&self) -> bool {
+        self.acts_fully() && self.active_user().is_some()
+    }
+
+    fn acts_fully(&self) -> bool {
+        match self {
+            Self::App(app) => app.1.scope == KeyScope::Full,
+            _ => true,
+        }
+    }
+}
