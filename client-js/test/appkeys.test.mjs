@@ -150,6 +150,15 @@ test('authenticate polls every second unless told otherwise', async (t) => {
   }
 });
 
+test('an interval longer than the server waits is shortened', async (t) => {
+  const server = await fakeServer(t);
+  const running = (await clientOf(server)).plugins.appkeys.authenticate('My App', undefined, { interval: 60_000 });
+  await server.decideNext(true);
+  const began = performance.now();
+  await running;
+  assert.ok(performance.now() - began < 4_500);
+});
+
 /** What `authenticate` was rejected with, as done by `.fail` too. */
 async function failure(server, opts = QUICK, meanwhile = async () => {}) {
   const { appkeys } = (await clientOf(server)).plugins;
