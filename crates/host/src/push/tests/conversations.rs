@@ -299,6 +299,7 @@ async fn without_an_upstream_there_is_an_empty_past() {
     let mut ada = bench.listen("ada:s").await;
     assert_eq!(ada.next().await["history"]["state"]["text"], "Offline");
     assert_eq!(ada.next().await, json!({ "timelapse": null }));
+    tokio::time::sleep(Duration::from_mins(3)).await;
     ada.hears_nothing().await;
 }
 
