@@ -33,6 +33,7 @@ use self::upstream::Source;
 use self::xhr::XhrSessions;
 use crate::authority::endings::Hold;
 use crate::config::{Credential, UpstreamAddress};
+pub(crate) use crate::notices::{EndReason, Notice};
 use crate::service::Inbound;
 use crate::upstream::Answer;
 
@@ -53,37 +54,6 @@ pub(crate) struct Listener {
     pub(crate) receives_upstream: bool,
     /// Ends the socket with the key or session behind it.
     pub(crate) hold: Hold,
-}
-
-/// What happened that somebody may have to be told.
-#[derive(Clone)]
-pub(crate) enum Notice {
-    /// An app asks for a key.
-    AccessRequested {
-        app_name: String,
-        user_token: String,
-        /// The one user who may decide, if only one may.
-        user: Option<String>,
-        remote_address: String,
-    },
-    /// It has been decided, or asks no more.
-    RequestEnded {
-        user_token: String,
-        user: Option<String>,
-    },
-    /// A session holds no more, as far as the push socket knows sessions by name.
-    SessionEnded { session: String, reason: EndReason },
-    /// A user's sessions hold no more.
-    UserChanged { user: String, reason: EndReason },
-}
-
-/// Why somebody has to say again who they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum EndReason {
-    Logout,
-    Modified,
-    Removed,
-    Stale,
 }
 
 /// The socket of the printer's server, for kinds that have one.
