@@ -760,3 +760,6 @@ fn setups(words: &Words, pages: &mut Pages) {
     add(pages, "setup-outside", &setup(SetupState::NotFromHere));
     add(pages, "setup-done", &setup(SetupState::Done));
 }
+
+#[cfg(test)]
+mod tests;
