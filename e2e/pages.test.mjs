@@ -69,8 +69,9 @@ async function startPrinter() {
   server.on('upgrade', (request, socket) => {
     const accept = createHash('sha1').update(`${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
     socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`);
-    // Whatever the page says first is its sign-in.
-    socket.once('data', () => sockets.add(socket));
+    // The page's sign-in, its farewell, or what else it says.
+    socket.on('data', ([first]) => ((first & 0x0f) === 8 ? socket.end() : sockets.add(socket)));
+    socket.on('end', () => socket.end());
     socket.on('close', () => sockets.delete(socket));
     socket.on('error', () => {});
   });
@@ -87,7 +88,8 @@ async function startPrinter() {
     state,
     url,
     push,
-    listening: (count = 1) => until('pages on the push socket', () => sockets.size, (size) => size >= count),
+    listening: () => until('the page on the push socket', () => sockets.size, (size) => size === 1),
+    alone: () => until('the page to leave the push socket', () => sockets.size, (size) => size === 0),
     cutOff: () => sockets.forEach((socket) => socket.destroy()),
     ask: (token, app, user = null) => {
       const request = { app_name: app, user_token: token, user_id: user, remote_address: '192.168.1.37' };
@@ -109,6 +111,7 @@ async function startPrinter() {
 /** A page with a printer that knows nothing of earlier tests, signed in on the push socket. */
 async function show(name, look = { device: DESKTOP }) {
   printer.reset();
+  await printer.alone();
   const page = await open(browser, look);
   page.on('dialog', (dialog) => { page.problems.push(`dialog: ${dialog.message()}`); dialog.dismiss(); });
   if (name === 'decide') printer.state.pending['r3Qvexample-request-token'] = { app_id: 'Spool Butler', user_id: null, user_token: 'r3Qvexample-request-token', remote_address: '192.168.1.37' };
@@ -120,7 +123,7 @@ async function show(name, look = { device: DESKTOP }) {
 async function leave(page) {
   assert.deepEqual(page.problems, []);
   await page.context().close();
-  await until('the socket to close', () => printer.listening(0), () => true);
+  await printer.alone();
 }
 
 const pop = (page) => page.getByRole('dialog');
@@ -248,6 +251,7 @@ test('after the decision the browser goes on to where the app wants it', async (
 test('a request pops in at once, says who asks, and leaves when decided elsewhere', async () => {
   await inEveryLook(browser, async (page, { name }) => {
     printer.reset();
+    await printer.alone();
     // A color on its way from one to another has a contrast nobody means.
     await page.emulateMedia({ reducedMotion: 'reduce' });
     await page.goto(printer.url('home'));

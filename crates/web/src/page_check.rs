@@ -77,8 +77,9 @@ fn shape(html: &str, faults: &mut Vec<String>) {
 }
 
 fn headings(html: &str, faults: &mut Vec<String>) {
+    let shown = without_templates(html);
     for tag in ["h1", "main", "header"] {
-        let count = tags(html).iter().filter(|(name, _)| *name == tag).count();
+        let count = tags(&shown).iter().filter(|(name, _)| *name == tag).count();
         if count != 1 {
             faults.push(format!("{count} times {tag}"));
         }
@@ -93,9 +94,7 @@ fn headings(html: &str, faults: &mut Vec<String>) {
     if !html.contains(r#"<html lang="en">"#) || !html.contains("width=device-width") {
         faults.push("no language or no viewport".into());
     }
-    let main_buttons = without_templates(html)
-        .matches(r#"class="btn main""#)
-        .count();
+    let main_buttons = shown.matches(r#"class="btn main""#).count();
     if main_buttons > 1 {
         faults.push(format!("{main_buttons} main buttons"));
     }

@@ -170,7 +170,11 @@ fn enter_in_the_question_does_not_allow() {
         .filter(|(name, _)| name.starts_with("decide"))
     {
         let first = tags(&html).into_iter().find(|(tag, _)| *tag == "button");
-        assert_eq!(first, Some(("button", r#"formmethod="dialog" hidden"#)), "{name}");
+        assert_eq!(
+            first,
+            Some(("button", r#"formmethod="dialog" hidden"#)),
+            "{name}"
+        );
         assert!(!html.contains("autofocus"), "{name}");
     }
 }
