@@ -15,5 +15,6 @@ mod role;
 mod service;
 mod upstream;
 
+pub use pages::views;
 pub use role::{Host, HostError};
 pub use upstream::probe::{Trust, UpstreamCheck, check as check_upstream};

@@ -1,6 +1,8 @@
 //! The host's own pages, under `/latchkey/`. Only the LAN door has them: through the
 //! tunnel every path is the printer's, but for what a contract reserves.
 
+pub mod views;
+
 use std::sync::Arc;
 
 use askama::Template;
