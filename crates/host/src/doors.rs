@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::neighbours;
 use crate::pages::Pages;
+use crate::public;
 use crate::service::{Door, Inbound, Service};
 use crate::upstream::Answer;
 
@@ -57,7 +58,7 @@ pub(crate) struct TunnelDoor {
 }
 
 impl Handler for LanDoor {
-    async fn handle(&self, request: Request<Body>, call: Call) -> Response<Body> {
+    async fn handle(&self, mut request: Request<Body>, call: Call) -> Response<Body> {
         // What a trusted proxy names is what it was set up for; others must mean this host.
         if call.caller.forwarded_host.is_none()
             && !neighbours::is_own_name(&call.authority, &self.hostnames)
@@ -69,9 +70,11 @@ impl Handler for LanDoor {
             address: call.caller.address,
             scheme: call.caller.scheme,
             authority: call.caller.forwarded_host.unwrap_or(call.authority),
+            prefix: call.caller.prefix,
             websocket: call.websocket,
             request_id: self.doors.ids.next(),
         };
+        public::strip_prefix(request.uri_mut(), &inbound.prefix);
         if let Some(page) = self.pages.answer(&request, &inbound) {
             let line = self.doors.line(&request, &inbound, Class::Page);
             return boxed(line.follow(page));
@@ -154,6 +157,7 @@ impl StreamService for TunnelDoor {
             },
             scheme: head.scheme,
             authority: passed.authority,
+            prefix: String::new(),
             websocket: passed.websocket,
             request_id: head.request,
         };

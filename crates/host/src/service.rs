@@ -26,6 +26,8 @@ pub(crate) struct Inbound {
     pub(crate) scheme: Scheme,
     /// Host and port the caller used.
     pub(crate) authority: Authority,
+    /// The path below which a proxy shows this host, without a slash at its end; usually empty.
+    pub(crate) prefix: String,
     /// Whether a WebSocket is asked for.
     pub(crate) websocket: bool,
     pub(crate) request_id: String,
