@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use http::header::HeaderMap;
 use http::{Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
@@ -25,8 +26,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::neighbours;
 use crate::pages::Pages;
+use crate::public;
 use crate::service::{Door, Inbound, Service};
-use crate::upstream::Answer;
+use crate::upstream::{Answer, ServeSocket};
 
 /// What both doors share.
 #[derive(Clone)]
@@ -57,7 +59,7 @@ pub(crate) struct TunnelDoor {
 }
 
 impl Handler for LanDoor {
-    async fn handle(&self, request: Request<Body>, call: Call) -> Response<Body> {
+    async fn handle(&self, mut request: Request<Body>, call: Call) -> Response<Body> {
         // What a trusted proxy names is what it was set up for; others must mean this host.
         if call.caller.forwarded_host.is_none()
             && !neighbours::is_own_name(&call.authority, &self.hostnames)
@@ -69,9 +71,11 @@ impl Handler for LanDoor {
             address: call.caller.address,
             scheme: call.caller.scheme,
             authority: call.caller.forwarded_host.unwrap_or(call.authority),
+            prefix: call.caller.prefix,
             websocket: call.websocket,
             request_id: self.doors.ids.next(),
         };
+        public::strip_prefix(request.uri_mut(), &inbound.prefix);
         if let Some(page) = self.pages.answer(&request, &inbound) {
             let line = self.doors.line(&request, &inbound, Class::Page);
             return boxed(line.follow(page));
@@ -86,6 +90,11 @@ impl Handler for LanDoor {
             Ok(Answer::WebSocket(headers, upstream)) => {
                 let response = upgrade::open(asked.version, headers);
                 self.doors.join(socket, upstream, line, response.status());
+                response
+            }
+            Ok(Answer::OwnSocket(headers, serve)) => {
+                let response = upgrade::open(asked.version, headers);
+                self.doors.hold(socket, serve, line, response.status());
                 response
             }
             Err(failure) => {
@@ -154,6 +163,7 @@ impl StreamService for TunnelDoor {
             },
             scheme: head.scheme,
             authority: passed.authority,
+            prefix: String::new(),
             websocket: passed.websocket,
             request_id: head.request,
         };
@@ -165,9 +175,11 @@ impl StreamService for TunnelDoor {
             Ok(Answer::Plain(response)) => boxed(line.follow(response)),
             Ok(Answer::WebSocket(headers, upstream)) => {
                 self.doors.join(socket, upstream, line, StatusCode::OK);
-                let mut response = Response::new(body::empty());
-                *response.headers_mut() = headers;
-                response
+                opened(headers)
+            }
+            Ok(Answer::OwnSocket(headers, serve)) => {
+                self.doors.hold(socket, serve, line, StatusCode::OK);
+                opened(headers)
             }
             Err(failure) => {
                 let mut response = Response::new(body::empty());
@@ -214,14 +226,26 @@ impl Doors {
         &self,
         caller: Option<OnUpgrade>,
         upstream: OnUpgrade,
+        line: RequestLine,
+        status: StatusCode,
+    ) {
+        let end = self.stopping.clone();
+        let join = |caller| upgrade::join(caller, upstream, end).boxed();
+        self.hold(caller, Box::new(join), line, status);
+    }
+
+    /// Has the caller's socket served, and writes its line when it has ended.
+    fn hold(
+        &self,
+        caller: Option<OnUpgrade>,
+        serve: ServeSocket,
         mut line: RequestLine,
         status: StatusCode,
     ) {
         let Some(caller) = caller else { return };
         line.set_status(status);
-        let end = self.stopping.clone();
         self.tracker.spawn(async move {
-            let Some(copied) = upgrade::join(caller, upstream, end).await else {
+            let Some(copied) = serve(caller).await else {
                 return line.finish(Outcome::Broken);
             };
             line.received().add(copied.from_caller);
@@ -246,6 +270,13 @@ impl Asked {
             about: browser::about_the_asker(request.headers()),
         }
     }
+}
+
+/// The answer that opens a WebSocket inside the tunnel.
+fn opened(headers: HeaderMap) -> Response<Body> {
+    let mut response = Response::new(body::empty());
+    *response.headers_mut() = headers;
+    response
 }
 
 fn failed(mut line: RequestLine, failure: HostFailure) -> RequestLine {

@@ -11,6 +11,14 @@ mod contract;
 mod doors;
 mod neighbours;
 mod pages;
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        reason = "sessions say who may listen, and come with the authority"
+    )
+)]
+mod push;
 mod role;
 mod service;
 mod upstream;

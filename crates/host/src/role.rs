@@ -85,6 +85,10 @@ impl Host {
             name: config.name.as_str().into(),
             relay,
             upstream_kind: config.upstream.kind.as_str(),
+            webcam: config
+                .webcams
+                .first()
+                .map(|webcam| webcam.path.as_str().into()),
             trust,
         };
         let lan = LanDoor {

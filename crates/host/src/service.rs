@@ -10,6 +10,7 @@ use latchkey_net::client_addr::Scheme;
 use latchkey_net::proxy::failure::HostFailure;
 
 use crate::config::{COMMANDS, below};
+use crate::push::Push;
 use crate::upstream::{Answer, Upstream};
 
 /// Unknown command, in the words of that interface.
@@ -26,6 +27,8 @@ pub(crate) struct Inbound {
     pub(crate) scheme: Scheme,
     /// Host and port the caller used.
     pub(crate) authority: Authority,
+    /// The path below which a proxy shows this host, without a slash at its end; usually empty.
+    pub(crate) prefix: String,
     /// Whether a WebSocket is asked for.
     pub(crate) websocket: bool,
     pub(crate) request_id: String,
@@ -76,11 +79,27 @@ impl Inbound {
 #[derive(Clone)]
 pub(crate) struct Service {
     upstream: Upstream,
+    push: Option<Push>,
 }
 
 impl Service {
     pub(crate) fn new(upstream: Upstream) -> Self {
-        Self { upstream }
+        Self {
+            upstream,
+            push: None,
+        }
+    }
+
+    /// With a push socket of the host's own, in place of the upstream's.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "as long as nobody says who may listen")
+    )]
+    pub(crate) fn with_push(self, push: Push) -> Self {
+        Self {
+            push: Some(push),
+            ..self
+        }
     }
 
     /// Answers a request: reserved routes first, the upstream for all the rest.
@@ -92,7 +111,12 @@ impl Service {
         if below(request.uri().path(), COMMANDS).is_some() {
             return Ok(Answer::Plain(unknown_command()));
         }
-        self.upstream.pass(request, inbound).await
+        match &self.push {
+            Some(push) if Push::is_ours(request.uri().path()) => {
+                Ok(push.answer(request, inbound).await)
+            }
+            _ => self.upstream.pass(request, inbound).await,
+        }
     }
 }
 

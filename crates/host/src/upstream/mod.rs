@@ -7,6 +7,7 @@ pub(crate) mod routes;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Uri, Version};
@@ -19,6 +20,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use latchkey_net::body::{self, Body};
 use latchkey_net::proxy::failure::HostFailure;
 use latchkey_net::proxy::patience::{Observed, Progress};
+use latchkey_net::proxy::splice::Copied;
 
 use self::headers::RequestPolicy;
 use self::probe::Trust;
@@ -39,7 +41,14 @@ pub(crate) enum Answer {
     Plain(Response<Body>),
     /// The upstream switched to a WebSocket: its fields, and the socket to come.
     WebSocket(HeaderMap, OnUpgrade),
+    /// A WebSocket that the host itself serves: the answer's fields, and what to do with
+    /// the socket once it is there.
+    OwnSocket(HeaderMap, ServeSocket),
 }
+
+/// Serves a socket to its end; `None` if it never came.
+pub(crate) type ServeSocket =
+    Box<dyn FnOnce(OnUpgrade) -> BoxFuture<'static, Option<Copied>> + Send>;
 
 /// The servers behind this host.
 #[derive(Clone)]

@@ -17,14 +17,16 @@ use std::net::IpAddr;
 use latchkey_web::moment::Moment;
 use latchkey_web::shell::{Account, BarShell, DoorShell, NavItem, Place};
 
-pub use account::{AccountPage, PasswordProblem, SignedIn};
+pub use account::{AccountDone, AccountPage, PasswordProblem, SignedIn};
 pub use decide::{Decide, Decided, Outcome};
 pub use home::{Camera, Home, Job, Printer, PrinterState, Temperature};
 pub use keys::{Key, KeyForm, KeyProblem, Keys, RevokeKey, ShownHow, ShownKey, Used, Whose};
 pub use setup::{Setup, SetupForm, SetupProblem, SetupState};
 pub use sign_in::{Purpose, SignIn, SignInProblem, UserField};
 pub use target::Target;
-pub use users::{EndUser, NewUser, UserPage, UserProblem, UserRow, Users};
+pub use users::{
+    End, EndUser, NewUser, UserChange, UserDone, UserPage, UserProblem, UserRow, Users,
+};
 
 /// What all pages of one answer have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]

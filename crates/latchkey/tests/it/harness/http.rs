@@ -318,6 +318,12 @@ impl Cookies {
         self.0.get(name).map(String::as_str)
     }
 
+    /// The value of the first cookie whose name starts so.
+    pub(crate) fn find_by_prefix(&self, prefix: &str) -> Option<String> {
+        let mut named = self.0.iter().filter(|(name, _)| name.starts_with(prefix));
+        named.next().map(|(_, value)| value.clone())
+    }
+
     /// The value of a `Cookie` header.
     pub(crate) fn line(&self) -> String {
         self.0
