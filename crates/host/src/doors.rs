@@ -76,7 +76,9 @@ impl Handler for LanDoor {
             request_id: self.doors.ids.next(),
         };
         public::strip_prefix(request.uri_mut(), &inbound.prefix);
-        if let Some(page) = self.pages.answer(&request, &inbound) {
+        if !self.doors.service.knows_people()
+            && let Some(page) = self.pages.answer(&request, &inbound)
+        {
             let line = self.doors.line(&request, &inbound, Class::Page);
             return boxed(line.follow(page));
         }

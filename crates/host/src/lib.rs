@@ -23,6 +23,7 @@ mod sessions;
 mod upstream;
 pub mod users;
 
+pub use authority::opening::OpenError;
 pub use pages::views;
 pub use role::{Host, HostError};
 pub use upstream::probe::{Trust, UpstreamCheck, check as check_upstream};

@@ -9,8 +9,9 @@ use latchkey_net::body::{self, Body};
 use latchkey_net::client_addr::Scheme;
 use latchkey_net::proxy::failure::HostFailure;
 
+use crate::authority::Admission;
+use crate::authority::reception::Reception;
 use crate::config::{COMMANDS, below};
-use crate::push::Push;
 use crate::upstream::{Answer, Upstream};
 
 /// Unknown command, in the words of that interface.
@@ -54,16 +55,6 @@ impl Inbound {
             .without_default_port(self.scheme.is_secure())
     }
 
-    /// Whether somebody has vouched for the caller already.
-    pub(crate) fn is_admitted(&self) -> bool {
-        matches!(
-            &self.door,
-            Door::Tunnel {
-                app_connection: Some(_)
-            }
-        )
-    }
-
     /// A `Sec-WebSocket-Key` for callers that have none: 16 bytes in base64.
     pub(crate) fn websocket_key(&self) -> HeaderValue {
         let mut seed = [b'0'; 16];
@@ -79,26 +70,15 @@ impl Inbound {
 #[derive(Clone)]
 pub(crate) struct Service {
     upstream: Upstream,
-    push: Option<Push>,
+    reception: Option<Reception>,
 }
 
 impl Service {
-    pub(crate) fn new(upstream: Upstream) -> Self {
+    /// Without a reception the printer's server judges callers itself.
+    pub(crate) fn new(upstream: Upstream, reception: Option<Reception>) -> Self {
         Self {
             upstream,
-            push: None,
-        }
-    }
-
-    /// With a push socket of the host's own, in place of the upstream's.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "as long as nobody says who may listen")
-    )]
-    pub(crate) fn with_push(self, push: Push) -> Self {
-        Self {
-            push: Some(push),
-            ..self
+            reception,
         }
     }
 
@@ -111,12 +91,19 @@ impl Service {
         if below(request.uri().path(), COMMANDS).is_some() {
             return Ok(Answer::Plain(unknown_command()));
         }
-        match &self.push {
-            Some(push) if Push::is_ours(request.uri().path()) => {
-                Ok(push.answer(request, inbound).await)
+        let upstream = &self.upstream;
+        match &self.reception {
+            Some(reception) => reception.answer(request, inbound, upstream).await,
+            None => {
+                let admission = Admission::Untouched;
+                upstream.pass(request, inbound, &admission).await
             }
-            _ => self.upstream.pass(request, inbound).await,
         }
+    }
+
+    /// Whether the host's own pages are for people who sign in.
+    pub(crate) fn knows_people(&self) -> bool {
+        self.reception.is_some()
     }
 }
 

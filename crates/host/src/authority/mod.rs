@@ -8,6 +8,8 @@ pub(crate) mod access;
 pub(crate) mod caller;
 pub(crate) mod endings;
 pub(crate) mod identify;
+mod listeners;
+pub(crate) mod opening;
 pub(crate) mod owner;
 mod paths;
 pub(crate) mod reception;
@@ -19,7 +21,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use latchkey_model::access::Access;
-use latchkey_model::chance::Chance;
 use latchkey_model::clock::Clock;
 use latchkey_store::host::HostStore;
 
@@ -52,7 +53,6 @@ pub(crate) struct Authority(Arc<Parts>);
 pub(crate) struct Parts {
     pub(crate) store: HostStore,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) chance: Arc<dyn Chance>,
     pub(crate) key_requests: KeyRequests,
     pub(crate) app_keys: AppKeys,
     pub(crate) usage: Usage,

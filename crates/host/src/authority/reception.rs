@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use http::header::{HeaderMap, ORIGIN, SET_COOKIE};
+use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use latchkey_net::body::{self, Body};
 use latchkey_net::proxy::failure::HostFailure;
@@ -93,7 +94,8 @@ impl Reception {
     ) -> Result<Answer, HostFailure> {
         let caller = &identified.caller;
         let Some(access) = caller.access() else {
-            return Ok(self.turn_away(&request, inbound).await);
+            let (parts, _) = request.into_parts();
+            return Ok(self.turn_away(&parts, inbound).await);
         };
         let public = Public::of(inbound);
         let is_page = wants_page(request.headers(), request.method());
@@ -106,8 +108,7 @@ impl Reception {
             self.authority.usage.note(&app.1.id, inbound.address);
         }
         let csrf = self.authority.sessions.csrf(request.headers(), &public);
-        let ended = identified.hold.map(|hold| hold.ended().clone());
-        let admission = Admission::Upto(access, ended);
+        let admission = Admission::Upto(access);
         let answer = upstream.pass(request, inbound, &admission).await?;
         // The printer's own page reads the token for what it sends.
         let cookie = csrf.set_cookie.filter(|_| is_page);
@@ -140,15 +141,15 @@ impl Reception {
     }
 
     /// Nobody whom the host knows: a browser is led to the sign-in and back, others are refused.
-    async fn turn_away(&self, request: &Request<Body>, inbound: &Inbound) -> Answer {
-        if inbound.websocket || !wants_page(request.headers(), request.method()) {
+    async fn turn_away(&self, request: &Parts, inbound: &Inbound) -> Answer {
+        if inbound.websocket || !wants_page(&request.headers, &request.method) {
             return plain(contract::sign_in_first());
         }
         let prefix = Public::of(inbound).prefix().to_owned();
         if !self.authority.users.is_set_up().await {
             return plain(contract::found(&format!("{prefix}/latchkey/setup")));
         }
-        let here = request.uri().path_and_query();
+        let here = request.uri.path_and_query();
         let here = format!("{prefix}{}", here.map_or("/", |here| here.as_str()));
         let sign_in = contract::with_query("/login/", &[("redirect", &here)]);
         plain(contract::found(&format!("{prefix}{sign_in}")))

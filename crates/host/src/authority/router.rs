@@ -62,7 +62,11 @@ async fn guard(
             StatusCode::FORBIDDEN,
             "This host has no administrator yet. Open its page and set it up first.",
         )
-    } else if !exempt && !authority.sessions.is_own_request(request.headers(), &public) {
+    } else if !exempt
+        && !authority
+            .sessions
+            .is_own_request(request.headers(), &public)
+    {
         contract::error(
             StatusCode::BAD_REQUEST,
             "The CSRF token is missing or wrong. Load a page of this host first.",

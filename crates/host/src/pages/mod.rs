@@ -8,7 +8,7 @@ pub(crate) mod http;
 pub mod views;
 pub(crate) mod visit;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ::http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use ::http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -29,7 +29,7 @@ use crate::upstream::probe::Trust;
 pub(crate) struct Pages {
     pub(crate) name: Arc<str>,
     /// The relay's name and what the dialler does, if there is a relay.
-    pub(crate) relay: Option<(Arc<str>, watch::Receiver<DialState>)>,
+    pub(crate) relay: Arc<OnceLock<(Arc<str>, watch::Receiver<DialState>)>>,
     pub(crate) upstream_kind: &'static str,
     pub(crate) trust: Trust,
     /// The path of the first camera's server.
@@ -37,6 +37,11 @@ pub(crate) struct Pages {
 }
 
 impl Pages {
+    /// Says what the dialler does from now on; it is made after the pages.
+    pub(crate) fn follow(&self, relay: Arc<str>, state: watch::Receiver<DialState>) {
+        let _ = self.relay.set((relay, state));
+    }
+
     /// The answer to a request for one of our own paths, `None` for all others.
     pub(crate) fn answer(
         &self,
@@ -99,7 +104,7 @@ impl Pages {
     }
 
     pub(crate) fn relay_link(&self) -> RelayLink {
-        let Some((relay, state)) = &self.relay else {
+        let Some((relay, state)) = self.relay.get() else {
             return RelayLink::NotPaired;
         };
         let relay = relay.to_string();

@@ -13,11 +13,12 @@ use latchkey_net::proxy::cookies;
 use latchkey_net::proxy::headers::{remove_hop_by_hop, remove_hop_claims};
 use url::Url;
 
+use super::credentials::{self, X_API_KEY};
 use super::routes::{Route, Routes, Target};
+use crate::authority::Admission;
 use crate::config::{Credential, UpstreamKind};
 use crate::service::Inbound;
 
-const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -29,7 +30,8 @@ pub(super) struct RequestPolicy<'a> {
     pub(super) inbound: &'a Inbound,
     pub(super) route: &'a Route<'a>,
     pub(super) forward_address: bool,
-    /// The host's credential, when this request is to carry it.
+    pub(super) admission: &'a Admission,
+    /// The host's credential, for callers that it has let in.
     pub(super) credential: Option<&'a Credential>,
 }
 
@@ -42,6 +44,10 @@ impl RequestPolicy<'_> {
             localize(headers, &name, &public, local);
         }
         join_cookies(headers);
+        let let_in = matches!(self.admission, Admission::Upto(_));
+        if let_in {
+            credentials::remove_from_fields(headers);
+        }
         // It asks for https, which is the outer hops' business.
         headers.remove(UPGRADE_INSECURE_REQUESTS);
         headers.insert(HOST, text(&local.clone().without_default_port(false)));
@@ -52,7 +58,9 @@ impl RequestPolicy<'_> {
             headers.insert(X_FORWARDED_FOR, text(&self.inbound.address));
             headers.insert(X_REAL_IP, text(&self.inbound.address));
         }
-        if let (Some(credential), Target::Printer) = (self.credential, self.route.target) {
+        if let (true, Some(credential), Target::Printer) =
+            (let_in, self.credential, self.route.target)
+        {
             headers.insert(credential_field(self.kind), credential.value());
         }
     }
@@ -66,18 +74,6 @@ fn credential_field(kind: UpstreamKind) -> HeaderName {
         UpstreamKind::OctoPrint | UpstreamKind::Moonraker | UpstreamKind::PrusaLink => X_API_KEY,
         UpstreamKind::Generic => AUTHORIZATION,
     }
-}
-
-/// Whether the caller brought a credential of its own for the printer's server.
-pub(super) fn carries_credential(headers: &HeaderMap, query: Option<&str>) -> bool {
-    headers.contains_key(X_API_KEY)
-        || headers.contains_key(AUTHORIZATION)
-        || query.is_some_and(|query| {
-            query.split('&').any(|pair| {
-                let name = pair.split('=').next().unwrap_or_default();
-                ["apikey", "token", "access_token"].contains(&name)
-            })
-        })
 }
 
 /// Browsers split the cookies of an HTTP/2 request into several fields; a server of
@@ -135,6 +131,7 @@ pub(super) fn apply_to_response(
     inbound: &Inbound,
     route: &Route<'_>,
     routes: &Routes,
+    admission: &Admission,
 ) {
     // Chunks count, not a length beside them (RFC 9112 section 6.3).
     if headers.contains_key(TRANSFER_ENCODING) {
@@ -156,6 +153,9 @@ pub(super) fn apply_to_response(
         if let Ok(value) = HeaderValue::from_str(&public) {
             headers.insert(name, value);
         }
+    }
+    if matches!(admission, Admission::Upto(_)) {
+        credentials::drop_set_cookies(headers);
     }
     cookies::map_paths(headers, |path| route.public_path(path));
     cookies::keep_at_home(headers, inbound.scheme.is_secure());

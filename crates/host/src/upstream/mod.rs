@@ -1,8 +1,11 @@
 //! The proxy towards the printer's own server and its cameras.
 
+mod credentials;
 pub(crate) mod headers;
 pub(crate) mod probe;
+mod refusals;
 pub(crate) mod routes;
+mod settings;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +20,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use latchkey_model::access::Access;
 use latchkey_net::body::{self, Body};
 use latchkey_net::proxy::failure::HostFailure;
 use latchkey_net::proxy::patience::{Observed, Progress};
@@ -24,8 +28,9 @@ use latchkey_net::proxy::splice::Copied;
 
 use self::headers::RequestPolicy;
 use self::probe::Trust;
-use self::routes::{Route, Routes};
-use crate::config::{AuthorityMode, ClientAddress, Config};
+use self::routes::{Route, Routes, Target};
+use crate::authority::{Admission, access};
+use crate::config::{ClientAddress, Config};
 use crate::service::Inbound;
 
 const SEC_WEBSOCKET_KEY: HeaderName = HeaderName::from_static("sec-websocket-key");
@@ -91,13 +96,63 @@ impl Upstream {
         &self,
         request: Request<Body>,
         inbound: &Inbound,
+        admission: &Admission,
     ) -> Result<Answer, HostFailure> {
         let path = request.uri().path().to_owned();
         let route = self.shared.routes.find(&path);
+        if let Admission::Upto(level) = admission
+            && let Some(refusal) = self.refusal(&request, inbound, &route, *level)
+        {
+            return Ok(Answer::Plain(refusal));
+        }
+        let blank = self.tells_secrets(&path, &route, admission);
+        let is_head = request.method() == Method::HEAD;
         let (parts, body) = request.into_parts();
-        let parts = self.prepare(parts, inbound, &route)?;
+        let mut parts = self.prepare(parts, inbound, &route, admission)?;
+        if blank {
+            settings::ask_readably(&mut parts.headers);
+        }
         let response = self.send(parts, body).await?;
-        Ok(self.returned(response, inbound, &route))
+        Ok(match self.returned(response, inbound, &route, admission) {
+            Answer::Plain(response) if blank => {
+                let limit = self.shared.config.timeouts.first_byte;
+                Answer::Plain(settings::blanked(response, is_head, limit).await)
+            }
+            answer => answer,
+        })
+    }
+
+    /// Whether the host's credential makes the server answer what is not the caller's to see.
+    fn tells_secrets(&self, path: &str, route: &Route<'_>, admission: &Admission) -> bool {
+        matches!(admission, Admission::Upto(level) if *level < Access::Admin)
+            && route.target == Target::Printer
+            && access::is_settings(self.shared.config.upstream.kind, path)
+    }
+
+    /// What a caller is told who may not go as far as the request needs.
+    fn refusal(
+        &self,
+        request: &Request<Body>,
+        inbound: &Inbound,
+        route: &Route<'_>,
+        level: Access,
+    ) -> Option<Response<Body>> {
+        let (method, uri) = (request.method(), request.uri());
+        // A server that answers TRACE shows what it was sent, the host's credential too.
+        if method == Method::TRACE {
+            return Some(refusals::no_trace());
+        }
+        let socket = inbound.websocket;
+        // A WebSocket over HTTP/2 is a CONNECT here and a GET at the server.
+        let method = if socket { &Method::GET } else { method };
+        let needed = match route.target {
+            Target::Webcam => access::needed_at_camera(method, uri.query(), socket),
+            Target::Printer => {
+                let kind = self.shared.config.upstream.kind;
+                access::needed(kind, method, uri.path(), uri.query(), socket)
+            }
+        };
+        (needed > level).then(|| refusals::too_little(needed))
     }
 
     /// The request as the upstream is to see it.
@@ -106,29 +161,28 @@ impl Upstream {
         mut parts: Parts,
         inbound: &Inbound,
         route: &Route<'_>,
+        admission: &Admission,
     ) -> Result<Parts, HostFailure> {
         let config = &self.shared.config;
-        let credential = config
-            .upstream
-            .credential
-            .as_ref()
-            .filter(|_| config.authority == AuthorityMode::Host && inbound.is_admitted())
-            // An upstream that answers TRACE would show the credential to the caller.
-            .filter(|_| parts.method != Method::TRACE)
-            .filter(|_| !headers::carries_credential(&parts.headers, parts.uri.query()));
+        let kind = config.upstream.kind;
         RequestPolicy {
-            kind: config.upstream.kind,
+            kind,
             inbound,
             route,
             forward_address: self.forwards_address(),
-            credential,
+            admission,
+            credential: config.upstream.credential.as_ref(),
         }
         .apply(&mut parts.headers);
         let path = parts.uri.path_and_query().map_or("/", |p| p.as_str());
+        let path = match admission {
+            Admission::Upto(_) => credentials::remove_from_target(kind, path),
+            Admission::Untouched => path.into(),
+        };
         parts.uri = Uri::builder()
             .scheme("http")
             .authority(route.address.authority().to_string())
-            .path_and_query(route.path_at_server(path))
+            .path_and_query(route.path_at_server(&path))
             .build()
             .map_err(|_| HostFailure::Broken)?;
         parts.version = Version::HTTP_11;
@@ -181,6 +235,7 @@ impl Upstream {
         mut response: Response<Incoming>,
         inbound: &Inbound,
         route: &Route<'_>,
+        admission: &Admission,
     ) -> Answer {
         let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         let is_websocket = inbound.websocket
@@ -189,7 +244,7 @@ impl Upstream {
                 .get(UPGRADE)
                 .is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"));
         let routes = &self.shared.routes;
-        headers::apply_to_response(response.headers_mut(), inbound, route, routes);
+        headers::apply_to_response(response.headers_mut(), inbound, route, routes, admission);
         if switched && is_websocket {
             let socket = hyper::upgrade::on(&mut response);
             return Answer::WebSocket(std::mem::take(response.headers_mut()), socket);

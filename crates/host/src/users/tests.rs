@@ -29,8 +29,14 @@ async fn the_first_administrator_needs_the_code_and_is_made_once() {
     let wrong = users.create_first("BBBB-BBBB", "ann", "long-enough").await;
     assert!(matches!(wrong, Err(FirstError::CodeWrong)));
     let short = users.create_first(&code, "ann", "short").await;
-    assert!(matches!(short, Err(FirstError::User(UserError::PasswordTooShort))));
-    let ann = users.create_first(&code, "ann", "long-enough").await.unwrap();
+    assert!(matches!(
+        short,
+        Err(FirstError::User(UserError::PasswordTooShort))
+    ));
+    let ann = users
+        .create_first(&code, "ann", "long-enough")
+        .await
+        .unwrap();
     assert_eq!((ann.group, ann.active), (Group::Admins, true));
     assert!(users.is_set_up().await);
     assert_eq!(users.setup_code().await, None);
@@ -42,7 +48,10 @@ async fn the_first_administrator_needs_the_code_and_is_made_once() {
 #[tokio::test]
 async fn the_last_administrator_stays() {
     let (users, _) = users().await;
-    users.add("ann", "long-enough", Group::Admins).await.unwrap();
+    users
+        .add("ann", "long-enough", Group::Admins)
+        .await
+        .unwrap();
     users.add("bob", "long-enough", Group::Users).await.unwrap();
     let ann = name("ann");
     for outcome in [
@@ -89,14 +98,31 @@ async fn changing_ones_own_password_needs_the_old_one() {
         .unwrap();
     let kept = store.users().find_sign_in(&ann).await.unwrap().unwrap();
     let kept = kept.password_hash.unwrap();
-    assert!(users.passwords.verify("another-one", &kept).await.unwrap().ok);
-    assert!(!users.passwords.verify("long-enough", &kept).await.unwrap().ok);
+    assert!(
+        users
+            .passwords
+            .verify("another-one", &kept)
+            .await
+            .unwrap()
+            .ok
+    );
+    assert!(
+        !users
+            .passwords
+            .verify("long-enough", &kept)
+            .await
+            .unwrap()
+            .ok
+    );
 }
 
 #[tokio::test]
 async fn what_a_removed_user_has_open_ends() {
     let (users, store) = users().await;
-    users.add("ann", "long-enough", Group::Admins).await.unwrap();
+    users
+        .add("ann", "long-enough", Group::Admins)
+        .await
+        .unwrap();
     let bob = users.add("bob", "long-enough", Group::Users).await.unwrap();
     let chance: Arc<dyn Chance> = Arc::new(SeededChance::new(6));
     let sealing = latchkey_model::sealed::MasterKey::from_bytes([1; 32]).sealing();
@@ -106,11 +132,22 @@ async fn what_a_removed_user_has_open_ends() {
     let scope = latchkey_model::access::KeyScope::Full;
     let now = Timestamp::from_millis(0);
     minting.generate(&bob.name, &app, scope, now).await.unwrap();
-    let key = store.app_keys().find(&bob.name, &app).await.unwrap().unwrap();
+    let key = store
+        .app_keys()
+        .find(&bob.name, &app)
+        .await
+        .unwrap()
+        .unwrap();
     let hold = users.endings.hold(Holder::Key(key.key.id));
     let mut heard = users.notices.listen();
     users.remove(&bob.name).await.unwrap();
     assert!(hold.ended().is_cancelled());
-    assert!(matches!(heard.try_recv(), Ok(Notice::UserChanged { reason: EndReason::Removed, .. })));
+    assert!(matches!(
+        heard.try_recv(),
+        Ok(Notice::UserChanged {
+            reason: EndReason::Removed,
+            ..
+        })
+    ));
     assert!(store.app_keys().list().await.unwrap().is_empty());
 }

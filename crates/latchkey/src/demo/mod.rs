@@ -75,7 +75,7 @@ async fn set_up(args: &DemoArgs) -> anyhow::Result<(Parts, Report)> {
     let (relay_file, host_file) = files::write(args, relay_port, host_port, sim_address)?;
     let relay_config = config::relay::read(&Checking::alone(&relay_file))?.logged();
     let host_config = config::host::read(&Checking::alone(&host_file))?.logged();
-    let host = Host::bind(host_config).await?;
+    let host = Host::bind(host_config, Arc::new(SystemClock), Arc::new(SystemChance)).await?;
     let relay = Relay::bind(
         relay_config.clone(),
         Arc::new(SystemClock),

@@ -110,7 +110,10 @@ pub(super) async fn host_users(data: &Path, store: &HostStore) -> anyhow::Result
         let (password, hash) = new_password()?;
         if known {
             // The database outlived the file with the password: set a new one.
-            store.users().set_password_hash(&user.name, &hash, None).await?;
+            store
+                .users()
+                .set_password_hash(&user.name, &hash, None)
+                .await?;
         } else {
             store.users().create(&user, Some(&hash)).await?;
         }

@@ -17,6 +17,8 @@ mod guards;
 mod memory;
 mod octoprint_authority;
 mod octoprint_away;
+mod octoprint_clients;
+mod octoprint_differential;
 mod octoprint_direct;
 mod octoprint_drain;
 mod octoprint_outages;

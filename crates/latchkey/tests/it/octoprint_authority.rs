@@ -22,16 +22,23 @@ async fn hosts_own_key_is_used_for_app_connections_only() {
         answers.push(called);
     }
 
-    // A caller with a key of its own is judged by that.
+    // OctoPrint sees none of what a caller brings, right or wrong.
     let connection = stack.connection(AccessMode::Enhanced);
-    let own = |key: &str| connection.get("/api/version").header("X-Api-Key", key);
-    let wrong = own("wrong").send().await.read().await;
-    assert_eq!(wrong.status, StatusCode::FORBIDDEN, "{wrong:?}");
-    let right = own(ADMIN_API_KEY).send().await.read().await;
-    assert_eq!(right.status, StatusCode::OK, "{right:?}");
-    let wrong_in_query = connection.get("/api/version?apikey=wrong").send().await;
-    assert_eq!(wrong_in_query.status(), StatusCode::FORBIDDEN);
-    answers.extend([wrong, right]);
+    for path in ["/api/version", "/api/version?apikey=wrong"] {
+        let called = connection.get(path).header("X-Api-Key", "wrong");
+        let called = called.header("Cookie", "session_P80=x; csrf_token=y");
+        let called = called.send().await.read().await;
+        assert_eq!(called.status, StatusCode::OK, "{called:?}");
+        answers.push(called);
+    }
+
+    // What only administrators may do is not an app connection's, though the host's key could.
+    for path in ["/api/access/users", "/%61pi/users", "/plugin/appkeys/probe"] {
+        let refused = connection.get(path).send().await.read().await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{refused:?}");
+        assert!(refused.json()["error"].is_string(), "{refused:?}");
+        answers.push(refused);
+    }
 
     // At home nobody has vouched for the caller.
     let at_home = || Request::get(stack.host_url("api/version"));
@@ -48,6 +55,40 @@ async fn hosts_own_key_is_used_for_app_connections_only() {
     }
     for log in [stack.relay.whole_log(), stack.host.whole_log()] {
         assert!(!log.contains(ADMIN_API_KEY), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn an_administrators_settings_are_shown_without_secrets() {
+    const GLOBAL_KEY: &str = "latchkey-tests-only-global-key-0";
+    let octoprint =
+        OctoPrint::start_with("plugins: {classicwebcam: {snapshotPassword: planted}}").await;
+    let stack = Stack::before(octoprint.base_url())
+        .authority_host(ADMIN_API_KEY)
+        .start()
+        .await;
+    let all = Request::get(octoprint.url("api/settings")).header("X-Api-Key", ADMIN_API_KEY);
+    let all = all.send().await.read().await;
+    assert_eq!(all.json()["api"]["key"], GLOBAL_KEY);
+    assert!(format!("{all:?}").contains("planted"));
+    let etag = all.headers["etag"].to_str().unwrap();
+    let connection = stack.connection(AccessMode::Enhanced);
+    for path in ["/api/settings", "/%61pi/settings", "/api%2Fsettings"] {
+        let asked = connection.get(path).header("If-None-Match", etag);
+        let asked = asked
+            .header("Range", "bytes=0-400")
+            .header("Accept-Encoding", "gzip");
+        let seen = asked.send().await.read().await;
+        assert_eq!(seen.status, StatusCode::OK, "{path}: {seen:?}");
+        let settings = seen.json();
+        assert!(settings["api"]["key"].is_null());
+        assert_eq!(settings["webcam"], all.json()["webcam"]);
+        let shown = format!("{seen:?}{settings}");
+        assert!(
+            !shown.contains(GLOBAL_KEY) && !shown.contains("planted"),
+            "{shown}"
+        );
+        assert!(!seen.headers.contains_key("etag"));
     }
 }
 

@@ -1,6 +1,7 @@
 use super::*;
 use crate::service::Door;
 use crate::upstream::routes::tests::routes;
+use latchkey_model::access::Access;
 use latchkey_net::client_addr::Scheme;
 
 fn inbound(authority: &str, scheme: Scheme) -> Inbound {
@@ -26,6 +27,16 @@ fn map(fields: &[(&'static str, &str)]) -> HeaderMap {
 }
 
 fn request(path: &str, forward_address: bool, fields: &[(&'static str, &str)]) -> HeaderMap {
+    let admission = Admission::Upto(Access::View);
+    request_of(&admission, path, forward_address, fields)
+}
+
+fn request_of(
+    admission: &Admission,
+    path: &str,
+    forward_address: bool,
+    fields: &[(&'static str, &str)],
+) -> HeaderMap {
     let inbound = inbound("app-x.example.net:8443", Scheme::Https);
     let routes = routes();
     let credential = Credential::new("host-key").unwrap();
@@ -35,6 +46,7 @@ fn request(path: &str, forward_address: bool, fields: &[(&'static str, &str)]) -
         inbound: &inbound,
         route: &routes.find(path),
         forward_address,
+        admission,
         credential: Some(&credential),
     }
     .apply(&mut headers);
@@ -109,22 +121,42 @@ fn own_origins_become_local_and_foreign_ones_stay() {
 }
 
 #[test]
-fn a_callers_own_credential_is_recognised() {
-    assert!(carries_credential(&map(&[("x-api-key", "k")]), None));
-    assert!(carries_credential(
-        &map(&[("authorization", "Bearer k")]),
-        None
-    ));
-    assert!(carries_credential(&HeaderMap::new(), Some("a=b&apikey=k")));
-    assert!(!carries_credential(&HeaderMap::new(), Some("myapikey=k&x")));
-    assert!(!carries_credential(&map(&[("cookie", "a=b")]), None));
+fn a_credential_of_the_caller_stays_at_the_host() {
+    let fields = [
+        ("x-api-key", "of-the-app"),
+        ("authorization", "Bearer of-the-app"),
+        ("x-csrf-token", "t"),
+        ("cookie", "session_P443=s"),
+        ("cookie", "theme=dark"),
+    ];
+    for (path, key) in [("/api/job", Some("host-key")), ("/webcam/", None)] {
+        let headers = request(path, false, &fields);
+        let found = headers.get("x-api-key").map(|key| key.to_str().unwrap());
+        assert_eq!(found, key, "{path}");
+        assert_eq!(headers["cookie"], "theme=dark");
+        assert!(!headers.contains_key("authorization"));
+        assert!(!headers.contains_key("x-csrf-token"));
+    }
+    let headers = request_of(&Admission::Untouched, "/api/job", false, &fields);
+    assert_eq!(headers["x-api-key"], "of-the-app");
+    assert_eq!(headers["authorization"], "Bearer of-the-app");
+    assert_eq!(headers["x-csrf-token"], "t");
+    assert_eq!(headers["cookie"], "session_P443=s; theme=dark");
+    let headers = request_of(&Admission::Untouched, "/api/job", false, &[]);
+    assert!(!headers.contains_key("x-api-key"));
 }
 
 fn location(value: &str, path: &str) -> String {
     let inbound = inbound("app-x.example.net:8443", Scheme::Https);
     let routes = routes();
     let mut headers = map(&[("location", value)]);
-    apply_to_response(&mut headers, &inbound, &routes.find(path), &routes);
+    apply_to_response(
+        &mut headers,
+        &inbound,
+        &routes.find(path),
+        &routes,
+        &Admission::Untouched,
+    );
     headers["location"].to_str().unwrap().to_owned()
 }
 
@@ -196,7 +228,13 @@ fn cookies_stay_apart_and_at_home() {
         ("connection", "x-gone"),
         ("x-gone", "1"),
     ]);
-    apply_to_response(&mut headers, &inbound, &routes.find("/"), &routes);
+    apply_to_response(
+        &mut headers,
+        &inbound,
+        &routes.find("/"),
+        &routes,
+        &Admission::Untouched,
+    );
     let cookies: Vec<_> = headers
         .get_all("set-cookie")
         .iter()

@@ -221,6 +221,6 @@ impl Browser {
     }
 
     pub(crate) fn csrf_token(&self) -> Option<String> {
-        self.cookies.find_by_prefix("csrf_token_P")
+        self.cookies.find("csrf_token_P").map(str::to_owned)
     }
 }

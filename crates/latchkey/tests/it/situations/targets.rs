@@ -3,7 +3,7 @@
 use futures_util::FutureExt as _;
 use http::{Method, Request};
 use hyper::ext::Protocol;
-use latchkey_host::config::Credential;
+use latchkey_host::config::{AuthorityMode, Credential, UpstreamKind};
 use latchkey_net::body;
 use latchkey_net::tunnel::{Acceptor, AcceptorConfig, Scheme, Settings, StreamHead, Tunnel};
 use tokio::net::TcpListener;
@@ -18,12 +18,14 @@ use crate::harness::within;
 const KEY: &str = "planted-upstream-key";
 
 /// A relay that is nothing but the other end of a tunnel.
-async fn hostile_relay(printer: &Printer) -> (Tunnel, RunningHost) {
+async fn hostile_relay(printer: &Printer, kind: UpstreamKind) -> (Tunnel, RunningHost) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let url = format!("http://localhost:{port}").parse().unwrap();
     let host = running_host(printer.address(), Some(url), |host| {
         host.upstream.credential = Credential::new(KEY);
+        host.upstream.kind = kind;
+        host.authority = AuthorityMode::Host;
     });
     let (host, ()) = tokio::join!(host, printer.answer_probe("403 Forbidden"));
     let (stream, _) = within("the host to dial", listener.accept()).await.unwrap();
@@ -90,7 +92,8 @@ async fn serve_until_last(printer: Printer) -> Vec<String> {
 async fn whatever_the_relay_asks_for_lands_at_the_configured_printer_or_nowhere() {
     let printer = Printer::start().await;
     let elsewhere = Printer::start().await;
-    let (tunnel, _host) = hostile_relay(&printer).await;
+    // The kind at which no spelling of a path is refused.
+    let (tunnel, _host) = hostile_relay(&printer, UpstreamKind::Generic).await;
     let other = elsewhere.address();
     let serving = tokio::spawn(serve_until_last(printer));
     let mut landed = 0;
@@ -162,7 +165,7 @@ async fn whatever_the_relay_asks_for_lands_at_the_configured_printer_or_nowhere(
 #[tokio::test]
 async fn hosts_key_is_only_for_callers_the_relay_vouches_for() {
     let printer = Printer::start().await;
-    let (tunnel, _host) = hostile_relay(&printer).await;
+    let (tunnel, _host) = hostile_relay(&printer, UpstreamKind::OctoPrint).await;
     for (app_connection, key) in [(Some("a"), Some(KEY)), (None, None)] {
         let request = Request::get("http://door/").body(body::empty()).unwrap();
         let head = stream_head(app_connection);
