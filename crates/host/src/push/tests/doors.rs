@@ -32,6 +32,7 @@ fn config() -> Config {
         listen: "127.0.0.1:0".parse().unwrap(),
         status_listen: None,
         data: std::path::PathBuf::new(),
+        key_file: None,
         upstream: UpstreamConfig {
             kind: UpstreamKind::Generic,
             address: nowhere,
@@ -44,6 +45,7 @@ fn config() -> Config {
         trusted_proxies: Vec::new(),
         relay: None,
         timeouts: Timeouts::default(),
+        fresh_for: Duration::ZERO,
         drain: Duration::from_secs(1),
     }
 }
@@ -51,7 +53,7 @@ fn config() -> Config {
 fn doors(bench: &Bench) -> Doors {
     let upstream = Upstream::new(config(), Trust::default());
     Doors {
-        service: Service::new(upstream).with_push(bench.push.clone()),
+        service: Service::new(upstream, None).with_push(bench.push.clone()),
         metrics: Arc::default(),
         ids: Arc::default(),
         tracker: bench.tracker.clone(),
@@ -85,8 +87,9 @@ async fn at_home_it_opens_with_101_and_ends_with_the_host() {
         doors: doors(&bench),
         pages: Pages {
             name: "host".into(),
-            relay: None,
+            relay: Arc::default(),
             upstream_kind: "Printer server",
+            webcam: None,
             trust: Trust::default(),
         },
         hostnames: Arc::default(),
