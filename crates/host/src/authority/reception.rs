@@ -134,10 +134,11 @@ impl Reception {
             Method::GET | Method::HEAD | Method::OPTIONS
         );
         let sessions = &self.authority.sessions;
-        (!safe && !sessions.is_own_request(request.headers(), public)).then(|| {
-            let sentence = "The CSRF token is missing or wrong. Load a page of this host first.";
-            contract::error(StatusCode::BAD_REQUEST, sentence)
-        })
+        if safe {
+            return None;
+        }
+        let checked = sessions.check_origin(request.headers(), None, public);
+        checked.err().map(crate::sessions::http::refuse)
     }
 
     /// Nobody whom the host knows: a browser is led to the sign-in and back, others are refused.
