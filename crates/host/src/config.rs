@@ -29,6 +29,20 @@ pub(crate) fn below<'p>(path: &'p str, prefix: &str) -> Option<&'p str> {
     start.eq_ignore_ascii_case(prefix).then_some(rest)
 }
 
+impl Config {
+    /// The host's database.
+    pub fn database(&self) -> PathBuf {
+        self.data.join("host.db")
+    }
+
+    /// The file with the key that app keys are sealed with.
+    pub fn master_key(&self) -> PathBuf {
+        self.key_file
+            .clone()
+            .unwrap_or_else(|| self.data.join("host.key"))
+    }
+}
+
 /// A host's configuration. Every value has been checked; reading files and words
 /// is the command line's business.
 #[derive(Debug, Clone)]
@@ -41,6 +55,8 @@ pub struct Config {
     pub status_listen: Option<SocketAddr>,
     /// Identity and state.
     pub data: PathBuf,
+    /// The key that app keys are sealed with, if it is kept elsewhere than in `data`.
+    pub key_file: Option<PathBuf>,
     /// The printer's server.
     pub upstream: Upstream,
     /// Who checks callers.
@@ -57,6 +73,8 @@ pub struct Config {
     pub relay: Option<Relay>,
     /// How long the upstream may take.
     pub timeouts: Timeouts,
+    /// How long a typed password counts for what needs a recent one; zero switches the check off.
+    pub fresh_for: Duration,
     /// How long running requests may go on after the first stop signal.
     pub drain: Duration,
 }
@@ -175,7 +193,7 @@ impl std::fmt::Debug for Credential {
 /// Who decides whether a caller may use the printer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthorityMode {
-    /// The host: app connections are let in with the host's own credential.
+    /// The host: it knows users, keys and app connections, and adds its own credential.
     Host,
     /// The upstream: whatever callers bring is passed on untouched.
     Upstream,

@@ -4,12 +4,13 @@
 //! where a path is: `docs/reference/octoprint-compatibility.md`.
 
 use axum::body::Body;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use http::header::{
     CACHE_CONTROL, CONTENT_TYPE, EXPIRES, PRAGMA, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use latchkey_store::StoreError;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -34,10 +35,52 @@ pub(crate) fn error(status: StatusCode, sentence: &str) -> Response {
     json(status, &serde_json::json!({ "error": sentence }))
 }
 
+/// Nobody is signed in, or nobody who is active.
+pub(crate) fn sign_in_first() -> Response {
+    error(
+        StatusCode::FORBIDDEN,
+        "This needs a person who is signed in, or an app's key.",
+    )
+}
+
+/// The last proof of who the person is was too long ago.
+pub(crate) fn prove_yourself() -> Response {
+    json(
+        StatusCode::FORBIDDEN,
+        &serde_json::json!({
+            "error": "Sign in once more: your password was asked for too long ago.",
+            "code": "reauthenticate",
+        }),
+    )
+}
+
+/// The database failed. The log says why.
+pub(crate) fn failed(failure: &StoreError) -> Response {
+    tracing::error!(error = %failure, "the host's database failed");
+    error(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "This host cannot use its database at present. Its log says why.",
+    )
+}
+
 /// Done, and nothing to say.
 pub(crate) fn no_content() -> Response {
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
     (StatusCode::NO_CONTENT, [(CONTENT_TYPE, plain)]).into_response()
+}
+
+/// A 302, which is what browsers and apps know from `OctoPrint` where somebody has to sign in.
+pub(crate) fn found(target: &str) -> Response {
+    let mut answer = Redirect::to(target).into_response();
+    *answer.status_mut() = StatusCode::FOUND;
+    answer
+}
+
+/// A path with a query.
+pub(crate) fn with_query(path: &str, pairs: &[(&str, &str)]) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(pairs);
+    format!("{path}?{}", query.finish())
 }
 
 /// Where an answer may be kept.

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use http::header::HeaderMap;
 use http::{Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
@@ -27,8 +28,9 @@ use tokio_util::task::TaskTracker;
 use crate::authority::endings::Hold;
 use crate::neighbours;
 use crate::pages::Pages;
+use crate::public;
 use crate::service::{Door, Inbound, Service};
-use crate::upstream::Answer;
+use crate::upstream::{Answer, ServeSocket};
 
 /// What both doors share.
 #[derive(Clone)]
@@ -59,7 +61,7 @@ pub(crate) struct TunnelDoor {
 }
 
 impl Handler for LanDoor {
-    async fn handle(&self, request: Request<Body>, call: Call) -> Response<Body> {
+    async fn handle(&self, mut request: Request<Body>, call: Call) -> Response<Body> {
         // What a trusted proxy names is what it was set up for; others must mean this host.
         if call.caller.forwarded_host.is_none()
             && !neighbours::is_own_name(&call.authority, &self.hostnames)
@@ -71,10 +73,14 @@ impl Handler for LanDoor {
             address: call.caller.address,
             scheme: call.caller.scheme,
             authority: call.caller.forwarded_host.unwrap_or(call.authority),
+            prefix: call.caller.prefix,
             websocket: call.websocket,
             request_id: self.doors.ids.next(),
         };
-        if let Some(page) = self.pages.answer(&request, &inbound) {
+        public::strip_prefix(request.uri_mut(), &inbound.prefix);
+        if !self.doors.service.knows_people()
+            && let Some(page) = self.pages.answer(&request, &inbound)
+        {
             let line = self.doors.line(&request, &inbound, Class::Page);
             return boxed(line.follow(page));
         }
@@ -89,6 +95,11 @@ impl Handler for LanDoor {
                 let response = upgrade::open(asked.version, headers);
                 let status = response.status();
                 self.doors.join(socket, (upstream, hold), line, status);
+                response
+            }
+            Ok(Answer::OwnSocket(headers, serve)) => {
+                let response = upgrade::open(asked.version, headers);
+                self.doors.hold(socket, serve, line, response.status());
                 response
             }
             Err(failure) => {
@@ -157,6 +168,7 @@ impl StreamService for TunnelDoor {
             },
             scheme: head.scheme,
             authority: passed.authority,
+            prefix: String::new(),
             websocket: passed.websocket,
             request_id: head.request,
         };
@@ -169,9 +181,11 @@ impl StreamService for TunnelDoor {
             Ok(Answer::WebSocket(headers, upstream, hold)) => {
                 self.doors
                     .join(socket, (upstream, hold), line, StatusCode::OK);
-                let mut response = Response::new(body::empty());
-                *response.headers_mut() = headers;
-                response
+                opened(headers)
+            }
+            Ok(Answer::OwnSocket(headers, serve)) => {
+                self.doors.hold(socket, serve, line, StatusCode::OK);
+                opened(headers)
             }
             Err(failure) => {
                 let mut response = Response::new(body::empty());
@@ -218,14 +232,26 @@ impl Doors {
         &self,
         caller: Option<OnUpgrade>,
         (upstream, hold): (OnUpgrade, Option<Hold>),
+        line: RequestLine,
+        status: StatusCode,
+    ) {
+        let end = farewell(self.stopping.clone(), hold);
+        let join = |caller| upgrade::join(caller, upstream, end).boxed();
+        self.hold(caller, Box::new(join), line, status);
+    }
+
+    /// Has the caller's socket served, and writes its line when it has ended.
+    fn hold(
+        &self,
+        caller: Option<OnUpgrade>,
+        serve: ServeSocket,
         mut line: RequestLine,
         status: StatusCode,
     ) {
         let Some(caller) = caller else { return };
         line.set_status(status);
-        let end = farewell(self.stopping.clone(), hold);
         self.tracker.spawn(async move {
-            let Some(copied) = upgrade::join(caller, upstream, end).await else {
+            let Some(copied) = serve(caller).await else {
                 return line.finish(Outcome::Broken);
             };
             line.received().add(copied.from_caller);
@@ -264,6 +290,13 @@ impl Asked {
             about: browser::about_the_asker(request.headers()),
         }
     }
+}
+
+/// The answer that opens a WebSocket inside the tunnel.
+fn opened(headers: HeaderMap) -> Response<Body> {
+    let mut response = Response::new(body::empty());
+    *response.headers_mut() = headers;
+    response
 }
 
 fn failed(mut line: RequestLine, failure: HostFailure) -> RequestLine {

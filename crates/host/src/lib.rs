@@ -5,15 +5,25 @@
 //! its route table. What is reachable is fixed by the configuration; no caller and
 //! no relay can name another target.
 
+mod app_keys;
 mod authority;
 pub mod config;
 mod contract;
 mod doors;
+mod key_requests;
+mod limits;
 mod neighbours;
+mod notices;
 mod pages;
+mod public;
+mod push;
 mod role;
 mod service;
+mod sessions;
 mod upstream;
+pub mod users;
 
+pub use authority::opening::OpenError;
+pub use pages::views;
 pub use role::{Host, HostError};
 pub use upstream::probe::{Trust, UpstreamCheck, check as check_upstream};

@@ -48,7 +48,8 @@ pub(crate) fn address_from_outside(address: IpAddr) -> IpAddr {
     }
 }
 
-fn is_nearby(address: IpAddr) -> bool {
+/// Whether an address is of this machine or of a network that the internet does not reach.
+pub(crate) fn is_nearby(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {
             let [a, b, ..] = v4.octets();

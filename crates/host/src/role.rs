@@ -6,19 +6,24 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use latchkey_model::chance::Chance;
+use latchkey_model::clock::Clock;
 use latchkey_net::authority::Authority;
 use latchkey_net::client_addr::TrustedPeers;
 use latchkey_net::listen::{self, ListenError, ListenSettings, Stop};
 use latchkey_net::tunnel::{
     DialError, DialState, Dialler, DiallerConfig, HostIdentity, IdentityError, relay_name,
 };
+use latchkey_store::host::HostStore;
 use latchkey_web::health::Health;
 use latchkey_web::metrics::Metrics;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{Config, Relay};
+use crate::authority::Authority as HostAuthority;
+use crate::authority::opening::{OpenError, Opened, Surroundings};
+use crate::config::{AuthorityMode, Config, Relay};
 use crate::doors::{Doors, LanDoor, TunnelDoor};
 use crate::pages::Pages;
 use crate::service::Service;
@@ -34,6 +39,8 @@ pub enum HostError {
     Data { path: PathBuf, cause: io::Error },
     #[error("cannot use the host's identity: {0}")]
     Identity(#[from] IdentityError),
+    #[error(transparent)]
+    Authority(#[from] OpenError),
     #[error("cannot dial the relay: {0}")]
     Relay(#[from] DialError),
 }
@@ -48,11 +55,18 @@ pub struct Host {
     tracker: TaskTracker,
     dialler: Option<Dialler<TunnelDoor>>,
     lan: LanDoor,
+    authority: Option<HostAuthority>,
 }
 
 impl Host {
     /// Takes the sockets and reads, or makes, the identity.
-    pub async fn bind(config: Config) -> Result<Self, HostError> {
+    ///
+    /// With `authority: host`, opens the database and the key file too.
+    pub async fn bind(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        chance: Arc<dyn Chance>,
+    ) -> Result<Self, HostError> {
         private_dir(&config.data).map_err(|cause| HostError::Data {
             path: config.data.clone(),
             cause,
@@ -66,8 +80,34 @@ impl Host {
         let stop = Stop::default();
         let tracker = TaskTracker::new();
         let trust = Trust::default();
+        let pages = Pages {
+            name: config.name.as_str().into(),
+            relay: Arc::default(),
+            upstream_kind: config.upstream.kind.as_str(),
+            webcam: config
+                .webcams
+                .first()
+                .map(|webcam| webcam.path.as_str().into()),
+            trust: trust.clone(),
+        };
+        let opened = match config.authority {
+            AuthorityMode::Upstream => None,
+            AuthorityMode::Host => {
+                let around = Surroundings {
+                    pages: pages.clone(),
+                    clock,
+                    chance,
+                    tracker: tracker.clone(),
+                    stopping: stop.soft.clone(),
+                };
+                Some(Opened::open(&config, around).await?)
+            }
+        };
+        let (authority, reception) = opened
+            .map(|opened| (opened.authority, opened.reception))
+            .unzip();
         let doors = Doors {
-            service: Service::new(Upstream::new(config.clone(), trust.clone())),
+            service: Service::new(Upstream::new(config.clone(), trust), reception),
             metrics: Arc::default(),
             ids: Arc::default(),
             tracker: tracker.clone(),
@@ -77,16 +117,9 @@ impl Host {
             Some(relay) => Some(dialler(&config, relay, &identity, &doors)?),
             None => None,
         };
-        let relay = match (&config.relay, &dialler) {
-            (Some(relay), Some(dialler)) => Some((relay_name(&relay.url)?.into(), dialler.state())),
-            _ => None,
-        };
-        let pages = Pages {
-            name: config.name.as_str().into(),
-            relay,
-            upstream_kind: config.upstream.kind.as_str(),
-            trust,
-        };
+        if let (Some(relay), Some(dialler)) = (&config.relay, &dialler) {
+            pages.follow(relay_name(&relay.url)?.into(), dialler.state());
+        }
         let lan = LanDoor {
             doors,
             pages,
@@ -101,7 +134,20 @@ impl Host {
             tracker,
             dialler,
             lan,
+            authority,
         })
+    }
+
+    /// The database of users and keys, if the host is the authority.
+    pub fn store(&self) -> Option<HostStore> {
+        let authority = self.authority.as_ref()?;
+        Some(authority.store.clone())
+    }
+
+    /// What whoever makes the first administrator has to type in the browser; `None` once there
+    /// is one, or if this host knows nobody.
+    pub async fn setup_code(&self) -> Option<String> {
+        self.authority.as_ref()?.users.setup_code().await
     }
 
     /// The address of the LAN door.
@@ -141,6 +187,7 @@ impl Host {
             tracker,
             dialler,
             lan,
+            authority,
             ..
         } = self;
         let settings = ListenSettings {
@@ -159,6 +206,9 @@ impl Host {
                 }
             });
         }
+        if let Some(authority) = &authority {
+            authority.start(&tracker, &stop.soft);
+        }
         tracker.spawn(probe::watch(config.clone(), trust, stop.soft.clone()));
         if let Some(dialler) = dialler {
             tracker.spawn(dialler.run(stop.soft.clone(), stop.hard.clone()));
@@ -167,6 +217,9 @@ impl Host {
         tracker.close();
         stop.drain(config.drain, tracker.wait(), tracker.wait())
             .await;
+        if let Some(authority) = authority {
+            authority.store.close().await;
+        }
     }
 }
 

@@ -4,14 +4,14 @@ use std::net::IpAddr;
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Request, Response};
-use latchkey_model::access::Access;
 use latchkey_net::authority::Authority;
 use latchkey_net::body::{self, Body};
 use latchkey_net::client_addr::Scheme;
 use latchkey_net::proxy::failure::HostFailure;
 
 use crate::authority::Admission;
-use crate::config::{AuthorityMode, COMMANDS, below};
+use crate::authority::reception::Reception;
+use crate::config::{COMMANDS, below};
 use crate::upstream::{Answer, Upstream};
 
 /// Unknown command, in the words of that interface.
@@ -28,13 +28,15 @@ pub(crate) struct Inbound {
     pub(crate) scheme: Scheme,
     /// Host and port the caller used.
     pub(crate) authority: Authority,
+    /// The path below which a proxy shows this host, without a slash at its end; usually empty.
+    pub(crate) prefix: String,
     /// Whether a WebSocket is asked for.
     pub(crate) websocket: bool,
     pub(crate) request_id: String,
 }
 
 /// Where a request came in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Door {
     /// The listener at home.
     Lan,
@@ -53,16 +55,6 @@ impl Inbound {
             .without_default_port(self.scheme.is_secure())
     }
 
-    /// Whether somebody has vouched for the caller already.
-    pub(crate) fn is_admitted(&self) -> bool {
-        matches!(
-            &self.door,
-            Door::Tunnel {
-                app_connection: Some(_)
-            }
-        )
-    }
-
     /// A `Sec-WebSocket-Key` for callers that have none: 16 bytes in base64.
     pub(crate) fn websocket_key(&self) -> HeaderValue {
         let mut seed = [b'0'; 16];
@@ -78,11 +70,29 @@ impl Inbound {
 #[derive(Clone)]
 pub(crate) struct Service {
     upstream: Upstream,
+    reception: Option<Reception>,
+    /// Tried at the doors alone, without anybody to be known.
+    #[cfg(test)]
+    push: Option<crate::push::Push>,
 }
 
 impl Service {
-    pub(crate) fn new(upstream: Upstream) -> Self {
-        Self { upstream }
+    /// Without a reception the printer's server judges callers itself.
+    pub(crate) fn new(upstream: Upstream, reception: Option<Reception>) -> Self {
+        Self {
+            upstream,
+            reception,
+            #[cfg(test)]
+            push: None,
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn with_push(self, push: crate::push::Push) -> Self {
+        Self {
+            push: Some(push),
+            ..self
+        }
     }
 
     /// Answers a request: reserved routes first, the upstream for all the rest.
@@ -94,16 +104,23 @@ impl Service {
         if below(request.uri().path(), COMMANDS).is_some() {
             return Ok(Answer::Plain(unknown_command()));
         }
-        let admission = self.admission(inbound);
-        self.upstream.pass(request, inbound, &admission).await
+        #[cfg(test)]
+        if let Some(push) = &self.push {
+            return Ok(push.answer(request, inbound).await);
+        }
+        let upstream = &self.upstream;
+        match &self.reception {
+            Some(reception) => reception.answer(request, inbound, upstream).await,
+            None => {
+                let admission = Admission::Untouched;
+                upstream.pass(request, inbound, &admission).await
+            }
+        }
     }
 
-    fn admission(&self, inbound: &Inbound) -> Admission {
-        match self.upstream.authority() {
-            AuthorityMode::Host if inbound.is_admitted() => Admission::Upto(Access::Operate, None),
-            // At home the printer's server still judges for itself.
-            AuthorityMode::Host | AuthorityMode::Upstream => Admission::Untouched,
-        }
+    /// Whether the host's own pages are for people who sign in.
+    pub(crate) fn knows_people(&self) -> bool {
+        self.reception.is_some()
     }
 }
 

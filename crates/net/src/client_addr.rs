@@ -70,6 +70,9 @@ pub struct Caller {
     pub said_scheme: Option<Scheme>,
     /// Host and port the caller used, if a trusted proxy named another than `Host`.
     pub forwarded_host: Option<Authority>,
+    /// The path below which a trusted proxy shows this server: empty, or a slash at its front and
+    /// none at its end. Nothing in it needs encoding in a path, a cookie's name or a page.
+    pub prefix: String,
 }
 
 /// Reads forwarded fields of trusted peers; of others only the socket counts.
@@ -87,6 +90,7 @@ pub fn resolve(peer: IpAddr, secure: bool, headers: &HeaderMap, trusted: &Truste
             vouched: false,
             said_scheme: None,
             forwarded_host: None,
+            prefix: String::new(),
         };
     }
     let said_scheme = first_entry(headers, "x-forwarded-proto")
@@ -98,7 +102,29 @@ pub fn resolve(peer: IpAddr, secure: bool, headers: &HeaderMap, trusted: &Truste
         vouched: true,
         said_scheme,
         forwarded_host: first_entry(headers, "x-forwarded-host").and_then(|host| host.parse().ok()),
+        prefix: first_entry(headers, "x-script-name")
+            .or_else(|| first_entry(headers, "x-forwarded-prefix"))
+            .and_then(prefix)
+            .unwrap_or_default(),
     }
+}
+
+/// Longest path prefix that is believed.
+const LONGEST_PREFIX: usize = 200;
+
+/// A path prefix without the slash at its end, if it is one: others would mean another thing in
+/// a URL, a cookie's name or `Path` than they do here.
+fn prefix(text: &str) -> Option<String> {
+    let text = text.strip_suffix('/').unwrap_or(text);
+    if text.is_empty() {
+        return Some(String::new());
+    }
+    let is_segment = |segment: &str| {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'*+".contains(&b);
+        !matches!(segment, "" | "." | "..") && segment.bytes().all(plain)
+    };
+    let inside = text.strip_prefix('/')?;
+    (text.len() <= LONGEST_PREFIX && inside.split('/').all(is_segment)).then(|| text.to_owned())
 }
 
 fn forwarded_for(headers: &HeaderMap, trusted: &TrustedPeers) -> Option<IpAddr> {
@@ -158,8 +184,10 @@ mod tests {
                 ("x-forwarded-for", "192.0.2.1"),
                 ("x-forwarded-proto", "https"),
                 ("x-forwarded-host", "else.example"),
+                ("x-script-name", "/octo"),
             ],
         );
+        assert_eq!(found.prefix, "");
         assert_eq!(found.address, "203.0.113.9".parse::<IpAddr>().unwrap());
         assert_eq!(found.scheme, Scheme::Http);
         assert_eq!(found.forwarded_host, None);
@@ -196,5 +224,35 @@ mod tests {
             found.forwarded_host.unwrap().to_string(),
             "printer.example:8443"
         );
+    }
+
+    #[test]
+    fn a_prefix_is_a_plain_path_or_nothing() {
+        for (text, prefix) in [
+            ("/octo", "/octo"),
+            ("/octo/", "/octo"),
+            ("/a/b", "/a/b"),
+            ("/", ""),
+            ("", ""),
+            ("octo", ""),
+            ("//evil.example", ""),
+            ("/a//b", ""),
+            ("/a/../b", ""),
+            ("/a;b", ""),
+            ("/a%2fb", ""),
+            ("/a b", ""),
+            ("/a\"b", ""),
+        ] {
+            let found = caller("127.0.0.1", &[("x-script-name", text)]);
+            assert_eq!(found.prefix, prefix, "{text:?}");
+        }
+        let long = format!("/{}", "a".repeat(LONGEST_PREFIX));
+        assert_eq!(caller("127.0.0.1", &[("x-script-name", &long)]).prefix, "");
+        let both = [
+            ("x-forwarded-prefix", "/second"),
+            ("x-script-name", "/first"),
+        ];
+        assert_eq!(caller("127.0.0.1", &both).prefix, "/first");
+        assert_eq!(caller("127.0.0.1", &both[..1]).prefix, "/second");
     }
 }

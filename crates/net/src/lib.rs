@@ -11,6 +11,7 @@ pub mod body;
 pub mod client_addr;
 pub mod executor;
 pub mod gate;
+pub mod key_file;
 pub mod listen;
 pub mod proxy;
 pub mod tls;

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use http::Request;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -126,11 +128,13 @@ async fn accept(listener: &TcpListener, router: &Router, app: &App, shutdown: &C
 async fn serve_connection(stream: TcpStream, router: Router, shutdown: CancellationToken) {
     // Camera frames and push messages must not wait for more.
     let _ = stream.set_nodelay(true);
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |request| router.call(one_leading_slash(request)));
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .half_close(false)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
@@ -145,4 +149,19 @@ async fn serve_connection(stream: TcpStream, router: Router, shutdown: Cancellat
     connection.as_mut().graceful_shutdown();
     // Whoever hangs or reads slowly is cut off.
     let _ = timeout(GRACE, connection).await;
+}
+
+/// Home Assistant's library asks for `//api/printer/bed`, and OctoPrint takes that for the path it means.
+fn one_leading_slash<B>(mut request: Request<B>) -> Request<B> {
+    let Some(target) = request.uri().path_and_query() else {
+        return request;
+    };
+    let target = target.as_str();
+    if target.starts_with("//") {
+        let meant = format!("/{}", target.trim_start_matches('/'));
+        if let Ok(meant) = meant.parse() {
+            *request.uri_mut() = meant;
+        }
+    }
+    request
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use latchkey_model::app_connection::{AccessMode, PresentedCredential};
 use latchkey_model::secret::LabelHash;
 use latchkey_store::RelayStore;
-use latchkey_store::contract::Maker;
+use latchkey_store::contract::relay::Maker;
 use tokio::time::Instant;
 
 const ROUNDS: usize = 20_000;

@@ -9,11 +9,15 @@
 pub mod contract;
 mod dialect;
 mod error;
+pub mod host;
 mod pool;
 pub mod relay;
+mod row;
 
 #[cfg(test)]
 mod tests;
 
 pub use error::{Cause, StoreError};
-pub use relay::{RelayStore, SchemaVersions};
+pub use host::HostStore;
+pub use pool::SchemaVersions;
+pub use relay::RelayStore;

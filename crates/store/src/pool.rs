@@ -22,6 +22,15 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
 /// A migration: version, description, SQL.
 pub(crate) type Step = (i64, &'static str, &'static str);
 
+/// How far a database file is in its migrations, and how far this program goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SchemaVersions {
+    /// The last migration of the file; 0 if it has none.
+    pub found: i64,
+    /// The last migration this program knows.
+    pub known: i64,
+}
+
 /// One connection that writes and some that read.
 ///
 /// SQLite has one writer at a time anyway; queueing for it here is fair, while its own busy
@@ -45,8 +54,8 @@ impl Pools {
         Ok(Self { read, write })
     }
 
-    /// The version of the file at `path`, which stays as it is: 0 before its first migration.
-    pub(crate) async fn version(path: &Path) -> Result<i64, StoreError> {
+    /// How far the file at `path` is, which stays as it is.
+    pub(crate) async fn inspect(path: &Path, steps: &[Step]) -> Result<SchemaVersions, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .read_only(true)
@@ -54,7 +63,10 @@ impl Pools {
         let mut connection = options.connect().await?;
         let found = version(&mut connection).await;
         connection.close().await?;
-        found
+        Ok(SchemaVersions {
+            found: found?,
+            known: steps.last().map_or(0, |(version, ..)| *version),
+        })
     }
 
     /// Opens a database that lives as long as this value. One connection both reads and writes:
@@ -80,6 +92,13 @@ impl Pools {
 
     pub(crate) async fn begin(&self) -> Result<Transaction<'static, Engine>, StoreError> {
         Ok(self.write.begin_with(BEGIN_WRITE).await?)
+    }
+
+    /// Checks that the database can be read and written.
+    pub(crate) async fn check(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1").execute(&self.read).await?;
+        self.begin().await?.rollback().await?;
+        Ok(())
     }
 
     pub(crate) async fn close(&self) {

@@ -1,4 +1,4 @@
-//! Style sheet, font, icons and favicon, under addresses that change with their content.
+//! Style sheet, font, icons, favicon and scripts, under addresses that change with their content.
 //!
 //! `/latchkey/assets/<hash>/<name>` may be kept for ever by any cache, because
 //! another content has another address.
@@ -22,6 +22,7 @@ const STYLE: &str = "latchkey.css";
 #[derive(RustEmbed)]
 #[folder = "static/"]
 #[include = "*.css"]
+#[include = "*.js"]
 #[include = "*.svg"]
 #[include = "*.woff2"]
 #[exclude = "edge.css"]
@@ -111,27 +112,51 @@ async fn serve(
 
 fn load() -> BTreeMap<String, Asset> {
     let mut assets = BTreeMap::new();
-    let font = Files::get(FONT).expect("the font is embedded");
-    let font_hash = hash_of(&font.data);
     for name in Files::iter() {
-        let file = Files::get(&name).expect("it was just listed");
-        let body = if name == STYLE {
-            let source = String::from_utf8_lossy(&file.data);
-            // Relative, so that the sheet also works from a folder (the parts example).
-            Bytes::from(minify(&source).replace("FONT_URL", &format!("../{font_hash}/{FONT}")))
-        } else {
-            Bytes::from(file.data.into_owned())
-        };
-        let hash = hash_of(&body);
-        let asset = Asset {
-            url: format!("{PREFIX}/{hash}/{name}"),
-            content_type: content_type(&name),
-            hash,
-            body,
-        };
-        assets.insert(name.into_owned(), asset);
+        add(&name, &mut assets);
     }
     assets
+}
+
+/// Takes in a file after those it names, whose hashes it has to know; its address, as
+/// another asset names it. Relative, so that it also holds behind a path prefix and
+/// in a folder (the parts example).
+fn add(name: &str, assets: &mut BTreeMap<String, Asset>) -> String {
+    if let Some(known) = assets.get(name) {
+        return format!("../{}/{name}", known.hash);
+    }
+    let file = Files::get(name).expect("what names it and the folder go together");
+    let text = || String::from_utf8_lossy(&file.data);
+    let body = match name.rsplit('.').next() {
+        Some("css") => Bytes::from(minify(&text()).replace("FONT_URL", &add(FONT, assets))),
+        Some("js") => Bytes::from(link(&text(), assets)),
+        _ => Bytes::from(file.data.into_owned()),
+    };
+    let hash = hash_of(&body);
+    let relative = format!("../{hash}/{name}");
+    let asset = Asset {
+        url: format!("{PREFIX}/{hash}/{name}"),
+        content_type: content_type(name),
+        hash,
+        body,
+    };
+    assets.insert(name.to_owned(), asset);
+    relative
+}
+
+/// A module with the addresses of those it imports, which are written `from "./name.js"`.
+fn link(source: &str, assets: &mut BTreeMap<String, Asset>) -> String {
+    const IMPORT: &str = "from \"./";
+    let mut pieces = source.split(IMPORT);
+    let mut linked = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let (name, rest) = piece.split_once('"').unwrap_or((piece, ""));
+        linked.push_str("from \"");
+        linked.push_str(&add(name, assets));
+        linked.push('"');
+        linked.push_str(rest);
+    }
+    linked
 }
 
 fn hash_of(content: &[u8]) -> String {
@@ -198,8 +223,30 @@ mod tests {
     }
 
     #[test]
+    fn modules_import_each_other_by_addresses_that_answer() {
+        let mut imports = 0;
+        for (url, body) in all().filter(|(url, _)| url.ends_with(".js")) {
+            let source = String::from_utf8(body.to_vec()).unwrap();
+            assert!(!source.contains("\"./"), "{url}");
+            for piece in source.split("from \"../").skip(1) {
+                let (hash, name) = piece.split_once('"').unwrap().0.split_once('/').unwrap();
+                assert!(
+                    find(hash, name, &HeaderMap::new()).is_some(),
+                    "{url}: {name}"
+                );
+                imports += 1;
+            }
+        }
+        assert!(imports > 0);
+    }
+
+    #[test]
     fn types_are_those_browsers_expect() {
-        for (name, expected) in [(FONT, "font/woff2"), ("icons.svg", "image/svg+xml")] {
+        for (name, expected) in [
+            (FONT, "font/woff2"),
+            ("icons.svg", "image/svg+xml"),
+            ("guard.js", "text/javascript; charset=utf-8"),
+        ] {
             let (hash, name) = parts_of(url(name));
             let response = find(hash, name, &HeaderMap::new()).unwrap();
             assert_eq!(response.headers()[header::CONTENT_TYPE], expected);

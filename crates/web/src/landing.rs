@@ -15,9 +15,7 @@ pub struct RelayLanding {
 impl RelayLanding {
     pub fn new(relay_host: &str, version: &'static str) -> Self {
         Self {
-            shell: DoorShell {
-                place: Place::relay(relay_host),
-            },
+            shell: DoorShell::new(Place::relay(relay_host)),
             version,
         }
     }
@@ -65,9 +63,7 @@ impl HostLanding {
         version: &'static str,
     ) -> Self {
         Self {
-            shell: DoorShell {
-                place: Place::host(host),
-            },
+            shell: DoorShell::new(Place::host(host)),
             printer: printer.to_owned(),
             relay,
             upstream,

@@ -1,6 +1,7 @@
 //! Times as people read them.
 
 use jiff::Timestamp as Calendar;
+use jiff::tz::TimeZone;
 use latchkey_model::clock::Timestamp;
 
 const MINUTE: u64 = 60;
@@ -29,11 +30,31 @@ impl Moment {
         format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
     }
 
+    /// When it was, as a point: "3 minutes ago", "12 days ago", "on 2 October 2025".
+    ///
+    /// From a month on the day says more; it is the day in UTC.
+    pub fn ago(self) -> String {
+        let seconds = self.now.since(self.at).as_secs();
+        match seconds {
+            0..5 => "just now".to_owned(),
+            5..MINUTE => format!("{seconds} s ago"),
+            _ if seconds < 30 * DAY => format!("{} ago", self.span()),
+            _ => format!("on {}", self.day()),
+        }
+    }
+
+    fn day(self) -> String {
+        let day = self.calendar().to_zoned(TimeZone::UTC);
+        day.strftime("%-d %B %Y").to_string()
+    }
+
+    fn calendar(self) -> Calendar {
+        Calendar::from_second(self.at.millis().div_euclid(1000)).unwrap_or(Calendar::UNIX_EPOCH)
+    }
+
     /// For `<time datetime>`: RFC 3339 in UTC, to the second.
     pub fn exact(self) -> String {
-        Calendar::from_second(self.at.millis().div_euclid(1000))
-            .unwrap_or(Calendar::UNIX_EPOCH)
-            .to_string()
+        self.calendar().to_string()
     }
 }
 
@@ -61,6 +82,21 @@ mod tests {
         ];
         for (seconds, expected) in cases {
             assert_eq!(moment(0, seconds * 1000).span(), expected);
+        }
+    }
+
+    #[test]
+    fn points_in_time_read_as_people_say_them() {
+        let now = 1_760_000_000;
+        for (before, expected) in [
+            (-9, "just now"),
+            (4, "just now"),
+            (14, "14 s ago"),
+            (180, "3 minutes ago"),
+            (29 * 86_400, "29 days ago"),
+            (30 * 86_400, "on 9 September 2025"),
+        ] {
+            assert_eq!(moment((now - before) * 1000, now * 1000).ago(), expected);
         }
     }
 

@@ -22,12 +22,13 @@ impl Default for PartsPage {
         Self {
             shell: BarShell {
                 place: Place::relay("relay.example.net"),
+                prefix: String::new(),
                 home: "#",
                 nav: vec![
-                    item("printer", "Parts", true, 0),
-                    item("key-round", "App keys", false, 1),
-                    item("list", "Activity", false, 0),
-                    item("user", "Account", false, 0),
+                    item("printer", "Parts", true, None),
+                    item("key-round", "App keys", false, Some(1)),
+                    item("list", "Activity", false, None),
+                    item("user", "Account", false, None),
                 ],
                 account: Some(Account {
                     href: "#",

@@ -43,15 +43,29 @@ impl Place {
 }
 
 /// For `shared/door.html`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DoorShell {
     pub place: Place,
+    /// The path a reverse proxy puts in front of all of ours, without a slash at its end; usually empty.
+    pub prefix: String,
 }
 
-/// For `shared/bar.html`.
+impl DoorShell {
+    /// A page at the root of its address.
+    pub fn new(place: Place) -> Self {
+        Self {
+            place,
+            prefix: String::new(),
+        }
+    }
+}
+
+/// For `shared/bar.html`. Its addresses are written without the prefix.
 #[derive(Debug, Clone)]
 pub struct BarShell {
     pub place: Place,
+    /// As in [`DoorShell`].
+    pub prefix: String,
     /// Where the wordmark leads.
     pub home: &'static str,
     pub nav: Vec<NavItem>,
@@ -65,8 +79,8 @@ pub struct NavItem {
     pub icon: &'static str,
     pub label: &'static str,
     pub current: bool,
-    /// How many things wait for the person there; shown when not zero.
-    pub waiting: u32,
+    /// How many things wait for the person there, where things can; shown when not zero.
+    pub waiting: Option<u32>,
 }
 
 #[derive(Debug, Clone)]

@@ -1,6 +1,6 @@
 //! The caller, as far as the host knows them.
 
-use latchkey_model::access::Access;
+use latchkey_model::access::{Access, KeyScope};
 use latchkey_model::app_key::AppKey;
 use latchkey_model::session::Session;
 use latchkey_model::user::{User, UserName};
@@ -77,9 +77,14 @@ impl Caller {
         matches!(self, Self::Guest | Self::Person(_))
     }
 
+    /// Whether the caller may see and change keys at all: not with a key that only watches.
+    pub(crate) fn may_see_keys(&self) -> bool {
+        self.acts_fully() && self.active_user().is_some()
+    }
+
     fn acts_fully(&self) -> bool {
         match self {
-            Self::App(app) => app.1.scope == latchkey_model::access::KeyScope::Full,
+            Self::App(app) => app.1.scope == KeyScope::Full,
             _ => true,
         }
     }

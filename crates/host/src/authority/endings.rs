@@ -18,6 +18,11 @@ pub(crate) enum Holder {
 pub(crate) struct Hold(Arc<CancellationToken>);
 
 impl Hold {
+    /// Of what the host cannot end: whoever opened it does.
+    pub(crate) fn elsewhere() -> Self {
+        Self(Arc::new(CancellationToken::new()))
+    }
+
     /// Cancelled when the key or session ends.
     pub(crate) fn ended(&self) -> &CancellationToken {
         &self.0

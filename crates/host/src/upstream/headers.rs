@@ -118,7 +118,7 @@ fn localize(headers: &mut HeaderMap, name: &HeaderName, public: &Authority, loca
 }
 
 /// Whether a URL's host and port are this authority.
-fn names(url: &Url, authority: &Authority) -> bool {
+pub(crate) fn names(url: &Url, authority: &Authority) -> bool {
     let default = if url.scheme() == "https" { 443 } else { 80 };
     Authority::of_url(url).is_some_and(|named| {
         named.host() == authority.host() && named.port_or(default) == authority.port_or(default)

@@ -10,6 +10,7 @@ mod settings;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Uri, Version};
@@ -24,13 +25,14 @@ use latchkey_net::body::{self, Body};
 use latchkey_net::proxy::cut::cut_when;
 use latchkey_net::proxy::failure::HostFailure;
 use latchkey_net::proxy::patience::{Observed, Progress};
+use latchkey_net::proxy::splice::Copied;
 
 use self::headers::RequestPolicy;
 use self::probe::Trust;
 use self::routes::{Route, Routes, Target};
 use crate::authority::endings::Hold;
 use crate::authority::{Admission, access};
-use crate::config::{AuthorityMode, ClientAddress, Config};
+use crate::config::{ClientAddress, Config};
 use crate::service::Inbound;
 
 const SEC_WEBSOCKET_KEY: HeaderName = HeaderName::from_static("sec-websocket-key");
@@ -46,7 +48,14 @@ pub(crate) enum Answer {
     Plain(Response<Body>),
     /// The upstream switched to a WebSocket: its fields, the socket to come, and what it ends with.
     WebSocket(HeaderMap, OnUpgrade, Option<Hold>),
+    /// A WebSocket that the host itself serves: the answer's fields, and what to do with
+    /// the socket once it is there.
+    OwnSocket(HeaderMap, ServeSocket),
 }
+
+/// Serves a socket to its end; `None` if it never came.
+pub(crate) type ServeSocket =
+    Box<dyn FnOnce(OnUpgrade) -> BoxFuture<'static, Option<Copied>> + Send>;
 
 /// The servers behind this host.
 #[derive(Clone)]
@@ -84,11 +93,6 @@ impl Upstream {
         }
     }
 
-    /// Who checks callers.
-    pub(crate) fn authority(&self) -> AuthorityMode {
-        self.shared.config.authority
-    }
-
     /// Passes a request on and awaits the head of the answer. Both bodies, and the waiting, end
     /// when the caller's key or session does.
     pub(crate) async fn pass(
@@ -111,6 +115,7 @@ impl Upstream {
             Answer::WebSocket(fields, socket, _) => {
                 Answer::WebSocket(fields, socket, Some(hold.clone()))
             }
+            own => own,
         })
     }
 

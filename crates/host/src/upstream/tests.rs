@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::authority::endings::{Endings, Holder};
-use crate::config::{Timeouts, UpstreamAddress, UpstreamKind, Webcam};
+use crate::config::{AuthorityMode, Timeouts, UpstreamAddress, UpstreamKind, Webcam};
 use crate::doors::farewell;
 use crate::service::Door;
 
@@ -54,6 +54,7 @@ impl Bench {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
             status_listen: None,
             data: "unused".into(),
+            key_file: None,
             upstream: crate::config::Upstream {
                 kind: UpstreamKind::OctoPrint,
                 address: address.clone(),
@@ -69,6 +70,7 @@ impl Bench {
             trusted_proxies: Vec::new(),
             relay: None,
             timeouts: Timeouts::default(),
+            fresh_for: SOON,
             drain: SOON,
         };
         let endings = Endings::default();
@@ -98,6 +100,7 @@ impl Bench {
             address: Ipv4Addr::LOCALHOST.into(),
             scheme: Scheme::Http,
             authority: "door".parse().unwrap(),
+            prefix: String::new(),
             websocket,
             request_id: "r".to_owned(),
         };
@@ -117,7 +120,7 @@ fn get(path: &str) -> Request<Body> {
 fn plain(answer: Answer) -> Response<Body> {
     match answer {
         Answer::Plain(response) => response,
-        Answer::WebSocket(..) => panic!("a socket"),
+        Answer::WebSocket(..) | Answer::OwnSocket(..) => panic!("a socket"),
     }
 }
 

@@ -1,19 +1,30 @@
 //! `latchkey host`.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use latchkey_host::Host;
+use latchkey_model::chance::SystemChance;
+use latchkey_model::clock::SystemClock;
 
 use crate::config::{self, Checking};
 use crate::lifecycle::run_until_signalled;
+use crate::output;
 
 pub(crate) async fn run(path: &Path) -> anyhow::Result<()> {
     let config = config::host::read(&Checking::with_environment(path))?.logged();
-    let host = Host::bind(config).await?;
+    let url = format!("http://{}/latchkey/setup", config.listen);
+    let host = Host::bind(config, Arc::new(SystemClock), Arc::new(SystemChance)).await?;
     tracing::info!(
         host.address = %host.local_addr()?,
         status.address = host.status_addr().map(tracing::field::display),
         "the host is listening"
     );
+    if let Some(code) = host.setup_code().await {
+        // On the console only: a log may be read by more people than may administer the host.
+        output::note(&format!(
+            "This host has no administrator yet.\nOpen {url} in a browser at home and type the code  {code}"
+        ));
+    }
     run_until_signalled(host.stop(), host.run()).await
 }

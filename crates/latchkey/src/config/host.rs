@@ -26,6 +26,8 @@ pub(crate) struct RawHost {
     pub(crate) status_listen: Option<SocketAddr>,
     #[serde(default = "default_data")]
     pub(crate) data: PathBuf,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) key_file: Option<PathBuf>,
     pub(crate) upstream: RawUpstream,
     #[serde(default)]
     pub(crate) authority: RawAuthority,
@@ -41,6 +43,8 @@ pub(crate) struct RawHost {
     pub(crate) relay: Option<RawRelayLink>,
     #[serde(default)]
     pub(crate) timeouts: RawTimeouts,
+    #[serde(default = "default_fresh")]
+    pub(crate) fresh_seconds: u32,
     #[serde(default = "default_drain")]
     pub(crate) drain_seconds: u32,
     /// App Session Keys' registered apps; read, and not used by this version.
@@ -71,7 +75,7 @@ pub(crate) enum RawKind {
 #[serde(rename_all = "lowercase")]
 #[value(rename_all = "lower")]
 pub(crate) enum RawAuthority {
-    /// The host lets app connections in and adds the server's own key
+    /// The host checks keys and sign-ins of its own and adds the server's key
     #[default]
     Host,
     /// The printer server itself; what callers bring is passed on untouched
@@ -147,6 +151,10 @@ fn default_true() -> bool {
     true
 }
 
+fn default_fresh() -> u32 {
+    300
+}
+
 fn default_name() -> String {
     "Printer".to_owned()
 }
@@ -186,6 +194,8 @@ pub(super) fn check(
             .transpose()?,
         timeouts: timeouts(file, &raw.timeouts)?,
         drain: file.drain(raw.drain_seconds)?,
+        fresh_for: file.up_to_an_hour("fresh_seconds", raw.fresh_seconds)?,
+        key_file: raw.key_file.map(|path| file.resolve(&path)),
         name: name(file, raw.name)?,
         listen: raw.listen,
         status_listen: raw.status_listen,

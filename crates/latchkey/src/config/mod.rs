@@ -156,11 +156,15 @@ impl<'a> Checking<'a> {
 
     /// How long a stop may take: up to an hour, or no time at all.
     fn drain(&self, value: u32) -> Result<Duration, ConfigError> {
+        self.up_to_an_hour("drain_seconds", value)
+    }
+
+    fn up_to_an_hour(&self, key: &str, value: u32) -> Result<Duration, ConfigError> {
         if value <= 3600 {
             return Ok(Duration::from_secs(value.into()));
         }
         let message = format!("{value} needs to be a whole number of seconds from 0 to 3600");
-        Err(self.wrong("drain_seconds", message))
+        Err(self.wrong(key, message))
     }
 }
 

@@ -105,6 +105,7 @@ fn filled_host() -> RawHost {
         listen: "127.0.0.1:1".parse().unwrap(),
         status_listen: None,
         data: "x".into(),
+        key_file: Some("x".into()),
         upstream: RawUpstream {
             kind: RawKind::Generic,
             url: url(),
@@ -127,6 +128,7 @@ fn filled_host() -> RawHost {
             connect_seconds: 1.0,
             first_byte_seconds: 1.0,
         },
+        fresh_seconds: 1,
         drain_seconds: 1,
         api: RawApi {
             apps: [(

@@ -75,7 +75,7 @@ async fn set_up(args: &DemoArgs) -> anyhow::Result<(Parts, Report)> {
     let (relay_file, host_file) = files::write(args, relay_port, host_port, sim_address)?;
     let relay_config = config::relay::read(&Checking::alone(&relay_file))?.logged();
     let host_config = config::host::read(&Checking::alone(&host_file))?.logged();
-    let host = Host::bind(host_config).await?;
+    let host = Host::bind(host_config, Arc::new(SystemClock), Arc::new(SystemChance)).await?;
     let relay = Relay::bind(
         relay_config.clone(),
         Arc::new(SystemClock),
@@ -83,13 +83,17 @@ async fn set_up(args: &DemoArgs) -> anyhow::Result<(Parts, Report)> {
     )
     .await?;
     let state = state::keep(&args.data, &relay.store(), &relay_config, host.public_key()).await?;
+    let host_users = match host.store() {
+        Some(store) => state::host_users(&args.data, &store).await?,
+        None => Vec::new(),
+    };
     let report = Report {
         relay_url: relay_config.public_url.to_string(),
         connection_domain: relay_config.connection_domain.to_string(),
         host_url: format!("http://127.0.0.1:{host_port}"),
         sim_url: sim_address.map(|address| format!("http://{address}")),
         account: state.account,
-        host_users: Vec::new(),
+        host_users,
         printer_id: state.printer_id,
         app_connections: state.app_connections,
     };

@@ -100,6 +100,13 @@ impl Report {
             "\nOpen the printer through the relay, as its owner does from anywhere:\n\n  {}",
             self.browser_url()
         );
+        if let Some(admin) = self.host_users.iter().find(|user| user.admin) {
+            let _ = writeln!(
+                text,
+                "\nAt home, sign in at {}/latchkey/ as {} with the password {}\nand let an app in (it asks, you decide in the browser):\n\n  latchkey key request {} --name \"My first app\" --open",
+                self.host_url, admin.name, admin.password, self.host_url
+            );
+        }
         if let Some(curl) = self.curl() {
             let _ = writeln!(text, "\nCall it as an app does:\n\n  {curl}");
         }

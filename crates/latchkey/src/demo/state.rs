@@ -14,10 +14,11 @@ use latchkey_model::clock::{Clock, SystemClock};
 use latchkey_model::id::{AccountId, PrinterId};
 use latchkey_model::printer::{HostKey, Printer, PrinterName, Seen};
 use latchkey_model::secret::{AppTokenHash, PasswordHash};
+use latchkey_model::user::{Group, User, UserName};
 use latchkey_relay::config::Config;
-use latchkey_store::RelayStore;
+use latchkey_store::{HostStore, RelayStore};
 
-use super::report::{DemoAccount, DemoAppConnection, Report};
+use super::report::{DemoAccount, DemoAppConnection, DemoUser, Report};
 
 const EMAIL: &str = "demo@latchkey.example";
 const PASSWORD_LETTERS: &[u8] = b"abcdefghijkmnpqrstuvwxyz23456789";
@@ -66,11 +67,7 @@ async fn account(
     if let (Some(known), Some(report)) = (&known, before) {
         return Ok((known.id.clone(), report.account.clone()));
     }
-    let password = letters(&SystemChance, PASSWORD_LETTERS, 16);
-    let hash = Argon2::default()
-        .hash_password(password.as_bytes())
-        .context("cannot hash a password")?;
-    let hash = PasswordHash::new(hash.to_string());
+    let (password, hash) = new_password()?;
     let id = if let Some(known) = known {
         // The database outlived the file with the password: set a new one.
         store.accounts().set_password_hash(&known.id, &hash).await?;
@@ -91,6 +88,50 @@ async fn account(
         password,
     };
     Ok((id, account))
+}
+
+/// People at the host: one administrator, and one who uses the printer.
+pub(super) async fn host_users(data: &Path, store: &HostStore) -> anyhow::Result<Vec<DemoUser>> {
+    let before = Report::load(data).map_or_else(Vec::new, |report| report.host_users);
+    let mut users = Vec::new();
+    for (name, group) in [("admin", Group::Admins), ("maker", Group::Users)] {
+        let user = User {
+            name: UserName::parse(name).context("a demo user's name")?,
+            group,
+            active: true,
+            created: SystemClock.now(),
+        };
+        let known = store.users().find(&user.name).await?.is_some();
+        let kept = before.iter().find(|kept| kept.name == name);
+        if let (true, Some(kept)) = (known, kept) {
+            users.push(kept.clone());
+            continue;
+        }
+        let (password, hash) = new_password()?;
+        if known {
+            // The database outlived the file with the password: set a new one.
+            store
+                .users()
+                .set_password_hash(&user.name, &hash, None)
+                .await?;
+        } else {
+            store.users().create(&user, Some(&hash)).await?;
+        }
+        users.push(DemoUser {
+            name: name.to_owned(),
+            password,
+            admin: group.is_admin(),
+        });
+    }
+    Ok(users)
+}
+
+fn new_password() -> anyhow::Result<(String, PasswordHash)> {
+    let password = letters(&SystemChance, PASSWORD_LETTERS, 16);
+    let hash = Argon2::default()
+        .hash_password(password.as_bytes())
+        .context("cannot hash a password")?;
+    Ok((password, PasswordHash::new(hash.to_string())))
 }
 
 async fn printer(

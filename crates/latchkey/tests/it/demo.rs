@@ -1,67 +1,15 @@
 //! The demo as a script meets it: one line of JSON, and everything in it works.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-use std::process::Stdio;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::Child;
 use tokio::time::timeout;
 
 use crate::harness::PATIENCE;
+use crate::harness::demo::Demo;
 use crate::harness::http::Request;
-use crate::harness::stack::{latchkey, signal};
-
-struct Demo {
-    child: Child,
-    facts: Value,
-}
-
-impl Demo {
-    async fn start(data: &Path) -> Self {
-        let mut child = latchkey()
-            .args([
-                "demo",
-                "--json",
-                "--relay-port",
-                "0",
-                "--host-port",
-                "0",
-                "--data",
-            ])
-            .arg(data)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let line = timeout(PATIENCE * 3, lines.next_line()).await;
-        let line = line.expect("the demo says something in time").unwrap();
-        let facts = serde_json::from_str(&line.expect("one line")).unwrap();
-        Self { child, facts }
-    }
-
-    async fn stop(mut self) {
-        signal(self.child.id().unwrap(), "TERM").await;
-        let ended = timeout(PATIENCE * 3, self.child.wait()).await;
-        assert!(ended.expect("it ends").unwrap().success());
-    }
-
-    fn text(&self, member: &str) -> &str {
-        let value = self.facts[member].as_str();
-        value.unwrap_or_else(|| panic!("{member} in {}", self.facts))
-    }
-
-    fn connections(&self) -> Vec<&Value> {
-        self.facts["app_connections"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .collect()
-    }
-}
+use crate::harness::stack::latchkey;
 
 async fn status(request: Request) -> u16 {
     request.send().await.status().as_u16()

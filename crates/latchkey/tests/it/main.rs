@@ -12,11 +12,15 @@
 
 mod harness;
 
+mod app_keys;
+mod crash;
 mod demo;
 mod guards;
 mod memory;
 mod octoprint_authority;
 mod octoprint_away;
+mod octoprint_clients;
+mod octoprint_differential;
 mod octoprint_direct;
 mod octoprint_drain;
 mod octoprint_outages;

@@ -26,6 +26,8 @@ pub(crate) enum ApiError {
     Conflict(String),
     #[error("The upload is larger than this printer takes.")]
     TooLarge,
+    #[error("The body has to be JSON, and the content type has to say so.")]
+    NotJson,
     #[error("Only files ending in .gcode, .gco or .g can be printed here.")]
     NotPrintable,
     #[error("The file could not be stored or read.")]
@@ -48,7 +50,7 @@ impl ApiError {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::NotPrintable => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::NotJson | Self::NotPrintable => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Storage(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -84,9 +86,10 @@ impl From<std::io::Error> for ApiError {
     }
 }
 
-/// Done, nothing to say.
+/// Done, nothing to say. OctoPrint names a type even so.
 pub(crate) fn no_content() -> Response {
-    StatusCode::NO_CONTENT.into_response()
+    let kind = [(header::CONTENT_TYPE, "text/plain")];
+    (StatusCode::NO_CONTENT, kind).into_response()
 }
 
 /// A JSON object from the body of a request.
@@ -102,8 +105,8 @@ impl<S: Send + Sync> FromRequest<S> for Body {
             .get(header::CONTENT_TYPE)
             .and_then(|kind| kind.to_str().ok())
             .unwrap_or("");
-        if !kind.to_ascii_lowercase().contains("json") {
-            return Err(ApiError::bad("Expected content-type JSON"));
+        if !is_json(kind) {
+            return Err(ApiError::NotJson);
         }
         let bytes = Bytes::from_request(request, state)
             .await
@@ -113,6 +116,15 @@ impl<S: Send + Sync> FromRequest<S> for Body {
             _ => Err(ApiError::bad("Malformed JSON body in request")),
         }
     }
+}
+
+/// `application/json` and `application/*+json`, with whatever parameters.
+pub(crate) fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or("");
+    let essence = essence.trim().to_ascii_lowercase();
+    essence
+        .strip_prefix("application/")
+        .is_some_and(|kind| kind == "json" || kind.ends_with("+json"))
 }
 
 impl Body {

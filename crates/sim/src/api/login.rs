@@ -12,7 +12,7 @@ use http::{HeaderMap, StatusCode, Uri};
 use serde_json::{Value, json};
 
 use super::ApiError;
-use super::error::truthy;
+use super::error::is_json;
 use super::key::{header_text, holds_key};
 use crate::App;
 
@@ -58,7 +58,8 @@ pub(crate) async fn login(
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let form = read(&headers, &body)?;
-    if !form["passive"].is_null() {
+    // Whatever it says: OctoPrint only looks whether it is there.
+    if form.get("passive").is_some() {
         let keyed = holds_key(&app.config.api_key, &uri, &headers);
         return Ok(Json(if keyed {
             user(&app.sessions.open())
@@ -78,7 +79,7 @@ pub(crate) async fn login(
 }
 
 pub(crate) async fn logout() -> Json<Value> {
-    Json(anonymous())
+    Json(json!({ "needs": { "group": ["guests"] } }))
 }
 
 pub(crate) async fn current_user(
@@ -95,16 +96,10 @@ pub(crate) async fn current_user(
 
 /// JSON or a form, both are common.
 fn read(headers: &HeaderMap, body: &Bytes) -> Result<Value, ApiError> {
-    let kind = header_text(headers, "content-type")
-        .unwrap_or("")
-        .to_ascii_lowercase();
-    if kind.contains("json") {
-        let value: Value = serde_json::from_slice(body)
-            .map_err(|_| ApiError::bad("Malformed JSON body in request"))?;
-        // `"passive": false` asks for nothing.
-        let refused =
-            !value["passive"].is_null() && !truthy(&value["passive"]) && value["user"].is_null();
-        return Ok(if refused { json!({}) } else { value });
+    let kind = header_text(headers, "content-type").unwrap_or("");
+    if is_json(kind) {
+        return serde_json::from_slice(body)
+            .map_err(|_| ApiError::bad("Malformed JSON body in request"));
     }
     Ok(url::form_urlencoded::parse(body)
         .map(|(name, value)| (name.into_owned(), Value::from(value)))

@@ -67,6 +67,7 @@ fn protected(app: &App) -> Router<App> {
         )
         .route("/api/printer/printhead", post(printer::printhead))
         .route("/api/printer/command", post(printer::command))
+        .route("/api/printer/command/custom", get(printer::custom_controls))
         .route("/api/printer/sd", get(printer::sd).post(printer::sd))
         .route("/api/job", get(job::show).post(job::command))
         .route("/api/files", get(files::list_all))
@@ -80,6 +81,15 @@ fn protected(app: &App) -> Router<App> {
         .route("/api/printerprofiles", get(settings::profiles))
         .route("/api/printerprofiles/{id}", get(settings::profile))
         .route("/api/system/commands", get(settings::system_commands))
+        .route(
+            "/api/system/commands/{source}",
+            get(settings::system_commands_of),
+        )
+        .route(
+            "/api/plugin/{name}",
+            get(settings::plugin).post(settings::plugin_command),
+        )
+        .route("/api/languages", get(settings::languages))
         .route("/api/timelapse", get(settings::timelapse))
         .route("/api/slicing", get(settings::slicing))
         .route("/downloads/files/local/{*path}", get(downloads::download))

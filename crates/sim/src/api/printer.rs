@@ -70,10 +70,15 @@ pub(crate) async fn sd() -> ApiError {
     ApiError::NotFound
 }
 
+/// There are no controls but those of the apps.
+pub(crate) async fn custom_controls() -> Json<Value> {
+    Json(json!({ "controls": [] }))
+}
+
 pub(crate) async fn error(State(app): State<App>) -> Json<Value> {
     let state = app.printer.with(|machine| machine.state());
     Json(match state.error() {
-        "" => json!({}),
+        "" => json!({ "error": "", "reason": "" }),
         error => json!({ "error": error, "reason": "firmware", "consequence": "disconnected" }),
     })
 }

@@ -34,6 +34,7 @@ pub(crate) async fn settings(State(app): State<App>) -> Json<Value> {
             "webcamEnabled": true,
             "streamUrl": "/webcam/?action=stream",
             "snapshotUrl": format!("http://{}/webcam/?action=snapshot", app.local_addr),
+            "snapshotSslValidation": true, "snapshotTimeout": 5,
             "streamRatio": "16:9", "streamTimeout": 5, "bitrate": "10000k",
             "flipH": false, "flipV": false, "rotate90": false,
             "defaultWebcam": "classic",
@@ -80,6 +81,28 @@ fn profile_json(app: &App) -> Value {
 /// Nothing to switch off: the simulator ends with its program.
 pub(crate) async fn system_commands() -> Json<Value> {
     Json(json!({ "core": [], "plugin": [], "custom": [] }))
+}
+
+pub(crate) async fn system_commands_of(
+    Path(source): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    match source.as_str() {
+        "core" | "plugin" | "custom" => Ok(Json(json!([]))),
+        _ => Err(ApiError::NotFound),
+    }
+}
+
+/// No plugin here takes commands. OctoPrint tells the two methods apart.
+pub(crate) async fn plugin() -> ApiError {
+    ApiError::NotFound
+}
+
+pub(crate) async fn plugin_command(Path(name): Path<String>) -> ApiError {
+    ApiError::bad(format!("There is no plugin {name} that takes commands"))
+}
+
+pub(crate) async fn languages() -> Json<Value> {
+    Json(json!({ "language_packs": {} }))
 }
 
 pub(crate) async fn timelapse() -> Json<Value> {

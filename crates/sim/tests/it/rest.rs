@@ -78,11 +78,22 @@ async fn passive_login_says_who_calls() {
         .json();
     assert_eq!(login["name"], "_api");
     assert!(login["session"].is_string());
-    let form = bench
-        .request("POST", "/api/login")
-        .header("content-type", "application/x-www-form-urlencoded");
+    let form = || {
+        let form = bench.request("POST", "/api/login");
+        form.header("content-type", "application/x-www-form-urlencoded")
+    };
+    // The word itself does not matter.
+    for passive in ["passive=True", "passive=false", "passive="] {
+        let form = form().header("x-api-key", KEY);
+        let login = bench.send(form.body(Body::from(passive)).unwrap()).await;
+        assert_eq!(login.json()["name"], "_api", "{passive}");
+    }
+    let login = bench.post("/api/login", &json!({ "passive": false })).await;
+    assert!(login.json()["session"].is_string());
+    let neither = bench.post("/api/login", &json!({})).await;
+    assert_eq!(neither.status, StatusCode::BAD_REQUEST);
     let anonymous = bench
-        .send(form.body(Body::from("passive=true")).unwrap())
+        .send(form().body(Body::from("passive=true")).unwrap())
         .await;
     assert_eq!(anonymous.status, StatusCode::OK);
     assert!(anonymous.json().get("session").is_none());
@@ -143,6 +154,107 @@ async fn nonsense_is_answered_with_the_right_refusal() {
         bench.get("/api/nothing").await.status,
         StatusCode::NOT_FOUND
     );
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn bodies_of_another_type_are_answered_415() {
+    let bench = Bench::start().await;
+    for (kind, body, status) in [
+        (None, "{}", 415),
+        (
+            Some("text/plain"),
+            r#"{"command": "target", "target": 30}"#,
+            415,
+        ),
+        (
+            Some("application/x-www-form-urlencoded"),
+            "command=target",
+            415,
+        ),
+        (Some("application/jsonp"), "{}", 415),
+        (Some("application/json"), "", 400),
+        (Some("application/json"), "[]", 400),
+        (
+            Some("application/json; charset=utf-8"),
+            r#"{"command": "target", "target": 30}"#,
+            204,
+        ),
+        (
+            Some("application/vnd.app+json"),
+            r#"{"command": "target", "target": 30}"#,
+            204,
+        ),
+    ] {
+        let mut request = bench
+            .request("POST", "/api/printer/bed")
+            .header("x-api-key", KEY);
+        if let Some(kind) = kind {
+            request = request.header("content-type", kind);
+        }
+        let answer = bench.send(request.body(Body::from(body)).unwrap()).await;
+        assert_eq!(answer.status.as_u16(), status, "{kind:?} {body}");
+    }
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn members_of_a_command_may_be_repeated_in_the_query() {
+    let bench = Bench::start().await;
+    let command = json!({ "command": "connect", "port": "VIRTUAL" });
+    let answer = bench
+        .post("/api/connection?command=connect&port=VIRTUAL", &command)
+        .await;
+    assert_eq!(answer.status, StatusCode::NO_CONTENT);
+    assert_eq!(answer.header("content-type"), "text/plain");
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn a_doubled_leading_slash_is_one() {
+    let bench = Bench::start().await;
+    let target = json!({ "command": "target", "target": 30, "offset": 0 });
+    let answer = bench.post("//api/printer/bed", &target).await;
+    assert_eq!(answer.status, StatusCode::NO_CONTENT);
+    let keyless = bench.request("GET", "//api/version");
+    let keyless = bench.send(keyless.body(Body::empty()).unwrap()).await;
+    assert_eq!(keyless.status, StatusCode::FORBIDDEN);
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn what_clients_look_up_is_there_or_missed_as_at_octoprint() {
+    let bench = Bench::start().await;
+    for (path, member) in [
+        ("/api/connection", "/options/printerProfiles/0/name"),
+        ("/api/files", "/free"),
+        ("/api/job", "/job/file"),
+        ("/api/languages", "/language_packs"),
+        ("/api/printer/command/custom", "/controls"),
+        ("/api/printer/error", "/reason"),
+        ("/api/printerprofiles/_default", "/volume"),
+        ("/api/settings", "/webcam/snapshotSslValidation"),
+        ("/api/settings", "/webcam/snapshotUrl"),
+        ("/api/system/commands/core", ""),
+    ] {
+        let answer = bench.get(path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}");
+        assert!(answer.json().pointer(member).is_some(), "{path} {member}");
+    }
+    for path in [
+        "/api/plugin/nothing",
+        "/api/system/commands/nothing",
+        "/plugin/DisplayLayerProgress/values",
+    ] {
+        assert_eq!(
+            bench.get(path).await.status,
+            StatusCode::NOT_FOUND,
+            "{path}"
+        );
+    }
+    let command = json!({ "command": "any" });
+    let answer = bench.post("/api/plugin/nothing", &command).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
     bench.stop().await;
 }
 

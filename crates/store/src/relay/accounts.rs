@@ -8,10 +8,11 @@ use latchkey_model::plan::PlanName;
 use latchkey_model::secret::PasswordHash;
 use sqlx::Row as _;
 
-use super::{app_connections, optional_time, parse, printers, time};
+use super::{app_connections, printers};
 use crate::dialect::Row;
 use crate::error::StoreError;
 use crate::pool::Pools;
+use crate::row::{optional_time, parse, time};
 
 const TABLE: &str = "accounts";
 

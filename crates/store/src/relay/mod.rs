@@ -2,12 +2,8 @@
 
 use std::path::Path;
 
-use latchkey_model::clock::Timestamp;
-use sqlx::Row as _;
-
-use crate::dialect::Row;
 use crate::error::StoreError;
-use crate::pool::{Pools, Step};
+use crate::pool::{Pools, SchemaVersions, Step};
 
 mod accounts;
 mod app_connections;
@@ -22,15 +18,6 @@ pub(crate) const STEPS: &[Step] = &[(
     "accounts printers app_connections",
     include_str!("../../migrations/relay/sqlite/0001_accounts_printers_app_connections.sql"),
 )];
-
-/// How far a database file is in its migrations, and how far this program goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SchemaVersions {
-    /// The last migration of the file; 0 if it has none.
-    pub found: i64,
-    /// The last migration this program knows.
-    pub known: i64,
-}
 
 /// The relay's database. Clones share it.
 #[derive(Debug, Clone)]
@@ -50,9 +37,7 @@ impl RelayStore {
     /// another version of the program stays that version's. SQLite may leave empty journals
     /// beside it.
     pub async fn inspect(path: impl AsRef<Path>) -> Result<SchemaVersions, StoreError> {
-        let found = Pools::version(path.as_ref()).await?;
-        let known = STEPS.last().map_or(0, |(version, ..)| *version);
-        Ok(SchemaVersions { found, known })
+        Pools::inspect(path.as_ref(), STEPS).await
     }
 
     /// Opens an empty database that vanishes with the last clone.
@@ -78,9 +63,7 @@ impl RelayStore {
 
     /// Checks that the database can be read and written, for a readiness probe.
     pub async fn check(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1").execute(self.pools.read()).await?;
-        self.pools.begin().await?.rollback().await?;
-        Ok(())
+        self.pools.check().await
     }
 
     /// Finishes what is running and closes all connections.
@@ -92,48 +75,4 @@ impl RelayStore {
     pub(crate) const fn pools(&self) -> &Pools {
         &self.pools
     }
-}
-
-/// Reads a column's text as a value of the model.
-fn parse<T>(
-    row: &Row,
-    table: &'static str,
-    column: &str,
-    parse: impl FnOnce(&str) -> Option<T>,
-) -> Result<T, StoreError> {
-    let text: &str = row.try_get(column)?;
-    match parse(text) {
-        Some(value) => Ok(value),
-        None => Err(StoreError::inconsistent(table, row.try_get("id")?)),
-    }
-}
-
-fn time(row: &Row, column: &str) -> Result<Timestamp, StoreError> {
-    Ok(Timestamp::from_millis(row.try_get(column)?))
-}
-
-fn optional_time(row: &Row, column: &str) -> Result<Option<Timestamp>, StoreError> {
-    let millis: Option<i64> = row.try_get(column)?;
-    Ok(millis.map(Timestamp::from_millis))
-}
-
-/// Reads 32 bytes, if there are any.
-fn optional_bytes(
-    row: &Row,
-    table: &'static str,
-    column: &str,
-) -> Result<Option<[u8; 32]>, StoreError> {
-    let Some(bytes) = row.try_get::<Option<&[u8]>, _>(column)? else {
-        return Ok(None);
-    };
-    match bytes.try_into() {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(_) => Err(StoreError::inconsistent(table, row.try_get("id")?)),
-    }
-}
-
-/// A counter's step as it is kept. Bounded, so that no single step brings the sum near its end.
-fn count(step: u64) -> i64 {
-    const LARGEST: i64 = 1 << 48;
-    i64::try_from(step).unwrap_or(LARGEST).min(LARGEST)
 }

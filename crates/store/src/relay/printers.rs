@@ -6,10 +6,11 @@ use latchkey_model::id::{AccountId, AppConnectionId, HostId, PrinterId};
 use latchkey_model::printer::{HostKey, Presence, Printer, PrinterName, Seen};
 use sqlx::Row as _;
 
-use super::{app_connections, optional_bytes, optional_time, parse, time};
+use super::app_connections;
 use crate::dialect::{Connection, Row};
 use crate::error::StoreError;
 use crate::pool::Pools;
+use crate::row::{optional_bytes, optional_time, parse, time};
 
 const TABLE: &str = "printers";
 

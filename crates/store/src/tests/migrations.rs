@@ -6,20 +6,22 @@ use std::path::{Path, PathBuf};
 
 use sqlx::Row as _;
 
+use crate::host;
 use crate::pool::{Pools, Step};
-use crate::relay::{RelayStore, STEPS};
+use crate::relay;
 
 /// Columns of each table: name, type class, whether it may be missing.
 type Tables = BTreeMap<String, Vec<(String, String, bool)>>;
 
-fn folder(engine: &str) -> PathBuf {
+fn folder(role: &str, engine: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("migrations/relay")
+        .join("migrations")
+        .join(role)
         .join(engine)
 }
 
-fn files(engine: &str) -> Vec<(String, String)> {
-    let mut files: Vec<_> = fs::read_dir(folder(engine))
+fn files(role: &str, engine: &str) -> Vec<(String, String)> {
+    let mut files: Vec<_> = fs::read_dir(folder(role, engine))
         .unwrap()
         .map(|entry| {
             let path = entry.unwrap().path();
@@ -87,8 +89,8 @@ fn skeleton(sql: &str) -> String {
 }
 
 #[test]
-fn both_databases_have_the_same_migrations_tables_and_columns() {
-    let (sqlite, postgres) = (files("sqlite"), files("postgres"));
+fn both_databases_of_a_relay_have_the_same_migrations_tables_and_columns() {
+    let (sqlite, postgres) = (files("relay", "sqlite"), files("relay", "postgres"));
     let names = |files: &[(String, String)]| -> Vec<String> {
         files.iter().map(|(name, _)| name.clone()).collect()
     };
@@ -105,19 +107,21 @@ fn both_databases_have_the_same_migrations_tables_and_columns() {
 
 #[test]
 fn each_migration_file_is_a_step() {
-    let files = files("sqlite");
-    assert_eq!(files.len(), STEPS.len());
-    for ((name, content), (version, description, sql)) in files.iter().zip(STEPS) {
-        let expected = format!("{version:04}_{}.sql", description.replace(' ', "_"));
-        assert_eq!(*name, expected);
-        assert_eq!(content, sql);
+    for (role, steps) in [("relay", relay::STEPS), ("host", host::STEPS)] {
+        let files = files(role, "sqlite");
+        assert_eq!(files.len(), steps.len(), "{role}");
+        for ((name, content), (version, description, sql)) in files.iter().zip(steps) {
+            let expected = format!("{version:04}_{}.sql", description.replace(' ', "_"));
+            assert_eq!(*name, expected);
+            assert_eq!(content, sql);
+        }
     }
 }
 
 #[tokio::test]
 async fn tables_in_sqlite_are_the_ones_read_from_the_text() {
-    let store = RelayStore::open_in_memory().await.unwrap();
-    for (table, columns) in tables(STEPS[0].2) {
+    let store = relay::RelayStore::open_in_memory().await.unwrap();
+    for (table, columns) in tables(relay::STEPS[0].2) {
         let rows = sqlx::query("SELECT name, \"notnull\" FROM pragma_table_info($1)")
             .bind(&table)
             .fetch_all(store.pools().read())

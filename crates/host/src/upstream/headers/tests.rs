@@ -12,6 +12,7 @@ fn inbound(authority: &str, scheme: Scheme) -> Inbound {
         address: "203.0.113.9".parse().unwrap(),
         scheme,
         authority: authority.parse().unwrap(),
+        prefix: String::new(),
         websocket: false,
         request_id: "r1".to_owned(),
     }

@@ -106,6 +106,14 @@ impl Request {
         self
     }
 
+    /// Adds a header field if there is a value for it.
+    pub(crate) fn header_opt(self, name: &str, value: Option<&str>) -> Self {
+        match value {
+            Some(value) => self.header(name, value),
+            None => self,
+        }
+    }
+
     pub(crate) fn basic(self, user: &str, password: &str) -> Self {
         let pair = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
         self.header(AUTHORIZATION, format!("Basic {pair}"))
@@ -133,6 +141,12 @@ impl Request {
     pub(crate) fn body(mut self, content_type: &str, body: impl Into<Bytes>) -> Self {
         self.body = Full::new(body.into()).boxed();
         self.header(CONTENT_TYPE, content_type)
+    }
+
+    /// A body that does not say what it is.
+    pub(crate) fn body_untyped(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = Full::new(body.into()).boxed();
+        self
     }
 
     pub(crate) fn json(self, body: &serde_json::Value) -> Self {
@@ -316,6 +330,21 @@ impl Cookies {
 
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
+    }
+
+    /// The value of the first cookie whose name starts so.
+    pub(crate) fn find(&self, prefix: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(name, _)| name.starts_with(prefix));
+        found.map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn put(&mut self, name: &str, value: &str) {
+        self.0.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Loses the cookies that `keep`, told name and value, does not want.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&str, &str) -> bool) {
+        self.0.retain(|name, value| keep(name, value));
     }
 
     /// The value of a `Cookie` header.

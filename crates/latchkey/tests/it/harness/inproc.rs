@@ -362,11 +362,13 @@ fn host_config(printer: SocketAddr, data: &TempDir, relay: Option<url::Url>) -> 
         listen: (Ipv4Addr::LOCALHOST, 0).into(),
         status_listen: None,
         data: data.path().join("host"),
+        key_file: None,
         upstream: host::Upstream {
             kind: host::UpstreamKind::OctoPrint,
             address: upstream(printer),
             credential: None,
         },
+        // What callers write arrives as it is; who they are is another test's business.
         authority: host::AuthorityMode::Upstream,
         webcams: Vec::new(),
         client_address: host::ClientAddress::Auto,
@@ -378,6 +380,7 @@ fn host_config(printer: SocketAddr, data: &TempDir, relay: Option<url::Url>) -> 
             allow_unbound: false,
         }),
         timeouts: host::Timeouts::default(),
+        fresh_for: Duration::from_mins(5),
         drain: Duration::from_secs(5),
     }
 }

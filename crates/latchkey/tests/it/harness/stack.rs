@@ -362,7 +362,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    fn new(role: &'static str, folder: &Path) -> Self {
+    pub(crate) fn new(role: &'static str, folder: &Path) -> Self {
         Self {
             role,
             config: folder.join(format!("{role}.yaml")),
@@ -552,7 +552,7 @@ pub(crate) async fn signal(process: u32, name: &str) {
 
 /// An address that nothing listens on, and whose port no connection going out is given: those are higher. Processes of
 /// a stack come back to their address, and nothing may have slipped in meanwhile.
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     const FIRST: u16 = 20_000;
     const PORTS: u16 = 12_000;

@@ -2,6 +2,7 @@
 
 use super::super::hello::{Challenge, HostAnswer, HostSide, RelayHello};
 use super::*;
+use crate::key_file::KeyFileError;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -387,6 +388,9 @@ fn identity_is_kept_private_and_survives() {
     }
     std::fs::write(&path, "something else").unwrap();
     let refused = HostIdentity::load_or_create(&path).unwrap_err();
-    assert!(matches!(refused, IdentityError::NotAKey(_)));
+    assert!(matches!(
+        refused,
+        IdentityError::File(KeyFileError::NotAKey(_))
+    ));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "something else");
 }

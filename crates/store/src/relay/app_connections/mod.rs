@@ -8,10 +8,10 @@ use latchkey_model::printer::PrinterName;
 use latchkey_model::secret::{AppTokenHash, LabelHash};
 
 use self::rows::{found, ids, listed};
-use super::count;
 use crate::dialect::Connection;
 use crate::error::StoreError;
 use crate::pool::Pools;
+use crate::row::count;
 
 mod rows;
 

@@ -12,7 +12,7 @@ use sqlx::Row as _;
 use super::{FoundAppConnection, Holder, Listed, Usage};
 use crate::dialect::Row;
 use crate::error::StoreError;
-use crate::relay::{optional_bytes, optional_time, parse, time};
+use crate::row::{bytes, inconsistent, number, optional_bytes, optional_time, parse, time};
 
 const TABLE: &str = "app_connections";
 
@@ -44,16 +44,12 @@ pub(super) fn found(row: &Row) -> Result<FoundAppConnection, StoreError> {
 }
 
 pub(super) fn listed(row: &Row) -> Result<Listed, StoreError> {
-    let number = |column| -> Result<u64, StoreError> {
-        let value: i64 = row.try_get(column)?;
-        Ok(u64::try_from(value).unwrap_or(0))
-    };
     Ok(Listed {
         connection: connection(row)?,
         usage: Usage {
             last_used: optional_time(row, "last_used_at")?,
-            requests: number("requests")?,
-            bytes: number("bytes")?,
+            requests: number(row, "requests")?,
+            bytes: number(row, "bytes")?,
         },
     })
 }
@@ -79,20 +75,15 @@ fn connection(row: &Row) -> Result<AppConnection, StoreError> {
 }
 
 fn hashes(row: &Row) -> Result<CredentialHashes, StoreError> {
-    let inconsistent = || match row.try_get("id") {
-        Ok(id) => StoreError::inconsistent(TABLE, id),
-        Err(error) => error.into(),
-    };
-    let bytes = |column| optional_bytes(row, TABLE, column);
     let mode = parse(row, TABLE, "access_mode", |text| text.parse().ok())?;
     Ok(CredentialHashes {
-        label: LabelHash::from_bytes(bytes("label_hash")?.ok_or_else(inconsistent)?),
-        app_token: AppTokenHash::from_bytes(bytes("app_token_hash")?.ok_or_else(inconsistent)?),
+        label: LabelHash::from_bytes(bytes(row, TABLE, "label_hash")?),
+        app_token: AppTokenHash::from_bytes(bytes(row, TABLE, "app_token_hash")?),
         access: AccessHashes::new(
             mode,
-            bytes("basic_hash")?.map(BasicHash::from_bytes),
-            bytes("bearer_hash")?.map(BearerHash::from_bytes),
+            optional_bytes(row, TABLE, "basic_hash")?.map(BasicHash::from_bytes),
+            optional_bytes(row, TABLE, "bearer_hash")?.map(BearerHash::from_bytes),
         )
-        .ok_or_else(inconsistent)?,
+        .ok_or_else(|| inconsistent(row, TABLE))?,
     })
 }

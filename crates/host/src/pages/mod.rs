@@ -1,11 +1,18 @@
-//! The host's own pages, under `/latchkey/`. Only the LAN door has them: through the
-//! tunnel every path is the printer's, but for what a contract reserves.
+//! The host's own pages, under `/latchkey/`.
+//!
+//! With `authority: host` they are for people who signed in, at home and away ([`http`]). With
+//! `authority: upstream` the host knows nobody: at home it says what it is, and away every path
+//! is the printer's.
 
-use std::sync::Arc;
+pub(crate) mod http;
+pub mod views;
+pub(crate) mod visit;
 
+use std::sync::{Arc, OnceLock};
+
+use ::http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
+use ::http::{HeaderValue, Method, Request, Response, StatusCode};
 use askama::Template;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
 use latchkey_net::body::{self, Body};
 use latchkey_net::tunnel::DialState;
 use latchkey_web::landing::{HostLanding, RelayLink, Upstream};
@@ -22,12 +29,19 @@ use crate::upstream::probe::Trust;
 pub(crate) struct Pages {
     pub(crate) name: Arc<str>,
     /// The relay's name and what the dialler does, if there is a relay.
-    pub(crate) relay: Option<(Arc<str>, watch::Receiver<DialState>)>,
+    pub(crate) relay: Arc<OnceLock<(Arc<str>, watch::Receiver<DialState>)>>,
     pub(crate) upstream_kind: &'static str,
     pub(crate) trust: Trust,
+    /// The path of the first camera's server.
+    pub(crate) webcam: Option<Arc<str>>,
 }
 
 impl Pages {
+    /// Says what the dialler does from now on; it is made after the pages.
+    pub(crate) fn follow(&self, relay: Arc<str>, state: watch::Receiver<DialState>) {
+        let _ = self.relay.set((relay, state));
+    }
+
     /// The answer to a request for one of our own paths, `None` for all others.
     pub(crate) fn answer(
         &self,
@@ -48,11 +62,28 @@ impl Pages {
         })
     }
 
-    fn landing(&self, inbound: &Inbound) -> Response<Body> {
-        let upstream = Upstream {
+    /// A file of the pages: style, font, icons, scripts.
+    pub(crate) fn asset(request: &Request<Body>) -> Option<Response<Body>> {
+        let rest = below(request.uri().path(), PAGES)?;
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        reads.then(|| asset(rest, request)).flatten()
+    }
+
+    pub(crate) fn upstream(&self) -> Upstream {
+        Upstream {
             kind: self.upstream_kind.to_owned(),
             answers: self.trust.answers(),
-        };
+        }
+    }
+
+    /// Where the camera's moving picture is.
+    pub(crate) fn camera(&self) -> Option<String> {
+        let path = self.webcam.as_ref()?;
+        Some(format!("{path}?action=stream"))
+    }
+
+    fn landing(&self, inbound: &Inbound) -> Response<Body> {
+        let upstream = self.upstream();
         let page = HostLanding::new(
             &inbound.public_authority().to_string(),
             &self.name,
@@ -72,8 +103,8 @@ impl Pages {
         response
     }
 
-    fn relay_link(&self) -> RelayLink {
-        let Some((relay, state)) = &self.relay else {
+    pub(crate) fn relay_link(&self) -> RelayLink {
+        let Some((relay, state)) = self.relay.get() else {
             return RelayLink::NotPaired;
         };
         let relay = relay.to_string();
@@ -88,9 +119,7 @@ fn to_landing() -> Response<Body> {
     let mut response = Response::new(body::empty());
     *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
     let location = HeaderValue::from_static(PAGES);
-    response
-        .headers_mut()
-        .insert(http::header::LOCATION, location);
+    response.headers_mut().insert(LOCATION, location);
     response
 }
 

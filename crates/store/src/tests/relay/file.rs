@@ -7,10 +7,12 @@ use latchkey_model::app_connection::EndReason;
 use latchkey_model::secret::PasswordHash;
 use sqlx::Row as _;
 
-use crate::contract::{Maker, at};
+use crate::contract::at;
+use crate::contract::relay::{Household, Maker};
 use crate::error::StoreError;
 use crate::pool::Pools;
 use crate::relay::{RelayStore, STEPS};
+use crate::tests::{contains, content};
 
 #[tokio::test]
 async fn writes_and_ends_survive_reopening() {
@@ -32,7 +34,7 @@ async fn writes_and_ends_survive_reopening() {
 
     // A second opening finds the migrations done, and everything as it was.
     let store = RelayStore::open(&path).await.unwrap();
-    let find = async |household: &crate::contract::Household| {
+    let find = async |household: &Household| {
         let label = household.credentials.label.hash();
         let found = store.app_connections().find_by_label_hash(&label).await;
         found.unwrap().unwrap().connection
@@ -292,18 +294,7 @@ async fn no_plain_secret_is_in_the_files() {
         .set_password_hash(&ann.account.id, &phc)
         .await
         .unwrap();
-    let content = || {
-        let mut all = Vec::new();
-        for entry in fs::read_dir(folder.path()).unwrap() {
-            all.extend(fs::read(entry.unwrap().path()).unwrap());
-        }
-        all
-    };
-    let contains = |all: &[u8], text: &str| {
-        all.windows(text.len())
-            .any(|window| window == text.as_bytes())
-    };
-    let all = content();
+    let all = content(folder.path());
     assert!(contains(&all, "ann@example.com"), "the search works");
     for secret in [
         ann.credentials.label.expose(),

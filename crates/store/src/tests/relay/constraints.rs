@@ -1,9 +1,9 @@
 //! Tries to break each constraint with plain SQL, as a bug in a query would.
 
-use sqlx::AssertSqlSafe;
-
-use crate::contract::{Household, Maker, at};
+use crate::contract::at;
+use crate::contract::relay::{Household, Maker};
 use crate::relay::RelayStore;
+use crate::tests::all_refused;
 
 async fn store() -> (RelayStore, Household) {
     let store = RelayStore::open_in_memory().await.unwrap();
@@ -12,22 +12,6 @@ async fn store() -> (RelayStore, Household) {
         .await
         .unwrap();
     (store, household)
-}
-
-/// Runs each statement and expects the database to name the constraint it breaks.
-async fn all_refused(store: &RelayStore, statements: &[(&str, &str)]) {
-    for (statement, constraint) in statements {
-        let answer = sqlx::query(AssertSqlSafe((*statement).to_owned()))
-            .execute(store.pools().write())
-            .await;
-        match answer {
-            Ok(_) => panic!("accepted: {statement}"),
-            Err(error) => assert!(
-                error.to_string().contains(constraint),
-                "{statement}: {error}"
-            ),
-        }
-    }
 }
 
 #[tokio::test]
@@ -64,7 +48,7 @@ async fn account_cannot_be_kept_wrongly() {
         ),
         ("DELETE FROM accounts", "FOREIGN KEY"),
     ];
-    all_refused(&store, &statements).await;
+    all_refused(store.pools(), &statements).await;
 }
 
 #[tokio::test]
@@ -98,7 +82,7 @@ async fn printer_cannot_be_kept_wrongly() {
         ),
         ("DELETE FROM printers", "FOREIGN KEY"),
     ];
-    all_refused(&store, &statements).await;
+    all_refused(store.pools(), &statements).await;
 }
 
 #[tokio::test]
@@ -113,7 +97,7 @@ async fn host_cannot_be_two_printers() {
                              host_id = substr(hex(zeroblob(32)), 1, 52)",
         "UNIQUE constraint failed: printers.host_id",
     )];
-    all_refused(&store, &statements).await;
+    all_refused(store.pools(), &statements).await;
 }
 
 #[tokio::test]
@@ -168,7 +152,7 @@ async fn app_connection_cannot_be_kept_wrongly() {
             "hashes_of_mode",
         ),
     ];
-    all_refused(&store, &statements).await;
+    all_refused(store.pools(), &statements).await;
 }
 
 #[tokio::test]
@@ -215,7 +199,7 @@ async fn app_connection_cannot_be_half_live_or_take_anothers_place() {
             "UNIQUE constraint failed: app_connections.app_token_hash",
         ),
     ];
-    all_refused(&store, &statements).await;
+    all_refused(store.pools(), &statements).await;
 }
 
 #[tokio::test]
@@ -252,7 +236,7 @@ async fn tombstone_keeps_nothing_personal() {
         ("UPDATE app_connections SET requests = 1", "live_or_ended"),
         ("UPDATE app_connections SET bytes = 1", "live_or_ended"),
     ];
-    all_refused(&store, &statements).await;
+    all_refused(store.pools(), &statements).await;
 }
 
 #[tokio::test]

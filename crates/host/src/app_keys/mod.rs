@@ -1,0 +1,223 @@
+//! App keys: making, showing, using and revoking them.
+
+pub(crate) mod http;
+pub(crate) mod usage;
+mod wire;
+
+use std::sync::Arc;
+
+use latchkey_model::access::KeyScope;
+use latchkey_model::app::AppName;
+use latchkey_model::app_key::AppKey;
+use latchkey_model::chance::Chance;
+use latchkey_model::clock::{Clock, Timestamp};
+use latchkey_model::id::AppKeyId;
+use latchkey_model::sealed::{SealingKey, UnsealError};
+use latchkey_model::secret::{AppKeyHash, AppKeyText, RequestTokenHash};
+use latchkey_model::user::UserName;
+use latchkey_store::StoreError;
+use latchkey_store::host::{Grant, HostStore, KeptAppKey, NewAppKey};
+
+use crate::authority::endings::{Endings, Holder};
+
+/// Makes keys. The text of a key is kept sealed, because the same app and user get it again.
+#[derive(Clone)]
+pub(crate) struct Minting {
+    store: HostStore,
+    sealing: SealingKey,
+    endings: Endings,
+    chance: Arc<dyn Chance>,
+}
+
+impl Minting {
+    pub(crate) fn new(
+        store: HostStore,
+        sealing: SealingKey,
+        endings: Endings,
+        chance: Arc<dyn Chance>,
+    ) -> Self {
+        Self {
+            store,
+            sealing,
+            endings,
+            chance,
+        }
+    }
+
+    /// Exchanges a grant for its key, once.
+    pub(crate) async fn redeem(
+        &self,
+        token: &RequestTokenHash,
+        now: Timestamp,
+    ) -> Result<Option<AppKeyText>, StoreError> {
+        let make = |grant: Grant| self.candidate(&grant.user, &grant.app, grant.scope, now);
+        let Some(kept) = self.store.app_keys().redeem(token, &make).await? else {
+            return Ok(None);
+        };
+        self.end_if_rescoped(&kept);
+        self.text(&kept).map(Some)
+    }
+
+    /// The key of a user and app, made if there is none.
+    pub(crate) async fn generate(
+        &self,
+        user: &UserName,
+        app: &AppName,
+        scope: KeyScope,
+        now: Timestamp,
+    ) -> Result<AppKeyText, StoreError> {
+        let candidate = self.candidate(user, app, scope, now);
+        let kept = self.store.app_keys().keep(&candidate).await?;
+        self.end_if_rescoped(&kept);
+        self.text(&kept)
+    }
+
+    /// The text of a key that is kept.
+    pub(crate) fn reveal(&self, kept: &KeptAppKey) -> Result<AppKeyText, UnsealError> {
+        self.sealing.open(&kept.sealed, &kept.key.id)
+    }
+
+    /// A key whose text comes from elsewhere.
+    pub(crate) fn taken_over(
+        &self,
+        text: &AppKeyText,
+        user: &UserName,
+        app: &AppName,
+        now: Timestamp,
+    ) -> NewAppKey {
+        let id = AppKeyId::generate(&*self.chance);
+        NewAppKey {
+            sealed: self.sealing.seal(text, &id, &*self.chance),
+            key: AppKey {
+                id,
+                user: user.clone(),
+                app: app.clone(),
+                hash: text.hash(),
+                scope: KeyScope::Full,
+                created: now,
+                last_use: None,
+                requests: 0,
+            },
+        }
+    }
+
+    fn candidate(
+        &self,
+        user: &UserName,
+        app: &AppName,
+        scope: KeyScope,
+        now: Timestamp,
+    ) -> NewAppKey {
+        let text = AppKeyText::generate(&*self.chance);
+        let mut new = self.taken_over(&text, user, app, now);
+        new.key.scope = scope;
+        new
+    }
+
+    /// What is open was opened under the old scope.
+    fn end_if_rescoped(&self, kept: &KeptAppKey) {
+        if kept.rescoped {
+            self.endings.end(&Holder::Key(kept.key.id.clone()));
+        }
+    }
+
+    fn text(&self, kept: &KeptAppKey) -> Result<AppKeyText, StoreError> {
+        self.reveal(kept)
+            .map_err(|error| StoreError::Failed(error.into()))
+    }
+}
+
+/// The use cases of keys. Clones share what is open.
+#[derive(Clone)]
+pub(crate) struct AppKeys {
+    store: HostStore,
+    minting: Minting,
+    endings: Endings,
+    clock: Arc<dyn Clock>,
+}
+
+impl AppKeys {
+    pub(crate) fn new(
+        store: HostStore,
+        minting: Minting,
+        endings: Endings,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            store,
+            minting,
+            endings,
+            clock,
+        }
+    }
+
+    /// The keys of one user, or of everybody.
+    pub(crate) async fn list(&self, of: Option<&UserName>) -> Result<Vec<AppKey>, StoreError> {
+        match of {
+            Some(user) => self.store.app_keys().list_of(user).await,
+            None => self.store.app_keys().list().await,
+        }
+    }
+
+    /// A user's key for an app.
+    pub(crate) async fn find(
+        &self,
+        user: &UserName,
+        app: &AppName,
+    ) -> Result<Option<KeptAppKey>, StoreError> {
+        self.store.app_keys().find(user, app).await
+    }
+
+    pub(crate) async fn find_by_id(&self, id: &AppKeyId) -> Result<Option<KeptAppKey>, StoreError> {
+        self.store.app_keys().find_by_id(id).await
+    }
+
+    /// Whose key a text is, if it is one.
+    pub(crate) async fn owner_of(&self, text: &str) -> Result<Option<AppKey>, StoreError> {
+        let hash = AppKeyHash::of(text);
+        let found = self.store.app_keys().find_by_hash(&hash).await?;
+        Ok(found.map(|found| found.key))
+    }
+
+    /// The text of a key, for those who may see it.
+    pub(crate) fn reveal(&self, kept: &KeptAppKey) -> Result<AppKeyText, UnsealError> {
+        self.minting.reveal(kept)
+    }
+
+    /// The key of a user and app, made if there is none. One that is there stays as it is.
+    pub(crate) async fn generate(
+        &self,
+        user: &UserName,
+        app: &AppName,
+        scope: KeyScope,
+    ) -> Result<AppKeyText, StoreError> {
+        if let Some(kept) = self.find(user, app).await? {
+            return self.minting.text(&kept);
+        }
+        let now = self.clock.now();
+        self.minting.generate(user, app, scope, now).await
+    }
+
+    /// Ends a user's key for an app, with all that is open in its name. False if there is none.
+    pub(crate) async fn revoke(&self, user: &UserName, app: &AppName) -> Result<bool, StoreError> {
+        let revoked = self.store.app_keys().revoke(user, app).await?;
+        Ok(self.end(revoked))
+    }
+
+    /// The same by the key's id; with an owner only if it is theirs.
+    pub(crate) async fn revoke_by_id(
+        &self,
+        id: &AppKeyId,
+        owner: Option<&UserName>,
+    ) -> Result<bool, StoreError> {
+        let revoked = self.store.app_keys().revoke_by_id(id, owner).await?;
+        Ok(self.end(revoked))
+    }
+
+    fn end(&self, revoked: Option<AppKeyId>) -> bool {
+        let Some(id) = revoked else { return false };
+        tracing::info!(app_key.id = %id, "a key was revoked");
+        self.endings.end(&Holder::Key(id));
+        true
+    }
+}

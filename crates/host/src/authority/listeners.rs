@@ -1,0 +1,40 @@
+//! Who may listen at the push socket.
+
+use futures_util::future::BoxFuture;
+
+use super::Authority;
+use super::caller::Caller;
+use super::endings::{Hold, Holder};
+use crate::push::{Listener, Listeners};
+
+impl Listeners for Authority {
+    fn identify<'a>(&'a self, user: &'a str, session: &'a str) -> BoxFuture<'a, Option<Listener>> {
+        Box::pin(async move {
+            // Whatever ends between the two looks is seen by the second one.
+            let before = self.endings.count();
+            let mut caller = self.sessions.identify_push(user, session).await?;
+            let hold = self.hold(&caller);
+            if self.endings.count() != before {
+                caller = self.sessions.identify_push(user, session).await?;
+            }
+            caller.access()?;
+            Some(Listener {
+                user: user.to_owned(),
+                sees_requests: caller.may_grant(),
+                receives_upstream: true,
+                hold,
+            })
+        })
+    }
+}
+
+impl Authority {
+    /// Joins what is open in the caller's name.
+    pub(crate) fn hold(&self, caller: &Caller) -> Hold {
+        match caller {
+            Caller::Person(person) => self.endings.hold(Holder::Session(person.1.id.clone())),
+            Caller::App(app) => self.endings.hold(Holder::Key(app.1.id.clone())),
+            Caller::Guest | Caller::AppConnection(_) => Hold::elsewhere(),
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Putting the authority together, in one place, from the configuration.
+
+use std::sync::Arc;
+
+use latchkey_model::chance::Chance;
+use latchkey_model::clock::Clock;
+use latchkey_model::sealed::MasterKey;
+use latchkey_net::key_file::{self, KeyFileError};
+use latchkey_store::StoreError;
+use latchkey_store::host::HostStore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::endings::Endings;
+use super::reception::Reception;
+use super::{Authority, Parts};
+use crate::app_keys::usage::Usage;
+use crate::app_keys::{AppKeys, Minting};
+use crate::config::{Config, UpstreamKind};
+use crate::key_requests::KeyRequests;
+use crate::limits::{Limits, OF_AN_ADDRESS};
+use crate::notices::Notices;
+use crate::pages::Pages;
+use crate::push::{Push, PushSettings, PushUpstream};
+use crate::sessions::{Sessions, SessionsParts};
+use crate::users::Users;
+
+/// Starts the key file, so that another file is never taken for one.
+const KEY_FILE: &str = "latchkey-host-master-1:";
+/// What clients are told of the server's version where no printer's server says one.
+const API_VERSION: &str = "1.11.8";
+
+/// Why the authority cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("cannot use the host's database: {0}")]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
+}
+
+/// What the authority needs of the role.
+pub(crate) struct Surroundings {
+    pub(crate) pages: Pages,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) chance: Arc<dyn Chance>,
+    pub(crate) tracker: TaskTracker,
+    pub(crate) stopping: CancellationToken,
+}
+
+/// An authority that has its database and has not begun to work.
+pub(crate) struct Opened {
+    pub(crate) authority: Authority,
+    pub(crate) reception: Reception,
+}
+
+impl Opened {
+    /// Opens the database, makes it and the key file if there is none.
+    pub(crate) async fn open(config: &Config, around: Surroundings) -> Result<Self, OpenError> {
+        let store = HostStore::open(config.database()).await?;
+        let master = key_file::load_or_create(&config.master_key(), KEY_FILE)?;
+        let master = MasterKey::from_bytes(*master);
+        let authority = Authority::new(parts(config, &around, store, &master));
+        let has_socket = config.upstream.kind == UpstreamKind::OctoPrint;
+        let push = Push::new(PushSettings {
+            listeners: Arc::new(authority.clone()),
+            notices: authority.notices.sender(),
+            upstream: has_socket.then(|| PushUpstream {
+                address: config.upstream.address.clone(),
+                credential: config.upstream.credential.clone(),
+            }),
+            server_version: API_VERSION.to_owned(),
+            tracker: around.tracker,
+            stopping: around.stopping,
+        });
+        Ok(Self {
+            reception: Reception::new(authority.clone(), push),
+            authority,
+        })
+    }
+}
+
+impl Authority {
+    /// Starts what works beside the requests, until stopped.
+    pub(crate) fn start(&self, tracker: &TaskTracker, stop: &CancellationToken) {
+        tracker.spawn(self.key_requests.clone().watch(stop.clone()));
+        tracker.spawn(self.usage.clone().watch(stop.clone()));
+        tracker.spawn(self.sessions.clone().watch(stop.clone()));
+    }
+}
+
+fn parts(config: &Config, around: &Surroundings, store: HostStore, master: &MasterKey) -> Parts {
+    let Surroundings {
+        pages,
+        clock,
+        chance,
+        ..
+    } = around;
+    let (endings, notices) = (Endings::default(), Notices::default());
+    let minting = Minting::new(
+        store.clone(),
+        master.sealing(),
+        endings.clone(),
+        Arc::clone(chance),
+    );
+    let users = Users::new(
+        store.clone(),
+        endings.clone(),
+        notices.clone(),
+        Arc::clone(clock),
+        chance,
+    );
+    Parts {
+        key_requests: KeyRequests::new(
+            store.clone(),
+            minting.clone(),
+            notices.clone(),
+            Arc::clone(clock),
+            Arc::clone(chance),
+        ),
+        app_keys: AppKeys::new(store.clone(), minting, endings.clone(), Arc::clone(clock)),
+        usage: Usage::new(store.clone(), Arc::clone(clock)),
+        sessions: Sessions::new(SessionsParts {
+            store: store.clone(),
+            passwords: users.passwords.clone(),
+            endings: endings.clone(),
+            notices: notices.clone(),
+            clock: Arc::clone(clock),
+            chance: Arc::clone(chance),
+            master: master.clone(),
+        }),
+        users,
+        request_limits: Limits::new(&OF_AN_ADDRESS),
+        endings,
+        notices,
+        pages: pages.clone(),
+        fresh_for: config.fresh_for,
+        clock: Arc::clone(clock),
+        store,
+    }
+}

@@ -1,0 +1,187 @@
+//! Where every request goes first when the host is the authority: who is calling, whose the path
+//! is, and whether the one may have the other.
+
+use std::sync::Arc;
+
+use axum::Router;
+use http::header::{HeaderMap, ORIGIN, SET_COOKIE};
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use latchkey_net::body::{self, Body};
+use latchkey_net::proxy::failure::HostFailure;
+use latchkey_web::browser::wants_page;
+use tower::ServiceExt;
+
+use super::caller::Caller;
+use super::identify::Identified;
+use super::owner::{Owner, owner_of};
+use super::{Admission, Authority, router};
+use crate::contract;
+use crate::pages::Pages;
+use crate::public::Public;
+use crate::push::Push;
+use crate::service::Inbound;
+use crate::upstream::{Answer, Upstream};
+
+/// The way in. Clones share everything.
+#[derive(Clone)]
+pub(crate) struct Reception {
+    authority: Authority,
+    router: Router,
+    push: Push,
+}
+
+impl Reception {
+    pub(crate) fn new(authority: Authority, push: Push) -> Self {
+        Self {
+            router: router::router(authority.clone()),
+            authority,
+            push,
+        }
+    }
+
+    /// Answers a request, or passes it to the printer's server for a caller who may go there.
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Body>,
+        inbound: &Inbound,
+        upstream: &Upstream,
+    ) -> Result<Answer, HostFailure> {
+        if let Some(file) = Pages::asset(&request) {
+            return Ok(Answer::Plain(file));
+        }
+        let owner = owner_of(request.uri().path());
+        if owner == Owner::Nobody {
+            let sentence = "There is nothing at this address.";
+            return Ok(plain(contract::error(StatusCode::NOT_FOUND, sentence)));
+        }
+        let (parts, body) = request.into_parts();
+        let identified = match self.authority.identify(&parts, inbound).await {
+            Ok(identified) => identified,
+            Err(failure) => return Ok(plain(contract::failed(&failure))),
+        };
+        let request = Request::from_parts(parts, body);
+        let cookies = identified.set_cookies.clone();
+        let answer = match owner {
+            Owner::Host if Push::is_ours(request.uri().path()) => {
+                Ok(self.push.answer(request, inbound).await)
+            }
+            Owner::Host => Ok(self.route(request, identified.caller, inbound).await),
+            _ => self.pass(request, identified, inbound, upstream).await,
+        };
+        answer.map(|answer| with_cookies(answer, cookies))
+    }
+
+    async fn route(&self, mut request: Request<Body>, caller: Caller, inbound: &Inbound) -> Answer {
+        let extensions = request.extensions_mut();
+        extensions.insert(caller);
+        extensions.insert(Public::of(inbound));
+        extensions.insert(Arc::new(inbound.clone()));
+        let request = request.map(axum::body::Body::new);
+        let answer = match self.router.clone().oneshot(request).await {
+            Ok(answer) => answer,
+            Err(never) => match never {},
+        };
+        plain(answer)
+    }
+
+    async fn pass(
+        &self,
+        request: Request<Body>,
+        identified: Identified,
+        inbound: &Inbound,
+        upstream: &Upstream,
+    ) -> Result<Answer, HostFailure> {
+        let caller = &identified.caller;
+        let Some(access) = caller.access() else {
+            let (parts, _) = request.into_parts();
+            return Ok(self.turn_away(&parts, inbound).await);
+        };
+        let public = Public::of(inbound);
+        let is_page = wants_page(request.headers(), request.method());
+        if let Caller::Person(_) = caller
+            && let Some(refusal) = self.refuse_foreign_page(&request, inbound, &public)
+        {
+            return Ok(plain(refusal));
+        }
+        if let Caller::App(app) = caller {
+            self.authority.usage.note(&app.1.id, inbound.address);
+        }
+        let csrf = self.authority.sessions.csrf(request.headers(), &public);
+        let admission = Admission::Upto(access, identified.hold.clone());
+        let answer = upstream.pass(request, inbound, &admission).await?;
+        // The printer's own page reads the token for what it sends.
+        let cookie = csrf.set_cookie.filter(|_| is_page);
+        Ok(with_cookies(answer, cookie.into_iter().collect()))
+    }
+
+    /// What a browser sends by itself proves nothing about the page that made it: whatever changes
+    /// something, and every socket, has to come from a page of this host.
+    fn refuse_foreign_page(
+        &self,
+        request: &Request<Body>,
+        inbound: &Inbound,
+        public: &Public,
+    ) -> Option<axum::response::Response> {
+        if inbound.websocket {
+            return (!is_own_origin(request.headers(), public)).then(|| {
+                let sentence = "A page of another address may not open this socket.";
+                contract::error(StatusCode::FORBIDDEN, sentence)
+            });
+        }
+        let safe = matches!(
+            *request.method(),
+            Method::GET | Method::HEAD | Method::OPTIONS
+        );
+        let sessions = &self.authority.sessions;
+        if safe {
+            return None;
+        }
+        let checked = sessions.check_origin(request.headers(), None, public);
+        checked.err().map(crate::sessions::http::refuse)
+    }
+
+    /// Nobody whom the host knows: a browser is led to the sign-in and back, others are refused.
+    async fn turn_away(&self, request: &Parts, inbound: &Inbound) -> Answer {
+        if inbound.websocket || !wants_page(&request.headers, &request.method) {
+            return plain(contract::sign_in_first());
+        }
+        let prefix = Public::of(inbound).prefix().to_owned();
+        if !self.authority.users.is_set_up().await {
+            return plain(contract::found(&format!("{prefix}/latchkey/setup")));
+        }
+        let here = request.uri.path_and_query();
+        let here = format!("{prefix}{}", here.map_or("/", |here| here.as_str()));
+        let sign_in = contract::with_query("/login/", &[("redirect", &here)]);
+        plain(contract::found(&format!("{prefix}{sign_in}")))
+    }
+}
+
+fn plain(answer: axum::response::Response) -> Answer {
+    Answer::Plain(answer.map(body::boxed))
+}
+
+fn is_own_origin(headers: &HeaderMap, public: &Public) -> bool {
+    let Some(origin) = headers.get(ORIGIN) else {
+        return true;
+    };
+    origin
+        .to_str()
+        .is_ok_and(|origin| origin.eq_ignore_ascii_case(&public.origin()))
+}
+
+fn with_cookies(answer: Answer, cookies: Vec<HeaderValue>) -> Answer {
+    match answer {
+        Answer::Plain(mut response) => {
+            append(&mut response, cookies);
+            Answer::Plain(response)
+        }
+        socket => socket,
+    }
+}
+
+fn append(response: &mut Response<Body>, cookies: Vec<HeaderValue>) {
+    for cookie in cookies {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+}

@@ -1,0 +1,90 @@
+//! The routes that the host answers itself, and what holds for all of them.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::{Extension, Router};
+use http::{Method, Request, StatusCode};
+
+use super::Authority;
+use super::caller::Caller;
+use crate::contract::{self, Caching};
+use crate::public::Public;
+use crate::{app_keys, key_requests, pages, sessions};
+
+/// The one request that changes something and that any page may send: it only asks.
+const EXEMPT: &str = "/plugin/appkeys/request";
+
+/// All routes of the contract, and the host's own pages.
+pub(crate) fn router(authority: Authority) -> Router {
+    let guard = middleware::from_fn_with_state(authority.clone(), guard);
+    let contract = Router::new()
+        .merge(key_requests::http::routes())
+        .merge(app_keys::http::routes())
+        .merge(sessions::http::routes())
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(guard);
+    Router::new()
+        .merge(pages::http::routes())
+        .fallback_service(contract.with_state(authority.clone()))
+        .with_state(authority)
+}
+
+async fn unknown() -> Response {
+    contract::error(StatusCode::NOT_FOUND, "There is nothing at this address.")
+}
+
+async fn wrong_method() -> Response {
+    contract::error(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "This address does not take that method.",
+    )
+}
+
+/// What comes before every route of the contract: set-up, and the proof that a browser's request
+/// was made by a page of ours. Afterwards the fields that all answers have.
+async fn guard(
+    State(authority): State<Authority>,
+    Extension(caller): Extension<Caller>,
+    Extension(public): Extension<Public>,
+    request: Request<Body>,
+    next: Next,
+) -> Response {
+    let method = request.method().clone();
+    let path = request.uri().path();
+    let caching = caching(path);
+    let asks_for_keys = path.contains("/plugin/appkeys");
+    let exempt = path == EXEMPT
+        || sessions::http::PROVEN_HERE.contains(&path)
+        || is_safe(&method)
+        || !caller.needs_csrf_token();
+    let sessions = &authority.sessions;
+    let mut answer = if asks_for_keys && !authority.users.is_set_up().await {
+        contract::error(
+            StatusCode::FORBIDDEN,
+            "This host has no administrator yet. Open its page and set it up first.",
+        )
+    } else if !exempt && let Err(forged) = sessions.check_origin(request.headers(), None, &public) {
+        sessions::http::refuse(forged)
+    } else {
+        next.run(request).await
+    };
+    contract::finish(answer.headers_mut(), &method, caching);
+    answer
+}
+
+fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+fn caching(path: &str) -> Caching {
+    if path.starts_with("/api/") {
+        Caching::Api
+    } else if path.starts_with("/plugin/appkeys/") && !path.starts_with("/plugin/appkeys/auth/") {
+        Caching::Plugin
+    } else {
+        Caching::Page
+    }
+}

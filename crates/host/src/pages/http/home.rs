@@ -1,0 +1,31 @@
+//! The printer's page.
+
+use axum::response::Response;
+
+use crate::pages::views::{Camera, Home, Tab};
+use crate::pages::visit::Visit;
+
+pub(super) async fn show(visit: Visit) -> Response {
+    if !visit.authority.users.is_set_up().await {
+        return visit.go_on("/latchkey/setup");
+    }
+    let user = match visit.user() {
+        Ok(user) => user,
+        Err(sign_in) => return sign_in,
+    };
+    let pages = &visit.authority.pages;
+    let (site, viewer) = (visit.site(), visit.viewer(user));
+    let waiting = visit.waiting(user);
+    visit.page(&Home {
+        shell: viewer.bar(&site, Tab::Printer),
+        site,
+        viewer,
+        upstream: pages.upstream(),
+        relay: pages.relay_link(),
+        // The push socket tells it within a second.
+        printer: None,
+        camera: pages.camera().map(|url| Camera { url }),
+        pending: waiting.iter().map(|shown| visit.pending(shown)).collect(),
+        version: env!("CARGO_PKG_VERSION"),
+    })
+}

@@ -1,0 +1,367 @@
+//! Users, for administrators.
+
+use std::collections::HashMap;
+
+use axum::Form;
+use axum::extract::{Path, Query};
+use axum::response::Response;
+use http::StatusCode;
+use latchkey_model::user::{Group, User, UserName};
+use latchkey_store::StoreError;
+use serde::Deserialize;
+
+use crate::contract;
+use crate::pages::views::{
+    End, EndUser, NewUser, Tab, UserChange, UserDone, UserPage, UserProblem, UserRow, Users,
+};
+use crate::pages::visit::Visit;
+use crate::users::{LEAST_PASSWORD, MOST_PASSWORD, UserError};
+
+const LIST: &str = "/latchkey/users";
+
+/// What was just done, carried over the redirect after a form.
+#[derive(Deserialize)]
+pub(super) struct Told {
+    added: Option<String>,
+    removed: Option<String>,
+    changed: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Fields {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    password: String,
+    #[serde(default)]
+    group: String,
+    #[serde(default)]
+    active: String,
+    #[serde(default)]
+    csrf_token: String,
+}
+
+pub(super) async fn list(visit: Visit, Query(told): Query<Told>) -> Response {
+    let admin = match visit.administrator() {
+        Ok(admin) => admin,
+        Err(refusal) => return refusal,
+    };
+    let added = told.added.map(|name| UserDone::Added { name });
+    let done = added.or(told.removed.map(|name| UserDone::Removed { name }));
+    all(&visit, admin, StatusCode::OK, NewUser::default(), done).await
+}
+
+pub(super) async fn add(visit: Visit, Form(fields): Form<Fields>) -> Response {
+    let admin = match allowed(&visit, &fields, LIST) {
+        Ok(admin) => admin,
+        Err(refusal) => return refusal,
+    };
+    let group = fields.group.parse().unwrap_or(Group::Users);
+    let users = &visit.authority.users;
+    match users.add(&fields.name, &fields.password, group).await {
+        Ok(user) => visit.go_on(&contract::with_query(
+            LIST,
+            &[("added", user.name.as_str())],
+        )),
+        Err(error) => match problem(&error) {
+            Some(problem) => {
+                let form = NewUser {
+                    name: fields.name,
+                    group: group.into(),
+                    problem: Some(problem),
+                };
+                all(&visit, admin, StatusCode::BAD_REQUEST, form, None).await
+            }
+            None => visit.unavailable(&error),
+        },
+    }
+}
+
+pub(super) async fn show(
+    visit: Visit,
+    Path(name): Path<String>,
+    Query(told): Query<Told>,
+) -> Response {
+    let admin = match visit.administrator() {
+        Ok(admin) => admin,
+        Err(refusal) => return refusal,
+    };
+    let changed = match told.changed.as_deref() {
+        Some("group") => Some(UserChange::Group),
+        Some("password") => Some(UserChange::Password),
+        Some("activated") => Some(UserChange::Activated),
+        Some("deactivated") => Some(UserChange::Deactivated),
+        _ => None,
+    };
+    one(&visit, admin, &name, None, changed).await
+}
+
+pub(super) async fn set_group(
+    visit: Visit,
+    Path(name): Path<String>,
+    Form(fields): Form<Fields>,
+) -> Response {
+    let Ok(group) = fields.group.parse::<Group>() else {
+        return visit.problem(StatusCode::BAD_REQUEST);
+    };
+    let users = visit.authority.users.clone();
+    change(&visit, &name, &fields, "group", async |name| {
+        users.set_group(&name, group).await
+    })
+    .await
+}
+
+pub(super) async fn set_password(
+    visit: Visit,
+    Path(name): Path<String>,
+    Form(fields): Form<Fields>,
+) -> Response {
+    let users = visit.authority.users.clone();
+    let keep = visit.caller.session().map(|session| session.id.clone());
+    change(&visit, &name, &fields, "password", async |name| {
+        users
+            .set_password(&name, &fields.password, keep.as_ref())
+            .await
+    })
+    .await
+}
+
+pub(super) async fn activate(
+    visit: Visit,
+    Path(name): Path<String>,
+    Form(fields): Form<Fields>,
+) -> Response {
+    // Deactivating has a page of its own, which posts elsewhere.
+    if fields.active != "true" {
+        return visit.problem(StatusCode::BAD_REQUEST);
+    }
+    let users = visit.authority.users.clone();
+    change(&visit, &name, &fields, "activated", async |name| {
+        users.set_active(&name, true).await
+    })
+    .await
+}
+
+pub(super) async fn ask_to_deactivate(visit: Visit, Path(name): Path<String>) -> Response {
+    ask_to_end(&visit, &name, End::Deactivate).await
+}
+
+pub(super) async fn ask_to_remove(visit: Visit, Path(name): Path<String>) -> Response {
+    ask_to_end(&visit, &name, End::Remove).await
+}
+
+pub(super) async fn deactivate(
+    visit: Visit,
+    Path(name): Path<String>,
+    Form(fields): Form<Fields>,
+) -> Response {
+    end(&visit, &name, &fields, End::Deactivate).await
+}
+
+pub(super) async fn remove(
+    visit: Visit,
+    Path(name): Path<String>,
+    Form(fields): Form<Fields>,
+) -> Response {
+    end(&visit, &name, &fields, End::Remove).await
+}
+
+/// An administrator, who typed their password lately, in a form of ours.
+fn allowed<'v>(visit: &'v Visit, fields: &Fields, back: &str) -> Result<&'v User, Response> {
+    let admin = visit.administrator()?;
+    visit.own_form(&fields.csrf_token)?;
+    visit.fresh(back)?;
+    Ok(admin)
+}
+
+async fn change(
+    visit: &Visit,
+    name: &str,
+    fields: &Fields,
+    what: &str,
+    work: impl AsyncFnOnce(UserName) -> Result<(), UserError>,
+) -> Response {
+    let page = page_of(name);
+    let admin = match allowed(visit, fields, &page) {
+        Ok(admin) => admin,
+        Err(refusal) => return refusal,
+    };
+    let Ok(user) = UserName::parse(name) else {
+        return visit.problem(StatusCode::NOT_FOUND);
+    };
+    match work(user).await {
+        Ok(()) => visit.go_on(&contract::with_query(&page, &[("changed", what)])),
+        Err(UserError::Missing) => visit.problem(StatusCode::NOT_FOUND),
+        Err(error) => match problem(&error) {
+            Some(problem) => {
+                let mut answer = one(visit, admin, name, Some(problem), None).await;
+                *answer.status_mut() = StatusCode::BAD_REQUEST;
+                answer
+            }
+            None => visit.unavailable(&error),
+        },
+    }
+}
+
+async fn ask_to_end(visit: &Visit, name: &str, end: End) -> Response {
+    let admin = match visit.administrator() {
+        Ok(admin) => admin,
+        Err(refusal) => return refusal,
+    };
+    if let Err(sign_in) = visit.fresh(&visit.here()) {
+        return sign_in;
+    }
+    ending(visit, admin, name, end, None).await
+}
+
+async fn end(visit: &Visit, name: &str, fields: &Fields, end: End) -> Response {
+    let page = page_of(name);
+    let admin = match allowed(visit, fields, &page) {
+        Ok(admin) => admin,
+        Err(refusal) => return refusal,
+    };
+    let Ok(user) = UserName::parse(name) else {
+        return visit.problem(StatusCode::NOT_FOUND);
+    };
+    let users = &visit.authority.users;
+    let (outcome, onward) = match end {
+        End::Remove => (
+            users.remove(&user).await,
+            contract::with_query(LIST, &[("removed", name)]),
+        ),
+        End::Deactivate => {
+            let outcome = users.set_active(&user, false).await;
+            (
+                outcome,
+                contract::with_query(&page, &[("changed", "deactivated")]),
+            )
+        }
+    };
+    match outcome {
+        Ok(()) => visit.go_on(&onward),
+        // The second click: it is gone, as wanted.
+        Err(UserError::Missing) => visit.go_on(LIST),
+        Err(UserError::LastAdmin) => {
+            let problem = Some(UserProblem::LastAdmin);
+            let mut answer = ending(visit, admin, name, end, problem).await;
+            *answer.status_mut() = StatusCode::BAD_REQUEST;
+            answer
+        }
+        Err(error) => visit.unavailable(&error),
+    }
+}
+
+async fn ending(
+    visit: &Visit,
+    admin: &User,
+    name: &str,
+    end: End,
+    problem: Option<UserProblem>,
+) -> Response {
+    let user = match find(visit, name).await {
+        Ok(Some(user)) => user,
+        Ok(None) => return visit.problem(StatusCode::NOT_FOUND),
+        Err(failure) => return visit.failed(&failure),
+    };
+    let (site, viewer) = (visit.site(), visit.viewer(admin));
+    visit.page(&EndUser {
+        shell: viewer.bar(&site, Tab::Users),
+        site,
+        viewer,
+        user,
+        end,
+        problem,
+    })
+}
+
+async fn one(
+    visit: &Visit,
+    admin: &User,
+    name: &str,
+    problem: Option<UserProblem>,
+    changed: Option<UserChange>,
+) -> Response {
+    let user = match find(visit, name).await {
+        Ok(Some(user)) => user,
+        Ok(None) => return visit.problem(StatusCode::NOT_FOUND),
+        Err(failure) => return visit.failed(&failure),
+    };
+    let (site, viewer) = (visit.site(), visit.viewer(admin));
+    visit.page(&UserPage {
+        shell: viewer.bar(&site, Tab::Users),
+        site,
+        viewer,
+        user,
+        problem,
+        changed,
+    })
+}
+
+async fn all(
+    visit: &Visit,
+    admin: &User,
+    status: StatusCode,
+    form: NewUser,
+    done: Option<UserDone>,
+) -> Response {
+    let users = match rows(visit).await {
+        Ok(users) => users,
+        Err(failure) => return visit.failed(&failure),
+    };
+    let (site, viewer) = (visit.site(), visit.viewer(admin));
+    let page = Users {
+        shell: viewer.bar(&site, Tab::Users),
+        site,
+        viewer,
+        users,
+        form,
+        done,
+    };
+    visit.page_with(status, &page)
+}
+
+async fn find(visit: &Visit, name: &str) -> Result<Option<UserRow>, StoreError> {
+    Ok(rows(visit).await?.into_iter().find(|row| row.name == name))
+}
+
+async fn rows(visit: &Visit) -> Result<Vec<UserRow>, StoreError> {
+    let authority = &visit.authority;
+    let mut keys: HashMap<UserName, usize> = HashMap::new();
+    for key in authority.app_keys.list(None).await? {
+        *keys.entry(key.user).or_default() += 1;
+    }
+    let mut rows = Vec::new();
+    for user in authority.users.list().await? {
+        let sessions = authority.store.sessions().list_of(&user.name).await?;
+        let seen = sessions.iter().map(|session| session.seen).max();
+        rows.push(UserRow {
+            keys: keys.get(&user.name).copied().unwrap_or_default(),
+            name: user.name.to_string(),
+            group: user.group.into(),
+            active: user.active,
+            seen: seen.map(|at| visit.moment(at)),
+        });
+    }
+    Ok(rows)
+}
+
+fn problem(error: &UserError) -> Option<UserProblem> {
+    Some(match error {
+        UserError::NameMissing => UserProblem::NameMissing,
+        UserError::NameUnfit => UserProblem::NameUnfit,
+        UserError::NameTaken => UserProblem::NameTaken,
+        UserError::PasswordTooShort => UserProblem::PasswordTooShort {
+            least: LEAST_PASSWORD,
+        },
+        UserError::PasswordTooLong => UserProblem::PasswordTooLong {
+            most: MOST_PASSWORD,
+        },
+        UserError::LastAdmin => UserProblem::LastAdmin,
+        _ => return None,
+    })
+}
+
+fn page_of(name: &str) -> String {
+    let segment = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
+    format!("{LIST}/{segment}")
+}

@@ -1,0 +1,9 @@
+//! The push socket of the printer's server, as the host's own client sees it.
+
+mod feed;
+mod filter;
+mod pause;
+mod source;
+
+pub(super) use self::feed::Feed;
+pub(super) use self::source::Source;

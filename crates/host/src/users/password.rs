@@ -1,0 +1,275 @@
+//! Passwords: hashed with Argon2id, checked in that form and in those that an `OctoPrint` keeps.
+//!
+//! | text | made by |
+//! | --- | --- |
+//! | `$argon2id$v=19$m=19456,t=2,p=1$…` | here; other parameters and `$argon2i$` by `OctoPrint` since 1.8 |
+//! | `$pbkdf2-sha256$<rounds>$<salt>$<key>` | `OctoPrint` without an Argon2 library; base64 with `.` for `+`, no padding |
+//! | `$octoprint-sha512$<salt>$<hex>` | the import, of what `OctoPrint` kept before 1.8; the salt is base64 without padding |
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use argon2::password_hash::phc;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Params, Version};
+use data_encoding::{BASE64_NOPAD, HEXLOWER_PERMISSIVE};
+use latchkey_model::chance::{Chance, SystemChance};
+use latchkey_model::secret::PasswordHash;
+use sha2::{Digest, Sha256, Sha512};
+use subtle::ConstantTimeEq;
+use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
+
+const MEMORY_KIB: u32 = 19 * 1024;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
+const SALT: usize = 16;
+/// At 19 MiB each.
+const AT_ONCE: usize = 4;
+/// Who comes while so many wait already is sent away.
+const WAITING: usize = 64;
+
+/// What an imported hash may cost: whoever wrote it chose how much memory and time we spend.
+const MOST_MEMORY_KIB: u32 = 256 * 1024;
+const MOST_PASSES: u32 = 16;
+const MOST_LANES: u32 = 16;
+const MOST_ROUNDS: u32 = 5_000_000;
+
+const PBKDF2: &str = "$pbkdf2-sha256$";
+const OCTOPRINT: &str = "$octoprint-sha512$";
+
+/// What no password leads to: its checking costs as much as that of a hash of ours.
+const NOBODYS: &str = "$argon2id$v=19$m=19456,t=2,p=1$bGF0Y2hrZXktbm9ib2R5$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// What a check found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verified {
+    /// It is the password.
+    pub ok: bool,
+    /// It is, and should be hashed anew: the kept hash is not of the form we make. One form for
+    /// everybody means that no answer takes longer than another.
+    pub rehash: bool,
+}
+
+/// Why a password was neither hashed nor checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordsError {
+    /// Too many wait already.
+    #[error("too many passwords are being checked just now; try again in a moment")]
+    Busy,
+    /// There is no memory for it.
+    #[error("there is not enough memory to hash a password")]
+    Memory,
+}
+
+/// Hashes and checks passwords off the event loop, a few at a time.
+#[derive(Clone)]
+pub struct Passwords {
+    chance: Arc<dyn Chance>,
+    working: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
+}
+
+impl std::fmt::Debug for Passwords {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Passwords(…)")
+    }
+}
+
+impl Default for Passwords {
+    fn default() -> Self {
+        Self::new(Arc::new(SystemChance))
+    }
+}
+
+impl Passwords {
+    /// Salts come from `chance`.
+    pub fn new(chance: Arc<dyn Chance>) -> Self {
+        Self {
+            chance,
+            working: Arc::new(Semaphore::new(AT_ONCE)),
+            waiting: Arc::new(Semaphore::new(WAITING + AT_ONCE)),
+        }
+    }
+
+    /// The hash to keep of a password.
+    pub async fn hash(&self, password: &str) -> Result<PasswordHash, PasswordsError> {
+        let mut salt = [0; SALT];
+        self.chance.fill(&mut salt);
+        let password = Zeroizing::new(password.to_owned());
+        self.work(move || hash(&password, &salt)).await?
+    }
+
+    /// Whether `kept` is the hash of `password`. A text of no known form is nobody's hash.
+    pub async fn verify(
+        &self,
+        password: &str,
+        kept: &PasswordHash,
+    ) -> Result<Verified, PasswordsError> {
+        let password = Zeroizing::new(password.to_owned());
+        let kept = kept.clone();
+        self.work(move || verify(&password, kept.expose())).await?
+    }
+
+    /// Spends the work of [`Self::verify`], for a user who does not exist or has no password:
+    /// nobody can tell by the time that it takes.
+    pub async fn pretend(&self, password: &str) -> Result<(), PasswordsError> {
+        let nobody = PasswordHash::new(NOBODYS.to_owned());
+        self.verify(password, &nobody).await.map(|_| ())
+    }
+
+    async fn work<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, PasswordsError> {
+        let place = Arc::clone(&self.waiting)
+            .try_acquire_owned()
+            .map_err(|_| PasswordsError::Busy)?;
+        let turn = Arc::clone(&self.working).acquire_owned().await;
+        let turn = turn.expect("the semaphore is never closed");
+        let done = tokio::task::spawn_blocking(move || {
+            // Held until the work is done, even when whoever asked has left.
+            let _held = (turn, place);
+            job()
+        });
+        match done.await {
+            Ok(done) => Ok(done),
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            // Only a runtime that is going away cancels blocking work.
+            Err(_) => Err(PasswordsError::Busy),
+        }
+    }
+}
+
+/// The text form of what an `OctoPrint` before 1.8 kept: SHA-512 of the password followed by the
+/// `accessControl.salt` of its configuration, in hexadecimal digits.
+pub fn octoprint_sha512(salt: &str, hex: &str) -> Option<PasswordHash> {
+    let digest = HEXLOWER_PERMISSIVE.decode(hex.as_bytes()).ok()?;
+    if digest.len() != 64 {
+        return None;
+    }
+    let mut text = format!("{OCTOPRINT}{}$", BASE64_NOPAD.encode(salt.as_bytes()));
+    for byte in digest {
+        write!(text, "{byte:02x}").ok()?;
+    }
+    Some(PasswordHash::new(text))
+}
+
+/// Whether passwords can be checked against this hash.
+pub fn is_known_form(kept: &PasswordHash) -> bool {
+    Form::of(kept.expose()).is_some()
+}
+
+enum Form {
+    Argon2 {
+        hash: phc::PasswordHash,
+        ours: bool,
+    },
+    Pbkdf2 {
+        rounds: u32,
+        salt: Vec<u8>,
+        key: Vec<u8>,
+    },
+    OctoPrint {
+        salt: Vec<u8>,
+        digest: Vec<u8>,
+    },
+}
+
+impl Form {
+    fn of(text: &str) -> Option<Self> {
+        if let Some(rest) = text.strip_prefix(PBKDF2) {
+            return pbkdf2_form(rest);
+        }
+        if let Some(rest) = text.strip_prefix(OCTOPRINT) {
+            let (salt, hex) = rest.split_once('$')?;
+            let salt = BASE64_NOPAD.decode(salt.as_bytes()).ok()?;
+            let digest = HEXLOWER_PERMISSIVE.decode(hex.as_bytes()).ok()?;
+            return (digest.len() == 64).then_some(Self::OctoPrint { salt, digest });
+        }
+        let hash = phc::PasswordHash::new(text).ok()?;
+        let algorithm = Algorithm::try_from(hash.algorithm.as_str()).ok()?;
+        let params = Params::try_from(&hash).ok()?;
+        let affordable = params.m_cost() <= MOST_MEMORY_KIB
+            && params.t_cost() <= MOST_PASSES
+            && params.p_cost() <= MOST_LANES;
+        if !affordable || hash.salt.is_none() || hash.hash.is_none() {
+            return None;
+        }
+        let ours = algorithm == Algorithm::Argon2id
+            && hash.version == Some(Version::V0x13.into())
+            && (params.m_cost(), params.t_cost(), params.p_cost()) == (MEMORY_KIB, PASSES, LANES);
+        Some(Self::Argon2 { hash, ours })
+    }
+}
+
+fn pbkdf2_form(rest: &str) -> Option<Form> {
+    let mut parts = rest.split('$');
+    let rounds = parts.next()?.parse().ok()?;
+    let (salt, key) = (
+        adapted_base64(parts.next()?)?,
+        adapted_base64(parts.next()?)?,
+    );
+    let whole = parts.next().is_none() && (1..=MOST_ROUNDS).contains(&rounds) && key.len() == 32;
+    whole.then_some(Form::Pbkdf2 { rounds, salt, key })
+}
+
+/// Base64 as Python's passlib writes it.
+fn adapted_base64(text: &str) -> Option<Vec<u8>> {
+    BASE64_NOPAD.decode(text.replace('.', "+").as_bytes()).ok()
+}
+
+fn argon2() -> Argon2<'static> {
+    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).expect("the parameters are valid");
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+}
+
+fn hash(password: &str, salt: &[u8]) -> Result<PasswordHash, PasswordsError> {
+    let hash = argon2().hash_password_with_salt(password.as_bytes(), salt);
+    match hash {
+        Ok(hash) => Ok(PasswordHash::new(hash.to_string())),
+        Err(_) => Err(PasswordsError::Memory),
+    }
+}
+
+fn verify(password: &str, kept: &str) -> Result<Verified, PasswordsError> {
+    let Some(form) = Form::of(kept) else {
+        let kept = phc::PasswordHash::new(NOBODYS).expect("the hash is well formed");
+        let _ = argon2().verify_password(password.as_bytes(), &kept);
+        return Ok(Verified {
+            ok: false,
+            rehash: false,
+        });
+    };
+    let (ok, ours) = match form {
+        Form::Argon2 { hash, ours } => {
+            use argon2::password_hash::Error;
+            match argon2().verify_password(password.as_bytes(), &hash) {
+                Ok(()) => (true, ours),
+                Err(Error::PasswordInvalid) => (false, ours),
+                Err(_) => return Err(PasswordsError::Memory),
+            }
+        }
+        Form::Pbkdf2 { rounds, salt, key } => {
+            let mut derived = Zeroizing::new([0; 32]);
+            pbkdf2::pbkdf2_hmac::<Sha256>(password.as_bytes(), &salt, rounds, &mut *derived);
+            (bool::from(derived.as_slice().ct_eq(&key)), false)
+        }
+        Form::OctoPrint { salt, digest } => {
+            let mut hasher = Sha512::new();
+            hasher.update(password.as_bytes());
+            hasher.update(&salt);
+            (
+                bool::from(hasher.finalize().as_slice().ct_eq(&digest)),
+                false,
+            )
+        }
+    };
+    Ok(Verified {
+        ok,
+        rehash: ok && !ours,
+    })
+}
+
+#[cfg(test)]
+mod tests;

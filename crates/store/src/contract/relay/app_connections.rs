@@ -1,0 +1,260 @@
+//! What holds of app connections.
+
+use std::slice;
+
+use latchkey_model::account::Suspension;
+use latchkey_model::app_connection::{
+    AccessMode, AppConnectionState, EndReason, OwnerStanding, PresentedCredential, Refusal,
+};
+use latchkey_model::printer::HostKey;
+use latchkey_model::secret::LabelHash;
+
+use super::{Household, Maker, find};
+use crate::contract::{Case, Outcome, at, cases, check, check_eq};
+use crate::error::StoreError;
+use crate::relay::{RelayStore, Use};
+
+cases! { RelayStore,
+    app_connection_is_found_as_it_was_kept,
+    app_connection_needs_the_owners_printer,
+    label_is_never_used_again,
+    ended_app_connection_is_a_tombstone,
+    app_connection_ends_only_for_its_owner,
+    use_adds_up_and_passes_over_the_ended,
+    suspension_and_plan_show_on_the_hot_path,
+}
+
+async fn app_connection_is_found_as_it_was_kept(store: &RelayStore) -> Outcome {
+    let make = Maker::default();
+    let ann = make.household(store, "ann@example.com").await?;
+    let key = HostKey::from_bytes([3; 32]);
+    let connections = store.app_connections();
+    let mut all = vec![ann.connection.clone()];
+    for access in [AccessMode::None, AccessMode::Basic, AccessMode::Bearer] {
+        let (connection, credentials) = make.app_connection(&ann.printer, access);
+        connections.insert(&connection).await?;
+        let by_label = connections
+            .find_by_label_hash(&credentials.label.hash())
+            .await?;
+        check_eq!(
+            by_label.map(|found| found.connection),
+            Some(connection.clone())
+        );
+        let by_token = connections
+            .find_by_app_token_hash(&credentials.app_token.hash())
+            .await?;
+        check_eq!(
+            by_token.map(|found| found.connection),
+            Some(connection.clone())
+        );
+        all.push(connection);
+    }
+    store
+        .printers()
+        .attach_host(&ann.account.id, &ann.printer.id, &key)
+        .await?;
+    let label = ann.credentials.label.hash();
+    let found = connections.find_by_label_hash(&label).await?;
+    let holder = found.and_then(|found| found.holder).ok_or("no holder")?;
+    check_eq!(holder.account, ann.account.id);
+    check_eq!(holder.printer, ann.printer.id);
+    check_eq!(holder.printer_name, ann.printer.name);
+    check_eq!(holder.host, Some(key.id()));
+    check_eq!(holder.plan, ann.account.plan);
+    check!(!holder.suspended);
+    let unknown = LabelHash::of("app-unknown");
+    check_eq!(connections.find_by_label_hash(&unknown).await?, None);
+    let listed = connections
+        .list_by_printer(&ann.account.id, &ann.printer.id)
+        .await?;
+    all.sort_by(|one, two| one.id.cmp(&two.id));
+    let listed: Vec<_> = listed.into_iter().map(|found| found.connection).collect();
+    check_eq!(listed, all);
+    Ok(())
+}
+
+async fn app_connection_needs_the_owners_printer(store: &RelayStore) -> Outcome {
+    let make = Maker::default();
+    let ann = make.household(store, "ann@example.com").await?;
+    let bob = make.household(store, "bob@example.com").await?;
+    let mut foreign = ann.printer.clone();
+    foreign.account = bob.account.id.clone();
+    let gone = make.printer(&ann.account, "never kept");
+    for printer in [foreign, gone] {
+        let (connection, credentials) = make.app_connection(&printer, AccessMode::Enhanced);
+        let answer = store.app_connections().insert(&connection).await;
+        check!(matches!(answer, Err(StoreError::Conflict)));
+        let label = credentials.label.hash();
+        let found = store.app_connections().find_by_label_hash(&label).await?;
+        check_eq!(found, None);
+    }
+    Ok(())
+}
+
+async fn label_is_never_used_again(store: &RelayStore) -> Outcome {
+    let make = Maker::default();
+    let ann = make.household(store, "ann@example.com").await?;
+    let connections = store.app_connections();
+    for round in ["live", "ended"] {
+        let (mut again, _) = make.app_connection(&ann.printer, AccessMode::Enhanced);
+        again.hashes.label = ann.connection.hashes.label;
+        let answer = connections.insert(&again).await;
+        check!(matches!(answer, Err(StoreError::Conflict)));
+        if round == "live" {
+            check!(
+                connections
+                    .end(&ann.connection.id, EndReason::Revoked, at(90))
+                    .await?
+            );
+        }
+    }
+    Ok(())
+}
+
+async fn ended_app_connection_is_a_tombstone(store: &RelayStore) -> Outcome {
+    let make = Maker::default();
+    let ann = make.household(store, "ann@example.com").await?;
+    let connections = store.app_connections();
+    let id = &ann.connection.id;
+    check!(connections.end(id, EndReason::Revoked, at(90)).await?);
+    // The first end stands.
+    check!(
+        !connections
+            .end(id, EndReason::PrinterRemoved, at(95))
+            .await?
+    );
+    let label = ann.credentials.label.hash();
+    let found = connections.find_by_label_hash(&label).await?;
+    let found = found.ok_or("the tombstone is gone")?;
+    check_eq!(found.holder, None);
+    check_eq!(found.connection.hashes, ann.connection.hashes);
+    let state = AppConnectionState::Ended {
+        reason: EndReason::Revoked,
+        at: at(90),
+    };
+    check_eq!(found.connection.state, state);
+    let standing = found.owner_standing(|_| None).ok_or("no standing")?;
+    check_eq!(standing, OwnerStanding::Entitled);
+    let bearer = PresentedCredential::Bearer(ann.credentials.bearer());
+    let answer = found.connection.admit(bearer, standing).err();
+    check_eq!(answer, Some(Refusal::Ended));
+    let nothing = PresentedCredential::Nothing;
+    let answer = found.connection.admit(nothing, standing).err();
+    check_eq!(answer, Some(Refusal::NotFound));
+    let token = ann.credentials.app_token.hash();
+    check!(connections.find_by_app_token_hash(&token).await?.is_some());
+    let listed = connections
+        .list_by_printer(&ann.account.id, &ann.printer.id)
+        .await?;
+    check!(listed.is_empty());
+    check_eq!(
+        connections.list_ended_since(at(90)).await?,
+        slice::from_ref(id)
+    );
+    check_eq!(connections.list_ended_since(at(91)).await?, []);
+    // A tombstone is nothing to insert.
+    let answer = connections.insert(&found.connection).await;
+    check!(matches!(answer, Err(StoreError::Conflict)));
+    Ok(())
+}
+
+async fn app_connection_ends_only_for_its_owner(store: &RelayStore) -> Outcome {
+    let make = Maker::default();
+    let ann = make.household(store, "ann@example.com").await?;
+    let bob = make.household(store, "bob@example.com").await?;
+    let connections = store.app_connections();
+    let id = &ann.connection.id;
+    let reason = EndReason::Revoked;
+    check!(
+        !connections
+            .end_owned(&bob.account.id, id, reason, at(90))
+            .await?
+    );
+    check_eq!(find(store, &ann).await?, Some(ann.connection.clone()));
+    check!(
+        connections
+            .end_owned(&ann.account.id, id, reason, at(90))
+            .await?
+    );
+    check!(
+        !connections
+            .end_owned(&ann.account.id, id, reason, at(91))
+            .await?
+    );
+    check_eq!(find(store, &bob).await?, Some(bob.connection.clone()));
+    Ok(())
+}
+
+async fn use_adds_up_and_passes_over_the_ended(store: &RelayStore) -> Outcome {
+    let make = Maker::default();
+    let ann = make.household(store, "ann@example.com").await?;
+    let bob = make.household(store, "bob@example.com").await?;
+    let connections = store.app_connections();
+    let used = |household: &Household, millis, requests, bytes| Use {
+        id: household.connection.id.clone(),
+        at: at(millis),
+        requests,
+        bytes,
+    };
+    connections
+        .end(&bob.connection.id, EndReason::Revoked, at(90))
+        .await?;
+    connections.mark_used(&[]).await?;
+    connections
+        .mark_used(&[used(&ann, 200, 2, 1_000), used(&bob, 200, 5, 5)])
+        .await?;
+    connections.mark_used(&[used(&ann, 150, 1, 24)]).await?;
+    let listed = connections
+        .list_by_printer(&ann.account.id, &ann.printer.id)
+        .await?;
+    let usage = listed.first().ok_or("not listed")?.usage;
+    check_eq!(usage.last_used, Some(at(200)));
+    check_eq!((usage.requests, usage.bytes), (3, 1_024));
+    // No batch, however odd, makes a later one fail.
+    connections
+        .mark_used(&[used(&ann, 300, u64::MAX, u64::MAX)])
+        .await?;
+    connections
+        .mark_used(&[used(&ann, 400, u64::MAX, 1)])
+        .await?;
+    Ok(())
+}
+
+async fn suspension_and_plan_show_on_the_hot_path(store: &RelayStore) -> Outcome {
+    let make = Maker::default();
+    let ann = make.household(store, "ann@example.com").await?;
+    let label = ann.credentials.label.hash();
+    let standing = async || {
+        let found = store.app_connections().find_by_label_hash(&label).await?;
+        let found = found.ok_or("not found")?;
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(found.owner_standing(|plan| {
+            match plan.as_str() {
+                "supporter" => Some(true),
+                "free" => Some(false),
+                _ => None,
+            }
+        }))
+    };
+    check_eq!(standing().await?, Some(OwnerStanding::Entitled));
+    let suspension = Suspension {
+        at: at(50),
+        reason: "unpaid".to_owned(),
+    };
+    store
+        .accounts()
+        .suspend(&ann.account.id, &suspension)
+        .await?;
+    check_eq!(standing().await?, Some(OwnerStanding::Suspended));
+    store.accounts().unsuspend(&ann.account.id).await?;
+    store
+        .accounts()
+        .set_plan(&ann.account.id, &"free".parse()?)
+        .await?;
+    check_eq!(standing().await?, Some(OwnerStanding::PlanWithout));
+    store
+        .accounts()
+        .set_plan(&ann.account.id, &"lost".parse()?)
+        .await?;
+    check_eq!(standing().await?, None);
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! What a host remembers.
+
+use std::path::Path;
+
+use crate::error::StoreError;
+use crate::pool::{Pools, SchemaVersions, Step};
+
+mod app_keys;
+mod grants;
+mod remembered;
+mod sessions;
+mod users;
+
+pub use app_keys::{AppKeys, FoundAppKey, KeptAppKey, KeyUse, NewAppKey};
+pub use grants::{Grant, Grants};
+pub use remembered::Remembered;
+pub use sessions::{FoundSession, Sessions};
+pub use users::{Change, Ended, UserSignIn, Users};
+
+pub(crate) const STEPS: &[Step] = &[(
+    1,
+    "users app_keys grants sessions remembered",
+    include_str!("../../migrations/host/sqlite/0001_users_app_keys_grants_sessions_remembered.sql"),
+)];
+
+/// The host's database. Clones share it.
+#[derive(Debug, Clone)]
+pub struct HostStore {
+    pools: Pools,
+}
+
+impl HostStore {
+    /// Opens the database file at `path`, makes it (readable by its owner alone) if there is
+    /// none, and brings it up to date.
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let pools = Pools::open(path.as_ref(), STEPS).await?;
+        Ok(Self { pools })
+    }
+
+    /// Looks at the database file at `path` without changing it, so that a file in use by
+    /// another version of the program stays that version's. SQLite may leave empty journals
+    /// beside it.
+    pub async fn inspect(path: impl AsRef<Path>) -> Result<SchemaVersions, StoreError> {
+        Pools::inspect(path.as_ref(), STEPS).await
+    }
+
+    /// Opens an empty database that vanishes with the last clone.
+    pub async fn open_in_memory() -> Result<Self, StoreError> {
+        let pools = Pools::open_in_memory(STEPS).await?;
+        Ok(Self { pools })
+    }
+
+    /// The users.
+    pub const fn users(&self) -> Users<'_> {
+        Users::new(&self.pools)
+    }
+
+    /// The app keys.
+    pub const fn app_keys(&self) -> AppKeys<'_> {
+        AppKeys::new(&self.pools)
+    }
+
+    /// The granted key requests whose key was not fetched yet.
+    pub const fn grants(&self) -> Grants<'_> {
+        Grants::new(&self.pools)
+    }
+
+    /// The sessions.
+    pub const fn sessions(&self) -> Sessions<'_> {
+        Sessions::new(&self.pools)
+    }
+
+    /// The remembered browsers.
+    pub const fn remembered(&self) -> Remembered<'_> {
+        Remembered::new(&self.pools)
+    }
+
+    /// Checks that the database can be read and written, for a readiness probe.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        self.pools.check().await
+    }
+
+    /// Finishes what is running and closes all connections.
+    pub async fn close(&self) {
+        self.pools.close().await;
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn pools(&self) -> &Pools {
+        &self.pools
+    }
+}

@@ -1,0 +1,4 @@
+//! The relay's database: its constraints and its file.
+
+mod constraints;
+mod file;
