@@ -9,6 +9,7 @@ mod authority;
 pub mod config;
 mod contract;
 mod doors;
+mod kept;
 mod neighbours;
 mod pages;
 mod role;
@@ -16,6 +17,7 @@ mod service;
 mod upstream;
 pub mod users;
 
+pub use kept::KeptError;
 pub use pages::views;
 pub use role::{Host, HostError};
 pub use upstream::probe::{Trust, UpstreamCheck, check as check_upstream};

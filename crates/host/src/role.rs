@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Relay};
 use crate::doors::{Doors, LanDoor, TunnelDoor};
+use crate::kept::private_dir;
 use crate::pages::Pages;
 use crate::service::Service;
 use crate::upstream::Upstream;
@@ -188,15 +189,6 @@ fn dialler(
             .is_some_and(|authority| authority.is_loopback()),
     };
     Dialler::new(dialling, identity.clone(), door, doors.tracker.clone())
-}
-
-/// Creates a directory that nobody else may look into.
-fn private_dir(path: &std::path::Path) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
 }
 
 /// Loopback is believed as OctoPrint believes it: a local reverse proxy is common.

@@ -14,13 +14,17 @@ mod harness;
 
 mod demo;
 mod guards;
+mod key_request;
 mod memory;
 mod octoprint_authority;
 mod octoprint_away;
 mod octoprint_direct;
 mod octoprint_drain;
+mod octoprint_import;
+mod octoprint_key_request;
 mod octoprint_outages;
 mod octoprint_secrets;
 mod octoprint_tls;
 mod situations;
 mod tunnel_identity;
+mod user_commands;
