@@ -1,12 +1,12 @@
 //! Writes every page of the host with its assets into a folder, to be looked at.
 //!
 //! `cargo run -p latchkey-host --example pages -- target/pages`, then let any file server
-//! have that folder as its root.
+//! have that folder as its root; the policy the pages have in earnest lies beside them.
 
 use std::{error::Error, fs, path::PathBuf};
 
 use latchkey_host::views::samples;
-use latchkey_web::assets;
+use latchkey_web::{assets, security_headers};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = PathBuf::from(
@@ -22,5 +22,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (name, html) in samples::all() {
         fs::write(folder.join(format!("{name}.html")), html)?;
     }
+    fs::write(
+        folder.join("content-security-policy"),
+        security_headers::CONTENT_SECURITY_POLICY,
+    )?;
     Ok(())
 }

@@ -101,7 +101,7 @@ pub(crate) fn strip_prefix(uri: &mut Uri, prefix: &str) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::service::Door;
 

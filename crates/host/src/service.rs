@@ -36,7 +36,7 @@ pub(crate) struct Inbound {
 }
 
 /// Where a request came in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Door {
     /// The listener at home.
     Lan,
@@ -71,6 +71,9 @@ impl Inbound {
 pub(crate) struct Service {
     upstream: Upstream,
     reception: Option<Reception>,
+    /// Tried at the doors alone, without anybody to be known.
+    #[cfg(test)]
+    push: Option<crate::push::Push>,
 }
 
 impl Service {
@@ -79,6 +82,16 @@ impl Service {
         Self {
             upstream,
             reception,
+            #[cfg(test)]
+            push: None,
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn with_push(self, push: crate::push::Push) -> Self {
+        Self {
+            push: Some(push),
+            ..self
         }
     }
 
@@ -90,6 +103,10 @@ impl Service {
     ) -> Result<Answer, HostFailure> {
         if below(request.uri().path(), COMMANDS).is_some() {
             return Ok(Answer::Plain(unknown_command()));
+        }
+        #[cfg(test)]
+        if let Some(push) = &self.push {
+            return Ok(push.answer(request, inbound).await);
         }
         let upstream = &self.upstream;
         match &self.reception {

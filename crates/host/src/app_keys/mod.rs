@@ -54,10 +54,7 @@ impl Minting {
         let Some(kept) = self.store.app_keys().redeem(token, &make).await? else {
             return Ok(None);
         };
-        if kept.rescoped {
-            // What is open was opened under the old scope.
-            self.endings.end(&Holder::Key(kept.key.id.clone()));
-        }
+        self.end_if_rescoped(&kept);
         self.text(&kept).map(Some)
     }
 
@@ -71,6 +68,7 @@ impl Minting {
     ) -> Result<AppKeyText, StoreError> {
         let candidate = self.candidate(user, app, scope, now);
         let kept = self.store.app_keys().keep(&candidate).await?;
+        self.end_if_rescoped(&kept);
         self.text(&kept)
     }
 
@@ -114,6 +112,13 @@ impl Minting {
         let mut new = self.taken_over(&text, user, app, now);
         new.key.scope = scope;
         new
+    }
+
+    /// What is open was opened under the old scope.
+    fn end_if_rescoped(&self, kept: &KeptAppKey) {
+        if kept.rescoped {
+            self.endings.end(&Holder::Key(kept.key.id.clone()));
+        }
     }
 
     fn text(&self, kept: &KeptAppKey) -> Result<AppKeyText, StoreError> {

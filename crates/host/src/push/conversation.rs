@@ -153,12 +153,17 @@ impl Conversation {
         };
         self.recheck.reset();
         self.feed = None;
+        let has_past = listener.receives_upstream && self.shared.source.is_none();
         self.know(Known {
             user: user.to_owned(),
             session: session.to_owned(),
             listener,
-        })
-        .await?;
+        });
+        if has_past {
+            for message in messages::history() {
+                self.say(&message).await?;
+            }
+        }
         for notice in std::mem::take(&mut self.held) {
             self.tell(&notice).await?;
         }
@@ -171,9 +176,10 @@ impl Conversation {
             return Ok(());
         };
         match self.identify(&known.user, &known.session).await? {
-            Some(listener) => self.know(Known { listener, ..known }).await,
-            None => self.turn_out(EndReason::Stale).await,
+            Some(listener) => self.know(Known { listener, ..known }),
+            None => self.turn_out(EndReason::Stale).await?,
         }
+        Ok(())
     }
 
     async fn identify(&self, user: &str, session: &str) -> Result<Option<Listener>, Goodbye> {
@@ -185,30 +191,20 @@ impl Conversation {
     }
 
     /// Takes somebody for whom they are, and opens or shuts what the printer's server says.
-    async fn know(&mut self, known: Known) -> Result<(), Goodbye> {
+    fn know(&mut self, known: Known) {
         let receives = known.listener.receives_upstream;
         self.cuts.revoked = known.listener.hold.ended().clone();
         self.seat.set_known(true);
-        let is_new = self.known.replace(known).is_none();
+        self.known = Some(known);
         match &self.shared.source {
-            Some(_) if !receives => self.feed = None,
-            Some(source) if self.feed.is_none() => {
-                let feed = Feed::open(
-                    Arc::clone(source),
-                    self.wishes.clone(),
-                    self.connected.clone(),
-                    &self.shared,
-                );
+            Some(source) if receives && self.feed.is_none() => {
+                let (source, wishes) = (Arc::clone(source), self.wishes.clone());
+                let feed = Feed::open(source, wishes, self.connected.clone(), &self.shared);
                 self.feed = Some(feed);
             }
-            None if receives && is_new => {
-                for message in messages::history() {
-                    self.say(&message).await?;
-                }
-            }
-            _ => {}
+            _ if receives => {}
+            _ => self.feed = None,
         }
-        Ok(())
     }
 
     /// Makes a guest of a client again, and tells it why.

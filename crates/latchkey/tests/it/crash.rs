@@ -62,7 +62,10 @@ async fn no_key_is_lost_and_no_revoked_key_comes_back_over_200_kills() {
         known.in_doubt.len(),
         known.rounds,
     );
-    assert!(known.given.len() >= 10 && known.revoked.len() >= 10, "the kills came too early to show anything");
+    assert!(
+        known.given.len() >= 10 && known.revoked.len() >= 10,
+        "the kills came too early to show anything"
+    );
 }
 
 /// Key requests, decisions, fetches and revocations, one after the other, until the host is gone.
@@ -124,10 +127,17 @@ async fn status(request: Request) -> Option<StatusCode> {
 
 async fn check(home: &Home, known: &Known) {
     for (key, app) in &known.given {
-        assert_eq!(who(home, key).await["name"], BOB.name, "the key of {app} is lost");
+        assert_eq!(
+            who(home, key).await["name"],
+            BOB.name,
+            "the key of {app} is lost"
+        );
     }
     for key in &known.revoked {
-        assert!(who(home, key).await["name"].is_null(), "a revoked key is back");
+        assert!(
+            who(home, key).await["name"].is_null(),
+            "a revoked key is back"
+        );
     }
 }
 

@@ -12,6 +12,8 @@
 
 mod harness;
 
+mod app_keys;
+mod crash;
 mod demo;
 mod guards;
 mod memory;

@@ -230,6 +230,25 @@ fn a_camera_is_looked_at_and_not_commanded() {
     }
 }
 
+/// Home Assistant sets the bed's temperature so.
+#[test]
+fn a_doubled_slash_at_the_beginning_costs_no_more_than_the_stricter_of_its_readings() {
+    let level = |method: &Method, path: &str| needed(OctoPrint, method, path, None, false);
+    for (path, reading, writing) in [
+        ("//api/printer/bed", Operate, Operate),
+        ("//api/system/commands/core/shutdown", Admin, Admin),
+        ("//x/api/settings", Operate, Admin),
+        ("//api/settings", Operate, Admin),
+        ("///api/printer/bed", Admin, Admin),
+        ("//api//printer/bed", Admin, Admin),
+        ("//../api/printer", Admin, Admin),
+        ("//", View, Operate),
+    ] {
+        assert_eq!(level(&Method::GET, path), reading, "GET {path}");
+        assert_eq!(level(&Method::POST, path), writing, "POST {path}");
+    }
+}
+
 #[test]
 fn settings_are_recognised_in_every_spelling() {
     for path in [

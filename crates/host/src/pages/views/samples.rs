@@ -73,6 +73,9 @@ fn everything(words: &Words) -> Vec<(String, String)> {
     decisions(words, &mut pages);
     homes(words, &mut pages);
     keys(words, &mut pages);
+    users(words, &mut pages);
+    accounts(words, &mut pages);
+    setups(words, &mut pages);
     pages
 }
 
@@ -519,3 +522,244 @@ fn keys(words: &Words, pages: &mut Pages) {
         add(pages, name, &page);
     }
 }
+
+fn user(name: &str, group: Group) -> UserRow {
+    UserRow {
+        name: name.into(),
+        group,
+        active: true,
+        keys: 2,
+        seen: Some(seconds_ago(7200)),
+    }
+}
+
+fn users(words: &Words, pages: &mut Pages) {
+    let (site, viewer) = (site_of(words), viewer_of(words));
+    let other = UserRow {
+        keys: 1,
+        ..user("ruaridh/../?#", Group::Users)
+    };
+    let rows = vec![
+        user(words.user, Group::Admins),
+        other.clone(),
+        UserRow {
+            active: false,
+            seen: None,
+            keys: 0,
+            ..user("workshop tablet", Group::ReadOnly)
+        },
+    ];
+    let list = Users {
+        shell: viewer.bar(&site, Tab::Users),
+        site: site.clone(),
+        viewer: viewer.clone(),
+        users: rows.clone(),
+        form: NewUser::default(),
+        done: None,
+    };
+    add(pages, "users", &list);
+    let name = || words.user.to_owned();
+    for (page, done) in [
+        ("added", UserDone::Added { name: name() }),
+        ("removed", UserDone::Removed { name: name() }),
+    ] {
+        add(
+            pages,
+            &format!("users-{page}"),
+            &Users {
+                done: Some(done),
+                ..list.clone()
+            },
+        );
+    }
+    for (page, problem) in [
+        ("nameless", UserProblem::NameMissing),
+        ("taken", UserProblem::NameTaken),
+        ("unfit", UserProblem::NameUnfit),
+        ("short", UserProblem::PasswordTooShort { least: 8 }),
+        ("long", UserProblem::PasswordTooLong { most: 1024 }),
+    ] {
+        let form = NewUser {
+            name: name(),
+            group: Group::ReadOnly,
+            problem: Some(problem),
+        };
+        add(
+            pages,
+            &format!("users-{page}"),
+            &Users {
+                form,
+                ..list.clone()
+            },
+        );
+    }
+    let one = UserPage {
+        shell: viewer.bar(&site, Tab::Users),
+        site: site.clone(),
+        viewer: viewer.clone(),
+        user: other.clone(),
+        problem: None,
+        changed: None,
+    };
+    add(pages, "user", &one);
+    add(
+        pages,
+        "user-self",
+        &UserPage {
+            user: rows[0].clone(),
+            problem: Some(UserProblem::LastAdmin),
+            ..one.clone()
+        },
+    );
+    add(
+        pages,
+        "user-inactive",
+        &UserPage {
+            user: rows[2].clone(),
+            changed: Some(UserChange::Deactivated),
+            ..one.clone()
+        },
+    );
+    add(
+        pages,
+        "user-short",
+        &UserPage {
+            problem: Some(UserProblem::PasswordTooShort { least: 8 }),
+            ..one.clone()
+        },
+    );
+    for (page, changed) in [
+        ("group", UserChange::Group),
+        ("password", UserChange::Password),
+        ("activated", UserChange::Activated),
+    ] {
+        add(
+            pages,
+            &format!("user-{page}"),
+            &UserPage {
+                changed: Some(changed),
+                ..one.clone()
+            },
+        );
+    }
+    for (page, end, user, problem) in [
+        ("user-remove", End::Remove, other.clone(), None),
+        ("user-deactivate", End::Deactivate, other, None),
+        (
+            "user-remove-last",
+            End::Remove,
+            rows[0].clone(),
+            Some(UserProblem::LastAdmin),
+        ),
+    ] {
+        let shell = viewer.bar(&site, Tab::Users);
+        let page_of = EndUser {
+            shell,
+            site: site.clone(),
+            viewer: viewer.clone(),
+            user,
+            end,
+            problem,
+        };
+        add(pages, page, &page_of);
+    }
+}
+
+fn accounts(words: &Words, pages: &mut Pages) {
+    let (site, viewer) = (site_of(words), viewer_of(words));
+    let session = |id: &str, device: &str, seconds| SignedIn {
+        id: id.into(),
+        device: device.into(),
+        from: words.address.into(),
+        seen: seconds_ago(seconds),
+        this_one: false,
+        remembered: false,
+    };
+    let account = AccountPage {
+        shell: viewer.bar(&site, Tab::Account),
+        site,
+        viewer,
+        sessions: vec![
+            SignedIn {
+                this_one: true,
+                ..session("s1", words.device, 2)
+            },
+            SignedIn {
+                remembered: true,
+                ..session("s2", "Safari on iPhone", 7200)
+            },
+            session("s3", "Another browser", 3 * 86_400),
+        ],
+        problem: None,
+        done: None,
+    };
+    add(pages, "account", &account);
+    for (page, problem) in [
+        ("old-wrong", PasswordProblem::OldWrong),
+        ("short", PasswordProblem::TooShort { least: 8 }),
+        ("long", PasswordProblem::TooLong { most: 1024 }),
+        ("differ", PasswordProblem::Differ),
+        ("too-many", PasswordProblem::TooMany { minutes: 9 }),
+    ] {
+        add(
+            pages,
+            &format!("account-{page}"),
+            &AccountPage {
+                problem: Some(problem),
+                ..account.clone()
+            },
+        );
+    }
+    for (page, done) in [
+        ("changed", AccountDone::PasswordChanged),
+        ("session-ended", AccountDone::SessionEnded),
+    ] {
+        add(
+            pages,
+            &format!("account-{page}"),
+            &AccountPage {
+                done: Some(done),
+                ..account.clone()
+            },
+        );
+    }
+}
+
+fn setups(words: &Words, pages: &mut Pages) {
+    let site = site_of(words);
+    let setup = |state| Setup {
+        shell: site.door(),
+        site: site.clone(),
+        state,
+    };
+    add(
+        pages,
+        "setup",
+        &setup(SetupState::Asking(SetupForm::default())),
+    );
+    for (page, problem) in [
+        ("code", SetupProblem::CodeWrong),
+        ("too-many", SetupProblem::TooMany { minutes: 10 }),
+        ("nameless", SetupProblem::NameMissing),
+        ("unfit", SetupProblem::NameUnfit),
+        ("short", SetupProblem::PasswordTooShort { least: 8 }),
+        ("long", SetupProblem::PasswordTooLong { most: 1024 }),
+        ("differ", SetupProblem::Differ),
+    ] {
+        let form = SetupForm {
+            code: "KQ7F-M2XN".into(),
+            name: words.user.into(),
+            problem: Some(problem),
+        };
+        add(
+            pages,
+            &format!("setup-{page}"),
+            &setup(SetupState::Asking(form)),
+        );
+    }
+    add(pages, "setup-outside", &setup(SetupState::NotFromHere));
+    add(pages, "setup-done", &setup(SetupState::Done));
+}
+
+#[cfg(test)]
+mod tests;

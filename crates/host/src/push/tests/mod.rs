@@ -204,6 +204,7 @@ fn inbound(websocket: bool) -> Inbound {
         address: SOMEBODY,
         scheme: Scheme::Http,
         authority: "octopi.local:5010".parse().unwrap(),
+        prefix: String::new(),
         websocket,
         request_id: "0123456789abcdef".to_owned(),
     }
