@@ -60,7 +60,17 @@ impl Opened {
         let store = HostStore::open(config.database()).await?;
         let master = key_file::load_or_create(&config.master_key(), KEY_FILE)?;
         let master = MasterKey::from_bytes(*master);
-        let authority = Authority::new(parts(config, &around, store, &master));
+        Ok(Self::with(config, around, store, &master))
+    }
+
+    /// Of a database that is open already.
+    pub(crate) fn with(
+        config: &Config,
+        around: Surroundings,
+        store: HostStore,
+        master: &MasterKey,
+    ) -> Self {
+        let authority = Authority::new(parts(config, &around, store, master));
         let has_socket = config.upstream.kind == UpstreamKind::OctoPrint;
         let push = Push::new(PushSettings {
             listeners: Arc::new(authority.clone()),
@@ -73,10 +83,10 @@ impl Opened {
             tracker: around.tracker,
             stopping: around.stopping,
         });
-        Ok(Self {
+        Self {
             reception: Reception::new(authority.clone(), push),
             authority,
-        })
+        }
     }
 }
 
