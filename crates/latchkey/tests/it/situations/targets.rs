@@ -166,13 +166,16 @@ async fn whatever_the_relay_asks_for_lands_at_the_configured_printer_or_nowhere(
 async fn hosts_key_is_only_for_callers_the_relay_vouches_for() {
     let printer = Printer::start().await;
     let (tunnel, _host) = hostile_relay(&printer, UpstreamKind::OctoPrint).await;
-    for (app_connection, key) in [(Some("a"), Some(KEY)), (None, None)] {
-        let request = Request::get("http://door/").body(body::empty()).unwrap();
-        let head = stream_head(app_connection);
+    let request = || Request::get("http://door/").body(body::empty()).unwrap();
+    let stranger = tunnel.send(request(), &stream_head(None)).await;
+    assert_eq!(stranger.unwrap().status(), 403);
+    {
+        let request = request();
+        let head = stream_head(Some("a"));
         let answered = async {
             let mut upstream = printer.accept().await;
             let seen = upstream.read_request().await;
-            assert_eq!(seen.field("x-api-key"), key);
+            assert_eq!(seen.field("x-api-key"), Some(KEY));
             let echo = format!(
                 "HTTP/1.1 200 OK\r\nX-Api-Key: {KEY}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
             );
