@@ -47,7 +47,17 @@ impl Opened {
     pub(crate) async fn open(config: &Config, around: Surroundings) -> Result<Self, KeptError> {
         let store = config.open_store().await?;
         let master = config.load_master_key()?;
-        let authority = Authority::new(parts(config, &around, store, &master));
+        Ok(Self::with(config, around, store, &master))
+    }
+
+    /// Of a database that is open already.
+    pub(crate) fn with(
+        config: &Config,
+        around: Surroundings,
+        store: HostStore,
+        master: &MasterKey,
+    ) -> Self {
+        let authority = Authority::new(parts(config, &around, store, master));
         let has_socket = config.upstream.kind == UpstreamKind::OctoPrint;
         let push = Push::new(PushSettings {
             listeners: Arc::new(authority.clone()),
@@ -60,10 +70,10 @@ impl Opened {
             tracker: around.tracker,
             stopping: around.stopping,
         });
-        Ok(Self {
+        Self {
             reception: Reception::new(authority.clone(), push),
             authority,
-        })
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The cookies that clients of `OctoPrint` know, by their names and attributes.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -81,7 +82,7 @@ impl Cookie {
         let (suffix, path) = (public.cookie_suffix(), public.path());
         let mut text = format!("{name}{suffix}={value}; Path={path}; SameSite=Lax");
         if let Some(lasts) = lasts {
-            text.push_str(&format!("; Max-Age={}", lasts.as_secs()));
+            let _ = write!(text, "; Max-Age={}", lasts.as_secs());
         }
         if matches!(self, Self::Session | Self::RememberToken) {
             text.push_str("; HttpOnly");

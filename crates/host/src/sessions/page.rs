@@ -60,7 +60,10 @@ pub(super) async fn show(visit: Visit, Query(wanted): Query<Wanted>) -> Response
     let problem = match what_is_missing(&visit, &wanted) {
         Missing::Nothing => {
             let target = target(&wanted.redirect, &visit.public);
-            return contract::found(&format!("{}{target}", visit.public.prefix()));
+            let answer = contract::found(&format!("{}{target}", visit.public.prefix()));
+            // Programs come here for the token, signed in or not.
+            let csrf = visit.authority.sessions.csrf(&visit.headers, &visit.public);
+            return visit.with_cookies(answer, csrf.set_cookie.into_iter().collect());
         }
         Missing::Right(user) => Some(SignInProblem::MayNot { user }),
         Missing::SignIn => None,
