@@ -75,7 +75,7 @@ pub(crate) enum KeyAction {
 #[derive(Args)]
 pub(crate) struct KeyRequestArgs {
     /// The printer's server: a Latchkey host or an OctoPrint, with its path if it has one. For an
-    /// app connection with its user name and password: https://USER:PASSWORD@host
+    /// app connection with its user name and password: `https://USER:PASSWORD@host`
     pub(crate) url: String,
     /// What the app calls itself; the person who decides sees it
     #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
