@@ -419,6 +419,14 @@ test('state, print and temperatures are kept up to date', async () => {
   await leave(page);
 });
 
+test('a camera that gives no picture is said so', async () => {
+  const page = await open(browser);
+  await page.route('**/webcam/**', (route) => route.fulfill({ status: 503 }));
+  await page.goto(printer.url('home'));
+  await page.getByText('No picture from the camera').waitFor();
+  await page.context().close();
+});
+
 test('the key is copied', async () => {
   const page = await show('keys-new', { device: DESKTOP, permissions: ['clipboard-read', 'clipboard-write'] });
   await page.getByRole('button', { name: 'Copy' }).click();

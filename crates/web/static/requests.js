@@ -9,6 +9,7 @@ const waiting = new Map();
 /** Put aside: still waiting, but not popping in. */
 const aside = new Set();
 let pop;
+let gone;
 let shown;
 let before;
 
@@ -74,6 +75,7 @@ function age(request) {
 function close() {
   if (!pop) return;
   const inside = pop.contains(document.activeElement);
+  gone.abort();
   pop.remove();
   pop = undefined;
   shown = undefined;
@@ -94,9 +96,10 @@ function show(request) {
   const content = part('pop', request);
   shown = request;
   pop = content.querySelector('.pop');
+  gone = new AbortController();
   pop.querySelector('[data-more]').href = page(request);
   for (const button of pop.querySelectorAll('[data-decision]')) {
-    if (button.dataset.decision === 'grant') guard(button);
+    if (button.dataset.decision === 'grant') guard(button, gone.signal);
     button.addEventListener('click', () => decide(request, button.dataset.decision));
   }
   pop.querySelector('[data-later]').addEventListener('click', putAside);
