@@ -8,6 +8,8 @@ import { at, facts, pending, post, push } from "./push.js";
 const waiting = new Map();
 /** Put aside: still waiting, but not popping in. */
 const aside = new Set();
+// Whether the printer's own list has been seen.
+let synced = false;
 let pop;
 let gone;
 let shown;
@@ -39,23 +41,25 @@ function say(name, request) {
 
 // ---- the list in the page, and the number in the navigation
 
+// Nothing moves under a finger: what comes while the page is open pops in, and joins the list only when it is put
+// aside; what ends keeps its row.
 function list() {
   const card = document.querySelector('[data-pending]');
   if (card) {
     const rows = card.querySelector('[data-rows]');
-    for (const row of rows.querySelectorAll('[data-token]')) {
-      if (!waiting.has(row.dataset.token)) row.remove();
+    const known = new Map([...rows.querySelectorAll('[data-token]')].map((row) => [row.dataset.token, row]));
+    for (const [token, row] of known) {
+      if (synced && !waiting.has(token)) row.querySelector('a')?.replaceWith(part('row-ended', {}));
     }
-    const known = new Set([...rows.querySelectorAll('[data-token]')].map((row) => row.dataset.token));
     for (const [token, request] of waiting) {
-      if (known.has(token)) continue;
+      if (known.has(token) || !aside.has(token)) continue;
       const content = card.querySelector('template').content.cloneNode(true);
       fill(content, request);
       content.querySelector('.row').dataset.token = token;
       content.querySelector('a').href = page(request);
       rows.append(content);
+      card.hidden = false;
     }
-    card.hidden = waiting.size === 0;
   }
   const count = document.querySelector('[data-count]');
   if (count) {
@@ -162,7 +166,7 @@ push.addEventListener('request', ({ detail }) => {
 push.addEventListener('end', ({ detail }) => {
   if (waiting.delete(detail.user_token)) update();
 });
-push.addEventListener('open', async () => {
+async function sync() {
   const there = new Set();
   try {
     for (const { app_id, ...request } of await pending()) {
@@ -172,12 +176,15 @@ push.addEventListener('open', async () => {
   } catch {
     return;
   }
+  synced = true;
   // What ended while nobody told us. Pushed a moment ago, it may be newer than the list.
   for (const [token, { since = 0 }] of waiting) {
     if (!there.has(token) && Date.now() - since > 2000) waiting.delete(token);
   }
   update();
-});
+}
+
+push.addEventListener('open', sync);
 push.addEventListener('out', () => {
   waiting.clear();
   update();
@@ -185,3 +192,5 @@ push.addEventListener('out', () => {
   document.querySelector('[data-sign-in]').href = at(`/login/?redirect=${encodeURIComponent(location.pathname)}`);
 });
 setInterval(() => { if (shown) update(); }, 1000);
+// A request that runs out after its ten minutes is not told.
+setInterval(() => { if (waiting.size > 0) sync(); }, 15000);
