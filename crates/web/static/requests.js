@@ -6,6 +6,8 @@ import { at, facts, pending, post, push } from "./push.js";
 
 /** What waits, in the order in which it came. */
 const waiting = new Map();
+/** Over: a list that was on its way then may still name them. */
+const over = new Set();
 /** Put aside: still waiting, but not popping in. */
 const aside = new Set();
 // Whether the printer's own list has been seen.
@@ -126,6 +128,7 @@ async function decide(request, decision) {
     const fields = new URLSearchParams({ decision, scope: 'full', csrf_token: facts.csrf });
     const answer = await post(`/latchkey/requests/${encodeURIComponent(request.user_token)}`, fields);
     if (answer.ok || answer.status === 404) {
+      over.add(request.user_token);
       waiting.delete(request.user_token);
       const outcome = decision === 'grant' ? 'granted' : 'denied';
       say(answer.ok ? outcome : 'ended', request);
@@ -164,12 +167,15 @@ push.addEventListener('request', ({ detail }) => {
   update();
 });
 push.addEventListener('end', ({ detail }) => {
+  over.add(detail.user_token);
   if (waiting.delete(detail.user_token)) update();
 });
+
 async function sync() {
   const there = new Set();
   try {
     for (const { app_id, ...request } of await pending()) {
+      if (over.has(request.user_token)) continue;
       there.add(request.user_token);
       if (!waiting.has(request.user_token) && mine(request)) waiting.set(request.user_token, { ...request, app_name: app_id });
     }
