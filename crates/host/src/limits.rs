@@ -90,7 +90,7 @@ impl<K: Hash + Eq + Clone> Limits<K> {
             .filter_map(|(window, count)| {
                 let passed = elapsed(now, count.since);
                 let full = passed < window.span && count.tries >= window.most;
-                full.then(|| window.span - passed)
+                full.then(|| window.span.saturating_sub(passed))
             });
         match waits.max() {
             Some(wait) => Err(TooMany { wait }),

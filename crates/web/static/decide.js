@@ -18,18 +18,17 @@ window.addEventListener('pageshow', ({ persisted }) => {
 function end() {
   if (sent || !form.isConnected) return;
   const place = document.querySelector('[data-ended]');
-  const template = place.querySelector('template');
   const focused = form.contains(document.activeElement);
-  place.append(template.content.cloneNode(true));
-  for (const part of document.querySelectorAll('[data-open]:not(h1)')) {
-    if (part.querySelector('h1')) continue;
-    part.remove();
+  for (const part of document.querySelectorAll('[data-open]')) part.remove();
+  place.append(place.querySelector('template').content.cloneNode(true));
+  document.title = place.querySelector('h1').textContent;
+  for (const step of document.querySelectorAll('.line .now')) {
+    step.className = 'set cut';
+    step.removeAttribute('aria-current');
   }
-  if (focused) {
-    const heading = place.querySelector('h2');
-    heading.tabIndex = -1;
-    heading.focus();
-  }
+  // "Asks" and "decides" are over.
+  for (const note of document.querySelectorAll('.line li:not(:last-child) small')) note.remove();
+  if (focused) place.querySelector('h1').focus();
 }
 
 async function look() {
@@ -45,3 +44,5 @@ push.addEventListener('end', ({ detail }) => {
   if (detail.user_token === facts.request) end();
 });
 push.addEventListener('open', look);
+// A request that runs out after its ten minutes is not told.
+const watch = setInterval(() => (form.isConnected ? look() : clearInterval(watch)), 15000);

@@ -6,9 +6,14 @@ import { at, facts, pending, post, push } from "./push.js";
 
 /** What waits, in the order in which it came. */
 const waiting = new Map();
+/** Over: a list that was on its way then may still name them. */
+const over = new Set();
 /** Put aside: still waiting, but not popping in. */
 const aside = new Set();
+// Whether the printer's own list has been seen.
+let synced = false;
 let pop;
+let gone;
 let shown;
 let before;
 
@@ -18,7 +23,12 @@ function part(name, request) {
   return content;
 }
 
+// Addresses that are nobody's outside a home.
+const HOME = /^(10\.|127\.|169\.254\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|::1$|f[cd]|fe[89ab])/i;
+
 function fill(content, { app_name, remote_address }) {
+  const where = HOME.test(remote_address) ? 'outside' : 'home';
+  for (const place of content.querySelectorAll(`[data-whence="${where}"]`)) place.remove();
   for (const place of content.querySelectorAll('[data-app]')) place.textContent = app_name;
   for (const place of content.querySelectorAll('[data-from]')) place.textContent = remote_address;
 }
@@ -28,28 +38,30 @@ const page = (request) => at(`/latchkey/requests/${encodeURIComponent(request.us
 function say(name, request) {
   const toasts = document.querySelector('[data-toasts]');
   toasts.replaceChildren(part(name, request));
-  toasts.querySelector('button').addEventListener('click', () => toasts.replaceChildren());
+  toasts.querySelector('button')?.addEventListener('click', () => toasts.replaceChildren());
 }
 
 // ---- the list in the page, and the number in the navigation
 
+// Nothing moves under a finger: what comes while the page is open pops in, and joins the list only when it is put
+// aside; what ends keeps its row.
 function list() {
   const card = document.querySelector('[data-pending]');
   if (card) {
     const rows = card.querySelector('[data-rows]');
-    for (const row of rows.querySelectorAll('[data-token]')) {
-      if (!waiting.has(row.dataset.token)) row.remove();
+    const known = new Map([...rows.querySelectorAll('[data-token]')].map((row) => [row.dataset.token, row]));
+    for (const [token, row] of known) {
+      if (synced && !waiting.has(token)) row.querySelector('a')?.replaceWith(part('row-ended', {}));
     }
-    const known = new Set([...rows.querySelectorAll('[data-token]')].map((row) => row.dataset.token));
     for (const [token, request] of waiting) {
-      if (known.has(token)) continue;
+      if (known.has(token) || !aside.has(token)) continue;
       const content = card.querySelector('template').content.cloneNode(true);
       fill(content, request);
       content.querySelector('.row').dataset.token = token;
       content.querySelector('a').href = page(request);
       rows.append(content);
+      card.hidden = false;
     }
-    card.hidden = waiting.size === 0;
   }
   const count = document.querySelector('[data-count]');
   if (count) {
@@ -69,6 +81,7 @@ function age(request) {
 function close() {
   if (!pop) return;
   const inside = pop.contains(document.activeElement);
+  gone.abort();
   pop.remove();
   pop = undefined;
   shown = undefined;
@@ -89,9 +102,10 @@ function show(request) {
   const content = part('pop', request);
   shown = request;
   pop = content.querySelector('.pop');
+  gone = new AbortController();
   pop.querySelector('[data-more]').href = page(request);
   for (const button of pop.querySelectorAll('[data-decision]')) {
-    if (button.dataset.decision === 'grant') guard(button);
+    if (button.dataset.decision === 'grant') guard(button, gone.signal);
     button.addEventListener('click', () => decide(request, button.dataset.decision));
   }
   pop.querySelector('[data-later]').addEventListener('click', putAside);
@@ -114,6 +128,7 @@ async function decide(request, decision) {
     const fields = new URLSearchParams({ decision, scope: 'full', csrf_token: facts.csrf });
     const answer = await post(`/latchkey/requests/${encodeURIComponent(request.user_token)}`, fields);
     if (answer.ok || answer.status === 404) {
+      over.add(request.user_token);
       waiting.delete(request.user_token);
       const outcome = decision === 'grant' ? 'granted' : 'denied';
       say(answer.ok ? outcome : 'ended', request);
@@ -147,30 +162,41 @@ const mine = ({ user_id }) => !user_id || user_id === facts.user;
 
 push.addEventListener('request', ({ detail }) => {
   if (!mine(detail)) return;
-  waiting.set(detail.user_token, { ...detail, since: Date.now() });
+  const request = waiting.get(detail.user_token) ?? detail;
+  waiting.set(detail.user_token, Object.assign(request, { since: Date.now() }));
   update();
 });
 push.addEventListener('end', ({ detail }) => {
+  over.add(detail.user_token);
   if (waiting.delete(detail.user_token)) update();
 });
-push.addEventListener('open', async () => {
+
+async function sync() {
   const there = new Set();
   try {
     for (const { app_id, ...request } of await pending()) {
+      if (over.has(request.user_token)) continue;
       there.add(request.user_token);
       if (!waiting.has(request.user_token) && mine(request)) waiting.set(request.user_token, { ...request, app_name: app_id });
     }
   } catch {
     return;
   }
+  synced = true;
   // What ended while nobody told us. Pushed a moment ago, it may be newer than the list.
   for (const [token, { since = 0 }] of waiting) {
     if (!there.has(token) && Date.now() - since > 2000) waiting.delete(token);
   }
   update();
-});
+}
+
+push.addEventListener('open', sync);
 push.addEventListener('out', () => {
   waiting.clear();
   update();
+  say('out', {});
+  document.querySelector('[data-sign-in]').href = at(`/login/?redirect=${encodeURIComponent(location.pathname)}`);
 });
 setInterval(() => { if (shown) update(); }, 1000);
+// A request that runs out after its ten minutes is not told.
+setInterval(() => { if (waiting.size > 0) sync(); }, 15000);

@@ -1,14 +1,153 @@
+//! Who is calling: a browser's session, a remembered browser, an app's key, an app connection
+//! that the relay has let in, or nobody known. The first of these that is there counts.
+
+use std::borrow::Cow;
+
+use http::header::{AUTHORIZATION, HeaderMap};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Uri};
+use latchkey_model::secret::AppKeyHash;
+use latchkey_store::StoreError;
+
+use super::Authority;
+use super::caller::Caller;
+use super::endings::{Hold, Holder};
+use crate::public::Public;
+use crate::service::{Door, Inbound};
+use crate::sessions::Sessions;
+
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// How often a caller is looked up again because something ended meanwhile. More is no chance.
+const MOST_LOOKS: usize = 8;
+
+/// Who is calling.
 pub(crate) struct Identified {
-    pub(crate) caller: super::caller::Caller,
-    pub(crate) hold: Option<super::endings::Hold>,
-    pub(crate) set_cookies: Vec<http::HeaderValue>,
+    pub(crate) caller: Caller,
+    /// Ends what the caller has open with their key or session.
+    pub(crate) hold: Option<Hold>,
+    /// What the answer has to set, whatever it is.
+    pub(crate) set_cookies: Vec<HeaderValue>,
 }
-impl super::Authority {
+
+impl Authority {
+    /// Who makes a request.
     pub(crate) async fn identify(
         &self,
-        _: &http::request::Parts,
-        _: &crate::service::Inbound,
-    ) -> Result<Identified, latchkey_store::StoreError> {
-        unimplemented!()
+        parts: &Parts,
+        inbound: &Inbound,
+    ) -> Result<Identified, StoreError> {
+        let mut set_cookies = Vec::new();
+        for _ in 0..MOST_LOOKS {
+            let before = self.endings.count();
+            let caller = self.look(parts, inbound, &mut set_cookies).await?;
+            let hold = match &caller {
+                Caller::Person(person) => Some(Holder::Session(person.1.id.clone())),
+                Caller::App(app) => Some(Holder::Key(app.1.id.clone())),
+                Caller::Guest | Caller::AppConnection(_) => None,
+            };
+            let hold = hold.map(|holder| self.endings.hold(holder));
+            // What ended between the two would not have ended what is opened now.
+            if self.endings.count() == before {
+                return Ok(Identified {
+                    caller,
+                    hold,
+                    set_cookies,
+                });
+            }
+        }
+        Ok(Identified {
+            caller: Caller::Guest,
+            hold: None,
+            set_cookies,
+        })
+    }
+
+    async fn look(
+        &self,
+        parts: &Parts,
+        inbound: &Inbound,
+        set_cookies: &mut Vec<HeaderValue>,
+    ) -> Result<Caller, StoreError> {
+        let public = Public::of(inbound);
+        for cookie in Sessions::cookies(&parts.headers, &public) {
+            if let Some(person) = self.sessions.find(cookie).await? {
+                return Ok(person);
+            }
+        }
+        let returned = self.sessions.come_back(&parts.headers, inbound, &public);
+        if let Some((person, cookies)) = returned.await? {
+            *set_cookies = cookies;
+            return Ok(person);
+        }
+        if let Some(key) = key_of(&parts.headers, &parts.uri) {
+            return self.by_key(&key).await;
+        }
+        Ok(match &inbound.door {
+            Door::Tunnel {
+                app_connection: Some(id),
+            } => Caller::AppConnection(id.clone()),
+            Door::Lan | Door::Tunnel { .. } => Caller::Guest,
+        })
+    }
+
+    /// The app whose key it is. Looked up by its digest, so that the time it takes tells nothing
+    /// of keys that exist.
+    pub(crate) async fn by_key(&self, key: &str) -> Result<Caller, StoreError> {
+        let hash = AppKeyHash::of(key);
+        let found = self.store.app_keys().find_by_hash(&hash).await?;
+        Ok(match found {
+            Some(found) => Caller::App(Box::new((found.user, found.key))),
+            None => Caller::Guest,
+        })
+    }
+}
+
+/// The key that a request shows: of several places the first counts, even with a wrong key.
+fn key_of<'r>(headers: &'r HeaderMap, uri: &'r Uri) -> Option<Cow<'r, str>> {
+    let field = |name: HeaderName| headers.get(name)?.to_str().ok();
+    let bearer = || field(AUTHORIZATION)?.strip_prefix("Bearer ");
+    key_in_query(uri.query()).or_else(|| {
+        let key = field(X_API_KEY).filter(|key| !key.is_empty());
+        let key = key.or_else(|| bearer().filter(|key| !key.is_empty()));
+        key.map(Cow::Borrowed)
+    })
+}
+
+/// The key in a query.
+pub(crate) fn key_in_query(query: Option<&str>) -> Option<Cow<'_, str>> {
+    url::form_urlencoded::parse(query?.as_bytes())
+        .find(|(name, value)| name == "apikey" && !value.is_empty())
+        .map(|(_, key)| key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_place_with_a_key_counts() {
+        for (query, x_api_key, authorization, expected) in [
+            ("", None, None, None),
+            ("?apikey=a", Some("b"), Some("Bearer c"), Some("a")),
+            ("", Some("b"), Some("Bearer c"), Some("b")),
+            ("", None, Some("Bearer c"), Some("c")),
+            ("", None, Some("bearer c"), None),
+            ("", None, Some("Basic c"), None),
+            ("?apikey=", Some("b"), None, Some("b")),
+            ("?apikey=", Some(""), None, None),
+            ("?x=1&apikey=a%20b", None, None, Some("a b")),
+            ("?APIKEY=a", None, None, None),
+        ] {
+            let mut headers = HeaderMap::new();
+            for (name, value) in [(X_API_KEY, x_api_key), (AUTHORIZATION, authorization)] {
+                if let Some(value) = value {
+                    headers.insert(name, value.parse().unwrap());
+                }
+            }
+            let uri: Uri = format!("/api/job{query}").parse().unwrap();
+            let key = key_of(&headers, &uri);
+            assert_eq!(key.as_deref(), expected, "{query} {x_api_key:?}");
+        }
     }
 }

@@ -108,7 +108,7 @@ impl Reception {
             self.authority.usage.note(&app.1.id, inbound.address);
         }
         let csrf = self.authority.sessions.csrf(request.headers(), &public);
-        let admission = Admission::Upto(access);
+        let admission = Admission::Upto(access, identified.hold.clone());
         let answer = upstream.pass(request, inbound, &admission).await?;
         // The printer's own page reads the token for what it sends.
         let cookie = csrf.set_cookie.filter(|_| is_page);
@@ -134,10 +134,11 @@ impl Reception {
             Method::GET | Method::HEAD | Method::OPTIONS
         );
         let sessions = &self.authority.sessions;
-        (!safe && !sessions.is_own_request(request.headers(), public)).then(|| {
-            let sentence = "The CSRF token is missing or wrong. Load a page of this host first.";
-            contract::error(StatusCode::BAD_REQUEST, sentence)
-        })
+        if safe {
+            return None;
+        }
+        let checked = sessions.check_origin(request.headers(), None, public);
+        checked.err().map(crate::sessions::http::refuse)
     }
 
     /// Nobody whom the host knows: a browser is led to the sign-in and back, others are refused.

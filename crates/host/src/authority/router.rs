@@ -56,21 +56,18 @@ async fn guard(
     let path = request.uri().path();
     let caching = caching(path);
     let asks_for_keys = path.contains("/plugin/appkeys");
-    let exempt = path == EXEMPT || is_safe(&method) || !caller.needs_csrf_token();
+    let exempt = path == EXEMPT
+        || sessions::http::PROVEN_HERE.contains(&path)
+        || is_safe(&method)
+        || !caller.needs_csrf_token();
+    let sessions = &authority.sessions;
     let mut answer = if asks_for_keys && !authority.users.is_set_up().await {
         contract::error(
             StatusCode::FORBIDDEN,
             "This host has no administrator yet. Open its page and set it up first.",
         )
-    } else if !exempt
-        && !authority
-            .sessions
-            .is_own_request(request.headers(), &public)
-    {
-        contract::error(
-            StatusCode::BAD_REQUEST,
-            "The CSRF token is missing or wrong. Load a page of this host first.",
-        )
+    } else if !exempt && let Err(forged) = sessions.check_origin(request.headers(), None, &public) {
+        sessions::http::refuse(forged)
     } else {
         next.run(request).await
     };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ::http::header::{CONTENT_TYPE, SET_COOKIE};
+use ::http::header::{ACCEPT, CONTENT_TYPE, SET_COOKIE};
 use ::http::request::Parts;
 use ::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use askama::Template;
@@ -198,6 +198,15 @@ impl Visit {
             answer.headers_mut().append(SET_COOKIE, cookie);
         }
         answer
+    }
+
+    /// Whether a script of ours asks, which wants no page.
+    pub(crate) fn is_script(&self) -> bool {
+        let accepts = self
+            .headers
+            .get(ACCEPT)
+            .and_then(|value| value.to_str().ok());
+        accepts.is_some_and(|accepts| accepts.starts_with("application/json"))
     }
 
     /// Path and query of this request, as a path that leads back here.

@@ -9,6 +9,7 @@ use latchkey_model::key_request::Decision;
 use latchkey_model::user::User;
 use serde::Deserialize;
 
+use crate::contract;
 use crate::key_requests::{DecideError, Shown};
 use crate::pages::views::{Decide, Decided, Outcome, Target};
 use crate::pages::visit::Visit;
@@ -64,11 +65,33 @@ pub(super) async fn show(
     ask(&visit, user, &shown, onward.redirect.as_deref())
 }
 
+/// Answers the form, and the dialog that pops in: a script, which looks at the status only and
+/// leads to the page where it needs more.
 pub(super) async fn decide(
     visit: Visit,
     Path(user_token): Path<String>,
     Form(answer): Form<Answer>,
 ) -> Response {
+    if visit.is_script() {
+        return for_script(decide_in(&visit, &user_token, answer).await);
+    }
+    decide_in(&visit, &user_token, answer).await
+}
+
+fn for_script(answer: Response) -> Response {
+    let status = answer.status();
+    if status.is_success() {
+        return contract::no_content();
+    }
+    let status = if status.is_redirection() {
+        StatusCode::FORBIDDEN
+    } else {
+        status
+    };
+    contract::error(status, "The request's own page says more.")
+}
+
+async fn decide_in(visit: &Visit, user_token: &str, answer: Answer) -> Response {
     let user = match visit.user() {
         Ok(user) => user,
         Err(sign_in) => return sign_in,
@@ -76,8 +99,8 @@ pub(super) async fn decide(
     if let Err(refusal) = visit.own_form(&answer.csrf_token) {
         return refusal;
     }
-    let Some(shown) = find(&visit, user, &user_token) else {
-        return gone(&visit);
+    let Some(shown) = find(visit, user, user_token) else {
+        return gone(visit);
     };
     let back = format!("/latchkey/requests/{user_token}");
     if let Err(sign_in) = visit.fresh(&back) {
@@ -98,16 +121,16 @@ pub(super) async fn decide(
         _ => return visit.problem(StatusCode::BAD_REQUEST),
     };
     let requests = &visit.authority.key_requests;
-    match requests.decide(&user_token, &user.name, decision).await {
+    match requests.decide(user_token, &user.name, decision).await {
         Ok(()) => {}
-        Err(DecideError::Gone) => return gone(&visit),
+        Err(DecideError::Gone) => return gone(visit),
         Err(DecideError::Store(failure)) => return visit.failed(&failure),
     }
     if matches!(outcome, Outcome::Blocked { .. }) {
         requests.block(shown.request.remote);
     }
     let target = Target::read(&answer.redirect);
-    decided(&visit, StatusCode::OK, outcome, target)
+    decided(visit, StatusCode::OK, outcome, target)
 }
 
 fn find(visit: &Visit, user: &User, user_token: &str) -> Option<Shown> {

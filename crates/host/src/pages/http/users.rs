@@ -36,8 +36,6 @@ pub(super) struct Fields {
     #[serde(default)]
     group: String,
     #[serde(default)]
-    active: String,
-    #[serde(default)]
     csrf_token: String,
 }
 
@@ -131,10 +129,6 @@ pub(super) async fn activate(
     Path(name): Path<String>,
     Form(fields): Form<Fields>,
 ) -> Response {
-    // Deactivating has a page of its own, which posts elsewhere.
-    if fields.active != "true" {
-        return visit.problem(StatusCode::BAD_REQUEST);
-    }
     let users = visit.authority.users.clone();
     change(&visit, &name, &fields, "activated", async |name| {
         users.set_active(&name, true).await
