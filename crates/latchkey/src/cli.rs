@@ -259,7 +259,7 @@ fn parse_size(text: &str) -> Result<(u16, u16), String> {
 #[derive(Debug, Args)]
 pub(crate) struct LogArgs {
     /// What to log: off, error, warn, info, debug, or a filter such as `info,latchkey_net=debug`
-    /// [default: warn for demo and config, off for doctor, else info]
+    /// [default: info for relay, host and sim, off for doctor, else warn]
     #[arg(long, global = true, value_name = "FILTER")]
     log: Option<String>,
     /// How to write the log [default: human on a terminal, else json]
