@@ -59,3 +59,17 @@ python_with_venv() {
 
 # Prints a checksum of the files given, short enough for a folder name.
 short_hash() { cat "$@" | cksum | cut -d' ' -f1; }
+
+# npm_packages FOLDER   what FOLDER/package-lock.json names, into FOLDER/node_modules.
+npm_packages() {
+  local folder=$LATCHKEY_ROOT/$1 name
+  name=npm-$(short_hash "$LATCHKEY_ROOT/$1/package-lock.json")
+  # Another checkout may share the cache, or somebody removed the folder.
+  [[ -d $folder/node_modules ]] || rm -rf "${LATCHKEY_CACHE:?}/$name"
+  once "$name" npm_ci "$folder"
+}
+
+npm_ci() {
+  say "Installing the npm packages of ${1#"$LATCHKEY_ROOT/"}/"
+  npm --prefix "$1" ci --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null >&2
+}

@@ -13,6 +13,7 @@ use latchkey_net::gate::{self, Rejection};
 use latchkey_net::listen::{Call, Handler};
 use latchkey_net::proxy::endless::end_with;
 use latchkey_net::proxy::failure::{FAILURE, HostFailure};
+use latchkey_net::proxy::splice::Farewell;
 use latchkey_net::proxy::upgrade;
 use latchkey_net::tunnel::{StreamHead, StreamService};
 use latchkey_web::browser;
@@ -24,6 +25,7 @@ use latchkey_web::shell::Place;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::authority::endings::Hold;
 use crate::neighbours;
 use crate::pages::Pages;
 use crate::public;
@@ -89,9 +91,10 @@ impl Handler for LanDoor {
                 boxed(line.follow(upgrade::decline(asked.version, response)))
             }
             Ok(Answer::Plain(response)) => boxed(line.follow(response)),
-            Ok(Answer::WebSocket(headers, upstream)) => {
+            Ok(Answer::WebSocket(headers, upstream, hold)) => {
                 let response = upgrade::open(asked.version, headers);
-                self.doors.join(socket, upstream, line, response.status());
+                let status = response.status();
+                self.doors.join(socket, (upstream, hold), line, status);
                 response
             }
             Ok(Answer::OwnSocket(headers, serve)) => {
@@ -175,8 +178,9 @@ impl StreamService for TunnelDoor {
                 boxed(line.follow(upgrade::refuse(response)))
             }
             Ok(Answer::Plain(response)) => boxed(line.follow(response)),
-            Ok(Answer::WebSocket(headers, upstream)) => {
-                self.doors.join(socket, upstream, line, StatusCode::OK);
+            Ok(Answer::WebSocket(headers, upstream, hold)) => {
+                self.doors
+                    .join(socket, (upstream, hold), line, StatusCode::OK);
                 opened(headers)
             }
             Ok(Answer::OwnSocket(headers, serve)) => {
@@ -227,11 +231,11 @@ impl Doors {
     fn join(
         &self,
         caller: Option<OnUpgrade>,
-        upstream: OnUpgrade,
+        (upstream, hold): (OnUpgrade, Option<Hold>),
         line: RequestLine,
         status: StatusCode,
     ) {
-        let end = self.stopping.clone();
+        let end = farewell(self.stopping.clone(), hold);
         let join = |caller| upgrade::join(caller, upstream, end).boxed();
         self.hold(caller, Box::new(join), line, status);
     }
@@ -254,6 +258,20 @@ impl Doors {
             line.sent().add(copied.to_caller);
             line.finish(Outcome::Completed);
         });
+    }
+}
+
+/// What ends a socket that ends neither by its caller nor by the printer's server.
+pub(crate) async fn farewell(stopping: CancellationToken, hold: Option<Hold>) -> Farewell {
+    let ended = async {
+        match hold {
+            Some(hold) => hold.until_ended().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = ended => Farewell::NoLongerAllowed,
+        () = stopping.cancelled() => Farewell::GoingAway,
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) struct Inbound {
 }
 
 /// Where a request came in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Door {
     /// The listener at home.
     Lan,

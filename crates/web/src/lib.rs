@@ -14,6 +14,7 @@ pub mod landing;
 pub mod logging;
 pub mod metrics;
 pub mod moment;
+pub mod page_check;
 pub mod parts;
 pub mod problem;
 pub mod request_id;

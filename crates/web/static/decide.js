@@ -18,18 +18,15 @@ window.addEventListener('pageshow', ({ persisted }) => {
 function end() {
   if (sent || !form.isConnected) return;
   const place = document.querySelector('[data-ended]');
-  const template = place.querySelector('template');
   const focused = form.contains(document.activeElement);
-  place.append(template.content.cloneNode(true));
-  for (const part of document.querySelectorAll('[data-open]:not(h1)')) {
-    if (part.querySelector('h1')) continue;
-    part.remove();
+  for (const part of document.querySelectorAll('[data-open]')) part.remove();
+  place.append(place.querySelector('template').content.cloneNode(true));
+  document.title = place.querySelector('h1').textContent;
+  for (const step of document.querySelectorAll('.line .now')) {
+    step.className = 'set cut';
+    step.removeAttribute('aria-current');
   }
-  if (focused) {
-    const heading = place.querySelector('h2');
-    heading.tabIndex = -1;
-    heading.focus();
-  }
+  if (focused) place.querySelector('h1').focus();
 }
 
 async function look() {

@@ -20,7 +20,7 @@ export function guard(button) {
       event.stopImmediatePropagation();
     }
   }, { capture: true });
-  for (const event of ['focus', 'blur', 'pageshow', 'resize']) window.addEventListener(event, hold);
+  for (const event of ['focus', 'blur', 'pageshow']) window.addEventListener(event, hold);
   document.addEventListener('visibilitychange', hold);
   hold();
   return hold;

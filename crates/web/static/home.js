@@ -121,6 +121,13 @@ push.addEventListener('current', ({ detail }) => {
   if (Array.isArray(detail.temps) && detail.temps.length > 0) temperatures(detail.temps);
 });
 
+push.addEventListener('lost', () => {
+  const place = live('state');
+  place.className = 'state offline';
+  place.textContent = 'Connection lost';
+  told = 0;
+});
+
 // ---- camera
 
 const picture = document.querySelector('[data-camera] img');

@@ -40,7 +40,8 @@ class Push extends EventTarget {
 
   constructor() {
     super();
-    this.#connect();
+    // By then all modules of the page listen.
+    document.addEventListener('DOMContentLoaded', () => this.#connect(), { once: true });
   }
 
   #tell(name, detail) {

@@ -18,7 +18,12 @@ function part(name, request) {
   return content;
 }
 
+// Addresses that are nobody's outside a home.
+const HOME = /^(10\.|127\.|169\.254\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|::1$|f[cd]|fe[89ab])/i;
+
 function fill(content, { app_name, remote_address }) {
+  const where = HOME.test(remote_address) ? 'outside' : 'home';
+  for (const place of content.querySelectorAll(`[data-whence="${where}"]`)) place.remove();
   for (const place of content.querySelectorAll('[data-app]')) place.textContent = app_name;
   for (const place of content.querySelectorAll('[data-from]')) place.textContent = remote_address;
 }
@@ -28,7 +33,7 @@ const page = (request) => at(`/latchkey/requests/${encodeURIComponent(request.us
 function say(name, request) {
   const toasts = document.querySelector('[data-toasts]');
   toasts.replaceChildren(part(name, request));
-  toasts.querySelector('button').addEventListener('click', () => toasts.replaceChildren());
+  toasts.querySelector('button')?.addEventListener('click', () => toasts.replaceChildren());
 }
 
 // ---- the list in the page, and the number in the navigation
@@ -147,7 +152,8 @@ const mine = ({ user_id }) => !user_id || user_id === facts.user;
 
 push.addEventListener('request', ({ detail }) => {
   if (!mine(detail)) return;
-  waiting.set(detail.user_token, { ...detail, since: Date.now() });
+  const request = waiting.get(detail.user_token) ?? detail;
+  waiting.set(detail.user_token, Object.assign(request, { since: Date.now() }));
   update();
 });
 push.addEventListener('end', ({ detail }) => {
@@ -172,5 +178,7 @@ push.addEventListener('open', async () => {
 push.addEventListener('out', () => {
   waiting.clear();
   update();
+  say('out', {});
+  document.querySelector('[data-sign-in]').href = at(`/login/?redirect=${encodeURIComponent(location.pathname)}`);
 });
 setInterval(() => { if (shown) update(); }, 1000);

@@ -27,6 +27,11 @@ impl Hold {
     pub(crate) fn ended(&self) -> &CancellationToken {
         &self.0
     }
+
+    /// Waits for the end, and holds on until then: a clone of the token alone would be forgotten.
+    pub(crate) async fn until_ended(self) {
+        self.0.cancelled().await;
+    }
 }
 
 /// All that is open, by holder. As large as what is open, which the listener bounds.

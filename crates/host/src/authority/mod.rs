@@ -35,14 +35,16 @@ use crate::pages::Pages;
 use crate::sessions::Sessions;
 use crate::users::Users;
 
+use self::endings::Hold;
+
 /// What a request may do at the printer's server; decided before it is passed on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) enum Admission {
     /// `authority: upstream`: pass everything through untouched, add nothing.
     Untouched,
     /// `authority: host`: let in up to this level; the caller's credential is removed, the
-    /// upstream's added.
-    Upto(Access),
+    /// upstream's added. What is open then ends with the hold, if the caller has one.
+    Upto(Access, Option<Hold>),
 }
 
 /// Everything that the host as authority consists of. Clones share it.

@@ -5,9 +5,21 @@ use std::borrow::Cow;
 /// All ways in which a path may be understood, in lower case and without its last slash; `None`
 /// where servers could disagree about more than that.
 ///
-/// One disagreement is allowed, for apps write folders of files so: whether an encoded slash
-/// separates. Without `..` or empty segments either reading stays below what precedes it.
+/// Two disagreements are allowed. Apps write folders of files with encoded slashes, which may
+/// separate or not: without `..` or empty segments either reading stays below what precedes it.
+/// And Home Assistant asks OctoPrint for `//api/printer/bed`, which is one slash too many or an
+/// authority before the path.
 pub(super) fn readings(path: &str) -> Option<Vec<String>> {
+    let Some(path) = path.strip_prefix("//") else {
+        return single_readings(path);
+    };
+    let (_, after_authority) = path.split_once('/').unwrap_or((path, ""));
+    let mut readings = single_readings(&format!("/{path}"))?;
+    readings.extend(single_readings(&format!("/{after_authority}"))?);
+    Some(readings)
+}
+
+fn single_readings(path: &str) -> Option<Vec<String>> {
     if !path.starts_with('/') {
         return None;
     }

@@ -108,7 +108,7 @@ impl Reception {
             self.authority.usage.note(&app.1.id, inbound.address);
         }
         let csrf = self.authority.sessions.csrf(request.headers(), &public);
-        let admission = Admission::Upto(access);
+        let admission = Admission::Upto(access, identified.hold.clone());
         let answer = upstream.pass(request, inbound, &admission).await?;
         // The printer's own page reads the token for what it sends.
         let cookie = csrf.set_cookie.filter(|_| is_page);

@@ -146,12 +146,6 @@ impl KeyRequests {
         Ok(app_token)
     }
 
-    /// Whether an address may ask at all.
-    pub(crate) fn is_blocked(&self, remote: IpAddr) -> bool {
-        let now = self.clock.now();
-        self.book().blocked.contains(remote, now)
-    }
-
     /// An app asks after its request; that keeps the request alive. The key is made now, not at
     /// the decision, and handed out once.
     pub(crate) async fn poll(&self, app_token: &str) -> Result<Poll, StoreError> {

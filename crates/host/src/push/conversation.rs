@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::messages;
@@ -20,6 +20,8 @@ use super::{EndReason, Listener, Notice, Shared};
 
 /// How often it is asked whether a session still holds.
 const RECHECK: Duration = Duration::from_mins(1);
+/// How long a notice may take that says why somebody's session ended.
+const EXPLAINING: Duration = Duration::from_millis(200);
 /// Notices kept for a client that has not said who it is.
 const MOST_HELD: usize = 100;
 /// Frames of a client that wait to be looked at.
@@ -117,18 +119,47 @@ impl Conversation {
         };
         self.say(&self.connected).await?;
         loop {
-            tokio::select! {
-                biased;
-                goodbye = self.cuts.cut() => return Err(goodbye),
-                notice = self.notices.recv() => self.notice(notice).await?,
-                messages = self.heard.recv() => {
-                    for message in messages.ok_or(Goodbye::Left)? {
-                        self.obey(&message).await?;
-                    }
-                }
-                _ = self.recheck.tick() => self.ask_again().await?,
-                message = passed_on(&mut self.feed) => self.put(message).await?,
+            match self.take_turn().await {
+                Err(Goodbye::Revoked) => self.lose_right().await?,
+                outcome => outcome?,
             }
+        }
+    }
+
+    /// Does what is to be done next.
+    async fn take_turn(&mut self) -> Result<(), Goodbye> {
+        tokio::select! {
+            biased;
+            goodbye = self.cuts.cut() => Err(goodbye),
+            notice = self.notices.recv() => self.notice(notice).await,
+            messages = self.heard.recv() => {
+                for message in messages.ok_or(Goodbye::Left)? {
+                    self.obey(&message).await?;
+                }
+                Ok(())
+            }
+            _ = self.recheck.tick() => self.ask_again().await,
+            message = passed_on(&mut self.feed) => self.put(message).await,
+        }
+    }
+
+    /// What the client was known by has ended. A notice may say why, before or after: then it
+    /// may stay as a guest. Otherwise it was a key, and the client goes with it.
+    async fn lose_right(&mut self) -> Result<(), Goodbye> {
+        self.feed = None;
+        let explained = timeout(EXPLAINING, async {
+            loop {
+                let notice = self.notices.recv().await.ok()?;
+                let reason = self.known.as_ref()?.ends_with(&notice);
+                if reason.is_some() {
+                    return reason;
+                }
+                self.keep(notice);
+            }
+        });
+        match explained.await {
+            Ok(Some(reason)) => self.turn_out(reason).await,
+            Ok(None) | Err(_) => Err(Goodbye::Revoked),
         }
     }
 
@@ -153,12 +184,17 @@ impl Conversation {
         };
         self.recheck.reset();
         self.feed = None;
+        let has_past = listener.receives_upstream && self.shared.source.is_none();
         self.know(Known {
             user: user.to_owned(),
             session: session.to_owned(),
             listener,
-        })
-        .await?;
+        });
+        if has_past {
+            for message in messages::history() {
+                self.say(&message).await?;
+            }
+        }
         for notice in std::mem::take(&mut self.held) {
             self.tell(&notice).await?;
         }
@@ -167,13 +203,19 @@ impl Conversation {
 
     /// Whether they still are who they said.
     async fn ask_again(&mut self) -> Result<(), Goodbye> {
-        let Some(known) = self.known.take() else {
+        let Some(known) = &self.known else {
             return Ok(());
         };
-        match self.identify(&known.user, &known.session).await? {
-            Some(listener) => self.know(Known { listener, ..known }).await,
-            None => self.turn_out(EndReason::Stale).await,
+        let (user, session) = (known.user.clone(), known.session.clone());
+        match self.identify(&user, &session).await? {
+            Some(listener) => self.know(Known {
+                user,
+                session,
+                listener,
+            }),
+            None => self.turn_out(EndReason::Stale).await?,
         }
+        Ok(())
     }
 
     async fn identify(&self, user: &str, session: &str) -> Result<Option<Listener>, Goodbye> {
@@ -185,30 +227,20 @@ impl Conversation {
     }
 
     /// Takes somebody for whom they are, and opens or shuts what the printer's server says.
-    async fn know(&mut self, known: Known) -> Result<(), Goodbye> {
+    fn know(&mut self, known: Known) {
         let receives = known.listener.receives_upstream;
         self.cuts.revoked = known.listener.hold.ended().clone();
         self.seat.set_known(true);
-        let is_new = self.known.replace(known).is_none();
+        self.known = Some(known);
         match &self.shared.source {
-            Some(_) if !receives => self.feed = None,
-            Some(source) if self.feed.is_none() => {
-                let feed = Feed::open(
-                    Arc::clone(source),
-                    self.wishes.clone(),
-                    self.connected.clone(),
-                    &self.shared,
-                );
+            Some(source) if receives && self.feed.is_none() => {
+                let (source, wishes) = (Arc::clone(source), self.wishes.clone());
+                let feed = Feed::open(source, wishes, self.connected.clone(), &self.shared);
                 self.feed = Some(feed);
             }
-            None if receives && is_new => {
-                for message in messages::history() {
-                    self.say(&message).await?;
-                }
-            }
-            _ => {}
+            _ if receives => {}
+            _ => self.feed = None,
         }
-        Ok(())
     }
 
     /// Makes a guest of a client again, and tells it why.
@@ -237,13 +269,19 @@ impl Conversation {
         if self.known.is_some() {
             return self.tell(&notice).await;
         }
-        if messages::of_notice(&notice).is_some() {
-            if self.held.len() == MOST_HELD {
-                self.held.pop_front();
-            }
-            self.held.push_back(notice);
-        }
+        self.keep(notice);
         Ok(())
+    }
+
+    /// Holds a notice back until the client says who it is.
+    fn keep(&mut self, notice: Notice) {
+        if messages::of_notice(&notice).is_none() {
+            return;
+        }
+        if self.held.len() == MOST_HELD {
+            self.held.pop_front();
+        }
+        self.held.push_back(notice);
     }
 
     /// Tells a notice to somebody known, if it is for them.

@@ -50,7 +50,7 @@ impl Goodbye {
             Self::Left | Self::Stopping | Self::Crowded => "Go away!",
             Self::Interrupted => "Connection interrupted!",
             Self::Revoked => "Revoked",
-            Self::Unfit => "Message too large",
+            Self::Unfit => "Unfit message",
             Self::TooSlow => "Too slow",
         }
     }

@@ -1,4 +1,4 @@
-//! Clients without WebSockets: messages down by answers that wait or go on, up by posts
+//! Clients without a WebSocket: messages down by answers that wait or go on, up by posts
 //! (SockJS 0.3.3, transports `xhr`, `xhr_streaming` and `xhr_send`).
 
 use std::collections::HashMap;
@@ -55,7 +55,7 @@ pub(super) enum Way {
 pub(super) struct Session {
     name: String,
     authority: Authority,
-    door: Option<Option<String>>,
+    door: Door,
 }
 
 impl Session {
@@ -63,10 +63,7 @@ impl Session {
         Self {
             name: name.to_owned(),
             authority: inbound.authority.clone(),
-            door: match &inbound.door {
-                Door::Lan => None,
-                Door::Tunnel { app_connection } => Some(app_connection.clone()),
-            },
+            door: inbound.door.clone(),
         }
     }
 }
@@ -79,6 +76,11 @@ impl XhrSessions {
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         self.all().is_empty()
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_receiving(&self) -> bool {
+        self.all().values().any(|line| *line.receiving.borrow())
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<Session, Arc<Line>>> {

@@ -44,7 +44,7 @@ impl RequestPolicy<'_> {
             localize(headers, &name, &public, local);
         }
         join_cookies(headers);
-        let let_in = matches!(self.admission, Admission::Upto(_));
+        let let_in = matches!(self.admission, Admission::Upto(..));
         if let_in {
             credentials::remove_from_fields(headers);
         }
@@ -154,7 +154,7 @@ pub(super) fn apply_to_response(
             headers.insert(name, value);
         }
     }
-    if matches!(admission, Admission::Upto(_)) {
+    if matches!(admission, Admission::Upto(..)) {
         credentials::drop_set_cookies(headers);
     }
     cookies::map_paths(headers, |path| route.public_path(path));

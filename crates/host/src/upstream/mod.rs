@@ -22,6 +22,7 @@ use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use latchkey_model::access::Access;
 use latchkey_net::body::{self, Body};
+use latchkey_net::proxy::cut::cut_when;
 use latchkey_net::proxy::failure::HostFailure;
 use latchkey_net::proxy::patience::{Observed, Progress};
 use latchkey_net::proxy::splice::Copied;
@@ -29,6 +30,7 @@ use latchkey_net::proxy::splice::Copied;
 use self::headers::RequestPolicy;
 use self::probe::Trust;
 use self::routes::{Route, Routes, Target};
+use crate::authority::endings::Hold;
 use crate::authority::{Admission, access};
 use crate::config::{ClientAddress, Config};
 use crate::service::Inbound;
@@ -44,8 +46,8 @@ const READ_BUFFER: usize = 64 * 1024;
 pub(crate) enum Answer {
     /// An ordinary answer, also to a refused upgrade.
     Plain(Response<Body>),
-    /// The upstream switched to a WebSocket: its fields, and the socket to come.
-    WebSocket(HeaderMap, OnUpgrade),
+    /// The upstream switched to a WebSocket: its fields, the socket to come, and what it ends with.
+    WebSocket(HeaderMap, OnUpgrade, Option<Hold>),
     /// A WebSocket that the host itself serves: the answer's fields, and what to do with
     /// the socket once it is there.
     OwnSocket(HeaderMap, ServeSocket),
@@ -91,8 +93,33 @@ impl Upstream {
         }
     }
 
-    /// Passes a request on and awaits the head of the answer.
+    /// Passes a request on and awaits the head of the answer. Both bodies, and the waiting, end
+    /// when the caller's key or session does.
     pub(crate) async fn pass(
+        &self,
+        request: Request<Body>,
+        inbound: &Inbound,
+        admission: &Admission,
+    ) -> Result<Answer, HostFailure> {
+        let Admission::Upto(_, Some(hold)) = admission else {
+            return self.pass_on(request, inbound, admission).await;
+        };
+        let held = |body| cut_when(body, hold.clone().until_ended());
+        let outcome = tokio::select! {
+            biased;
+            () = hold.clone().until_ended() => return Ok(Answer::Plain(refusals::ended())),
+            outcome = self.pass_on(request.map(held), inbound, admission) => outcome,
+        };
+        outcome.map(|answer| match answer {
+            Answer::Plain(response) => Answer::Plain(response.map(held)),
+            Answer::WebSocket(fields, socket, _) => {
+                Answer::WebSocket(fields, socket, Some(hold.clone()))
+            }
+            own => own,
+        })
+    }
+
+    async fn pass_on(
         &self,
         request: Request<Body>,
         inbound: &Inbound,
@@ -100,7 +127,7 @@ impl Upstream {
     ) -> Result<Answer, HostFailure> {
         let path = request.uri().path().to_owned();
         let route = self.shared.routes.find(&path);
-        if let Admission::Upto(level) = admission
+        if let Admission::Upto(level, _) = admission
             && let Some(refusal) = self.refusal(&request, inbound, &route, *level)
         {
             return Ok(Answer::Plain(refusal));
@@ -124,7 +151,7 @@ impl Upstream {
 
     /// Whether the host's credential makes the server answer what is not the caller's to see.
     fn tells_secrets(&self, path: &str, route: &Route<'_>, admission: &Admission) -> bool {
-        matches!(admission, Admission::Upto(level) if *level < Access::Admin)
+        matches!(admission, Admission::Upto(level, _) if *level < Access::Admin)
             && route.target == Target::Printer
             && access::is_settings(self.shared.config.upstream.kind, path)
     }
@@ -176,7 +203,7 @@ impl Upstream {
         .apply(&mut parts.headers);
         let path = parts.uri.path_and_query().map_or("/", |p| p.as_str());
         let path = match admission {
-            Admission::Upto(_) => credentials::remove_from_target(kind, path),
+            Admission::Upto(..) => credentials::remove_from_target(kind, path),
             Admission::Untouched => path.into(),
         };
         parts.uri = Uri::builder()
@@ -247,7 +274,7 @@ impl Upstream {
         headers::apply_to_response(response.headers_mut(), inbound, route, routes, admission);
         if switched && is_websocket {
             let socket = hyper::upgrade::on(&mut response);
-            return Answer::WebSocket(std::mem::take(response.headers_mut()), socket);
+            return Answer::WebSocket(std::mem::take(response.headers_mut()), socket, None);
         }
         if switched {
             // It switched to something nobody asked for; its bytes must go nowhere.
@@ -320,3 +347,6 @@ async fn drain(response: Response<Incoming>) {
     let mut body = http_body_util::Limited::new(response.into_body(), 256 * 1024);
     while let Some(Ok(_)) = body.frame().await {}
 }
+
+#[cfg(test)]
+mod tests;

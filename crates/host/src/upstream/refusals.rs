@@ -28,6 +28,13 @@ pub(super) fn no_trace() -> Response<Body> {
     response
 }
 
+/// The caller's key or session ended while the answer was waited for.
+pub(super) fn ended() -> Response<Body> {
+    let sentence =
+        "The key or sign-in used was ended meanwhile. Ask for a new key, or sign in again.";
+    refusal(StatusCode::FORBIDDEN, sentence)
+}
+
 /// The printer's server answered what cannot be cleaned of its secrets.
 pub(super) fn unreadable_settings() -> Response<Body> {
     let sentence = "The printer's server answered its settings in a form that the host cannot read, so they are kept from you. An administrator can still see them.";

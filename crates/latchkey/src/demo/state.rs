@@ -16,6 +16,7 @@ use latchkey_model::printer::{HostKey, Printer, PrinterName, Seen};
 use latchkey_model::secret::{AppTokenHash, PasswordHash};
 use latchkey_model::user::{Group, User, UserName};
 use latchkey_relay::config::Config;
+use latchkey_store::host::Change;
 use latchkey_store::{HostStore, RelayStore};
 
 use super::report::{DemoAccount, DemoAppConnection, DemoUser, Report};
@@ -110,10 +111,12 @@ pub(super) async fn host_users(data: &Path, store: &HostStore) -> anyhow::Result
         let (password, hash) = new_password()?;
         if known {
             // The database outlived the file with the password: set a new one.
-            store
-                .users()
-                .set_password_hash(&user.name, &hash, None)
-                .await?;
+            let users = store.users();
+            let change = users.set_password_hash(&user.name, &hash, None).await?;
+            anyhow::ensure!(
+                change != Change::Missing,
+                "the demo's user {name} went away"
+            );
         } else {
             store.users().create(&user, Some(&hash)).await?;
         }

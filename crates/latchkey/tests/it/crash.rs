@@ -33,6 +33,7 @@ async fn no_key_is_lost_and_no_revoked_key_comes_back_over_200_kills() {
     home.start_host().await;
     let admin = home.key(ANN, "The test itself").await;
     let owner = home.key(BOB, "The owner").await;
+    let base = home.url("");
     let chance = SeededChance::new(41);
     let mut known = Known::default();
     for kill in 0..KILLS {
@@ -40,7 +41,7 @@ async fn no_key_is_lost_and_no_revoked_key_comes_back_over_200_kills() {
         chance.fill(&mut byte);
         let at = LATEST_KILL.mul_f64(f64::from(u16::from_le_bytes(byte)) / 65_535.0);
         {
-            let round = work(&home, &owner, &mut known, kill);
+            let round = work(&base, &owner, &mut known, kill);
             tokio::pin!(round);
             let _ = timeout(at, &mut round).await;
             // Killed in the middle of whatever is going on; the round sees its connection end.
@@ -49,11 +50,11 @@ async fn no_key_is_lost_and_no_revoked_key_comes_back_over_200_kills() {
         }
         home.start_host().await;
         if kill % 20 == 19 {
-            check(&home, &known).await;
+            check(&base, &known).await;
         }
     }
-    check(&home, &known).await;
-    let me = who(&home, &admin).await;
+    check(&base, &known).await;
+    let me = who(&base, &admin).await;
     assert_eq!(me["name"], ANN.name);
     println!(
         "{KILLS} kills: {} keys given and kept, {} revoked, {} revocations in doubt, {} whole rounds",
@@ -62,15 +63,18 @@ async fn no_key_is_lost_and_no_revoked_key_comes_back_over_200_kills() {
         known.in_doubt.len(),
         known.rounds,
     );
-    assert!(known.given.len() >= 10 && known.revoked.len() >= 10, "the kills came too early to show anything");
+    assert!(
+        known.given.len() >= 10 && known.revoked.len() >= 10,
+        "the kills came too early to show anything"
+    );
 }
 
 /// Key requests, decisions, fetches and revocations, one after the other, until the host is gone.
-async fn work(home: &Home, owner: &str, known: &mut Known, kill: usize) {
+async fn work(base: &str, owner: &str, known: &mut Known, kill: usize) {
     for turn in 0.. {
         let app = format!("App {kill}-{turn}");
         let address = format!("10.{}.{}.{}", kill % 250 + 1, turn / 250, turn % 250 + 1);
-        let Some(key) = obtain(home, owner, &app, &address).await else {
+        let Some(key) = obtain(base, owner, &app, &address).await else {
             return;
         };
         known.given.insert(key.clone(), app.clone());
@@ -79,7 +83,7 @@ async fn work(home: &Home, owner: &str, known: &mut Known, kill: usize) {
             known.given.remove(&key);
             known.in_doubt.push(key.clone());
             let command = json!({"command": "revoke", "app": app});
-            let asked = Request::post(home.url("/api/plugin/appkeys")).json(&command);
+            let asked = Request::post(format!("{base}/api/plugin/appkeys")).json(&command);
             let Some(answer) = status(asked.header("X-Api-Key", owner)).await else {
                 return;
             };
@@ -92,18 +96,18 @@ async fn work(home: &Home, owner: &str, known: &mut Known, kill: usize) {
 }
 
 /// The whole workflow; `None` when the host went away meanwhile.
-async fn obtain(home: &Home, owner: &str, app: &str, address: &str) -> Option<String> {
-    let asked = Request::post(home.url("/plugin/appkeys/request")).json(&json!({"app": app}));
+async fn obtain(base: &str, owner: &str, app: &str, address: &str) -> Option<String> {
+    let asked = Request::post(format!("{base}/plugin/appkeys/request")).json(&json!({"app": app}));
     let asked = answer(asked.header("X-Forwarded-For", address)).await?;
     let token = asked["app_token"].as_str().unwrap().to_owned();
-    let list = Request::get(home.url("/api/plugin/appkeys")).header("X-Api-Key", owner);
+    let list = Request::get(format!("{base}/api/plugin/appkeys")).header("X-Api-Key", owner);
     let list = answer(list).await?;
     let pending = list["pending"].as_object().unwrap();
     let (user_token, _) = pending.iter().find(|(_, entry)| entry["app_id"] == app)?;
-    let decision = Request::post(home.url(&format!("/plugin/appkeys/decision/{user_token}")));
+    let decision = Request::post(format!("{base}/plugin/appkeys/decision/{user_token}"));
     let decision = decision.json(&json!({"decision": true}));
     status(decision.header("X-Api-Key", owner)).await?;
-    let fetched = Request::get(home.url(&format!("/plugin/appkeys/request/{token}")));
+    let fetched = Request::get(format!("{base}/plugin/appkeys/request/{token}"));
     let fetched = answer(fetched).await?;
     Some(fetched["api_key"].as_str().unwrap().to_owned())
 }
@@ -122,16 +126,23 @@ async fn status(request: Request) -> Option<StatusCode> {
     Some(request.try_send().await.ok()?.status())
 }
 
-async fn check(home: &Home, known: &Known) {
+async fn check(base: &str, known: &Known) {
     for (key, app) in &known.given {
-        assert_eq!(who(home, key).await["name"], BOB.name, "the key of {app} is lost");
+        assert_eq!(
+            who(base, key).await["name"],
+            BOB.name,
+            "the key of {app} is lost"
+        );
     }
     for key in &known.revoked {
-        assert!(who(home, key).await["name"].is_null(), "a revoked key is back");
+        assert!(
+            who(base, key).await["name"].is_null(),
+            "a revoked key is back"
+        );
     }
 }
 
-async fn who(home: &Home, key: &str) -> Value {
-    let asked = Request::get(home.url("/api/currentuser")).header("X-Api-Key", key);
+async fn who(base: &str, key: &str) -> Value {
+    let asked = Request::get(format!("{base}/api/currentuser")).header("X-Api-Key", key);
     asked.send().await.read().await.json()
 }

@@ -12,8 +12,11 @@
 
 mod harness;
 
+mod app_keys;
+mod crash;
 mod demo;
 mod guards;
+mod key_request;
 mod memory;
 mod octoprint_authority;
 mod octoprint_away;
@@ -21,8 +24,11 @@ mod octoprint_clients;
 mod octoprint_differential;
 mod octoprint_direct;
 mod octoprint_drain;
+mod octoprint_import;
+mod octoprint_key_request;
 mod octoprint_outages;
 mod octoprint_secrets;
 mod octoprint_tls;
 mod situations;
 mod tunnel_identity;
+mod user_commands;

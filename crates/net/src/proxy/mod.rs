@@ -2,6 +2,7 @@
 //! WebSocket is spliced, and which side failed.
 
 pub mod cookies;
+pub mod cut;
 pub mod endless;
 pub mod failure;
 pub mod headers;

@@ -11,9 +11,33 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 
-/// Close frame 1001, "going away" (RFC 6455 section 7.4.1). Not 1000 or 1002: apps
-/// take those for an end on purpose and do not come back.
-const GOING_AWAY: [u8; 4] = [0x88, 0x02, 0x03, 0xE9];
+/// What the caller is told when its socket ends and nobody else said farewell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Farewell {
+    /// 1001 (RFC 6455 section 7.4.1). Not 1000 or 1002: apps take those for an end on purpose
+    /// and do not come back.
+    GoingAway,
+    /// 1008, "policy violation": what let the caller in has ended, and coming back is no use.
+    NoLongerAllowed,
+}
+
+impl Farewell {
+    /// Going away as soon as `token` is cancelled.
+    pub async fn going_away_with(token: CancellationToken) -> Self {
+        token.cancelled().await;
+        Self::GoingAway
+    }
+
+    /// The close frame.
+    fn frame(self) -> [u8; 4] {
+        let code: u16 = match self {
+            Self::GoingAway => 1001,
+            Self::NoLongerAllowed => 1008,
+        };
+        let [high, low] = code.to_be_bytes();
+        [0x88, 2, high, low]
+    }
+}
 
 /// The opcode of close frames.
 const CLOSE: u8 = 0x8;
@@ -36,8 +60,8 @@ pub struct Copied {
     pub to_caller: u64,
 }
 
-/// Copies both ways until both ends have finished, one fails, or `end` is cancelled.
-pub async fn splice<C, P>(caller: C, printer: P, end: CancellationToken) -> Copied
+/// Copies both ways until both ends have finished, one fails, or `end` says farewell.
+pub async fn splice<C, P>(caller: C, printer: P, end: impl Future<Output = Farewell>) -> Copied
 where
     C: AsyncRead + AsyncWrite,
     P: AsyncRead + AsyncWrite,
@@ -60,14 +84,17 @@ where
         );
         tokio::select! {
             biased;
-            () = end.cancelled() => Err(Ended::Elsewhere),
+            farewell = end => Err(Ended::Elsewhere(farewell)),
             outcome = both(up, down) => outcome,
         }
     };
-    if matches!(outcome, Err(Ended::Elsewhere)) && frames.may_close() {
+    if let Err(Ended::Elsewhere(farewell)) = outcome
+        && frames.may_close()
+    {
         // The caller may be gone too; then there is nobody left to tell.
-        let farewell = caller_writes.write_all(&GOING_AWAY);
-        let _ = tokio::time::timeout(Duration::from_secs(1), farewell).await;
+        let frame = farewell.frame();
+        let told = caller_writes.write_all(&frame);
+        let _ = tokio::time::timeout(Duration::from_secs(1), told).await;
     }
     let _ = tokio::time::timeout(Duration::from_secs(1), caller_writes.shutdown()).await;
     copied
@@ -78,7 +105,7 @@ enum Ended {
     /// The caller's own connection failed.
     Caller,
     /// The printer's side, or we, ended it.
-    Elsewhere,
+    Elsewhere(Farewell),
 }
 
 async fn both(
@@ -127,7 +154,8 @@ async fn downwards(
         if read == 0 {
             if frames.may_close() {
                 // No farewell came, so it was the printer's server that died.
-                send(caller, frames, count, &GOING_AWAY).await?;
+                let frame = Farewell::GoingAway.frame();
+                send(caller, frames, count, &frame).await?;
             }
             return taken(caller.shutdown()).await;
         }
@@ -165,7 +193,7 @@ async fn taken<T>(step: impl Future<Output = io::Result<T>>) -> Result<T, Ended>
 }
 
 fn ended_elsewhere<T>(outcome: io::Result<T>) -> Result<T, Ended> {
-    outcome.map_err(|_| Ended::Elsewhere)
+    outcome.map_err(|_| Ended::Elsewhere(Farewell::GoingAway))
 }
 
 /// Follows the borders of WebSocket frames (RFC 6455 section 5.2).
@@ -255,7 +283,7 @@ mod tests {
     async fn bytes_pass_both_ways_and_half_close_passes() {
         let (caller, mut app) = duplex(64);
         let (printer, mut server) = duplex(64);
-        let joined = TaskTracker::new().spawn(splice(caller, printer, CancellationToken::new()));
+        let joined = TaskTracker::new().spawn(splice(caller, printer, std::future::pending()));
         app.write_all(b"ping").await.unwrap();
         app.shutdown().await.unwrap();
         let mut request = Vec::new();
@@ -271,15 +299,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_ended_socket_says_going_away_between_frames_only() {
-        for (sent, farewell) in [
-            (&[0x81, 0x01, b'x'][..], &GOING_AWAY[..]),
-            (&[0x81, 0x05, b'x'][..], &[][..]),
+    async fn an_ended_socket_says_why_between_frames_only() {
+        use Farewell::{GoingAway, NoLongerAllowed};
+        for (sent, reason, farewell) in [
+            (&[0x81, 1, b'x'][..], GoingAway, &[0x88, 2, 0x03, 0xE9][..]),
+            (&[0x81, 1, b'x'], NoLongerAllowed, &[0x88, 2, 0x03, 0xF0]),
+            (&[0x81, 5, b'x'], GoingAway, &[]),
+            (&[0x81, 5, b'x'], NoLongerAllowed, &[]),
         ] {
             let (caller, mut app) = duplex(64);
             let (printer, mut server) = duplex(64);
             let end = CancellationToken::new();
-            let joined = TaskTracker::new().spawn(splice(caller, printer, end.clone()));
+            let ended = end.clone();
+            let told = async move {
+                ended.cancelled().await;
+                reason
+            };
+            let joined = TaskTracker::new().spawn(splice(caller, printer, told));
             server.write_all(sent).await.unwrap();
             let mut received = vec![0; sent.len()];
             app.read_exact(&mut received).await.unwrap();
@@ -298,7 +334,11 @@ mod tests {
         let (caller, mut app) = duplex(64);
         let (printer, mut server) = duplex(1024);
         let end = CancellationToken::new();
-        let joined = TaskTracker::new().spawn(splice(caller, printer, end.clone()));
+        let joined = TaskTracker::new().spawn(splice(
+            caller,
+            printer,
+            Farewell::going_away_with(end.clone()),
+        ));
         server.write_all(&frame).await.unwrap();
         let mut received = vec![0; 10];
         app.read_exact(&mut received).await.unwrap();
@@ -313,7 +353,7 @@ mod tests {
     async fn a_caller_that_takes_nothing_ends_the_socket() {
         let (caller, app) = duplex(64);
         let (printer, mut server) = duplex(64);
-        let joined = TaskTracker::new().spawn(splice(caller, printer, CancellationToken::new()));
+        let joined = TaskTracker::new().spawn(splice(caller, printer, std::future::pending()));
         let frame = [&[0x82, 125][..], &[7; 125]].concat();
         let sent = async { while server.write_all(&frame).await.is_ok() {} };
         let patience = 2 * WRITE_STALL;
@@ -326,7 +366,7 @@ mod tests {
     async fn a_caller_that_takes_little_and_a_quiet_printer_keep_the_socket() {
         let (caller, mut app) = duplex(1);
         let (printer, mut server) = duplex(64);
-        let joined = TaskTracker::new().spawn(splice(caller, printer, CancellationToken::new()));
+        let joined = TaskTracker::new().spawn(splice(caller, printer, std::future::pending()));
         server.write_all(&[0x82, 3, 1, 2, 3]).await.unwrap();
         for byte in [0x82, 3, 1, 2, 3] {
             tokio::time::sleep(WRITE_STALL * 9 / 10).await;

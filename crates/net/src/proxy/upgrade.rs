@@ -8,9 +8,8 @@ use http::header::{CONNECTION, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, UP
 use http::{HeaderMap, Response, StatusCode, Version};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio_util::sync::CancellationToken;
 
-use super::splice::{Copied, splice};
+use super::splice::{Copied, Farewell, splice};
 use crate::body::{self, Body};
 
 /// The response field that carries the status of a refused upgrade.
@@ -68,9 +67,16 @@ pub fn restore(mut response: Response<Body>) -> Option<Response<Body>> {
 /// Joins the two halves as soon as both are there, until either ends or `end` does.
 ///
 /// `None` if one of them never came.
-pub async fn join(caller: OnUpgrade, printer: OnUpgrade, end: CancellationToken) -> Option<Copied> {
-    let (Ok(caller), Ok(printer)) = tokio::join!(caller, printer) else {
-        return None;
+pub async fn join(
+    caller: OnUpgrade,
+    printer: OnUpgrade,
+    end: impl Future<Output = Farewell>,
+) -> Option<Copied> {
+    tokio::pin!(end);
+    let halves = async { tokio::try_join!(caller, printer).ok() };
+    let (caller, printer) = tokio::select! {
+        halves = halves => halves?,
+        _ = &mut end => return None,
     };
     Some(splice(TokioIo::new(caller), TokioIo::new(printer), end).await)
 }

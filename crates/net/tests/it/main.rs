@@ -6,6 +6,7 @@
 )]
 
 mod caller;
+mod cut;
 mod gate;
 mod gate_http2;
 mod listen;

@@ -10,6 +10,7 @@ use latchkey_net::listen::Call;
 use latchkey_net::proxy::endless::end_with;
 use latchkey_net::proxy::failure::HostFailure;
 use latchkey_net::proxy::patience::{Observed, Progress};
+use latchkey_net::proxy::splice::Farewell;
 use latchkey_net::proxy::upgrade;
 use latchkey_net::tunnel::{ActiveStream, SendError, StreamHead, Tunnel};
 use latchkey_web::request_log::{CountedBody, Outcome, RequestLine, Side};
@@ -128,8 +129,9 @@ impl Edge {
         headers::apply_to_response(&mut fields, self.is_secure());
         let response = upgrade::open(asker.version, fields);
         line.set_status(response.status());
-        let end = self.shared.stopping.clone();
+        let stopping = self.shared.stopping.clone();
         self.shared.tracker.spawn(async move {
+            let end = Farewell::going_away_with(stopping);
             let Some(copied) = upgrade::join(caller, printer, end).await else {
                 return line.finish(Outcome::Broken);
             };

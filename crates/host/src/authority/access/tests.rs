@@ -1,6 +1,8 @@
 use Access::{Admin, Operate, View};
 use UpstreamKind::{Generic, Moonraker, OctoPrint, PrusaLink};
 
+use std::fmt::Write as _;
+
 use super::*;
 
 const KINDS: [UpstreamKind; 4] = [OctoPrint, Moonraker, PrusaLink, Generic];
@@ -108,8 +110,10 @@ fn only_reading_methods_are_ever_looking() {
 fn disguises(path: &str) -> Vec<String> {
     let inner = path.strip_prefix('/').unwrap();
     let (first, rest) = inner.split_once('/').unwrap();
-    let hex = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect();
-    let encoded: String = hex(inner);
+    let mut encoded = String::new();
+    for byte in inner.bytes() {
+        write!(encoded, "%{byte:02x}").unwrap();
+    }
     let twice = encoded.replace('%', "%25");
     vec![
         format!("/{}", inner.to_uppercase()),
@@ -230,6 +234,25 @@ fn a_camera_is_looked_at_and_not_commanded() {
     }
 }
 
+/// Home Assistant sets the bed's temperature so.
+#[test]
+fn a_doubled_slash_at_the_beginning_costs_no_more_than_the_stricter_of_its_readings() {
+    let level = |method: &Method, path: &str| needed(OctoPrint, method, path, None, false);
+    for (path, reading, writing) in [
+        ("//api/printer/bed", Operate, Operate),
+        ("//api/system/commands/core/shutdown", Admin, Admin),
+        ("//x/api/settings", Operate, Admin),
+        ("//api/settings", Operate, Admin),
+        ("///api/printer/bed", Admin, Admin),
+        ("//api//printer/bed", Admin, Admin),
+        ("//../api/printer", Admin, Admin),
+        ("//", View, Operate),
+    ] {
+        assert_eq!(level(&Method::GET, path), reading, "GET {path}");
+        assert_eq!(level(&Method::POST, path), writing, "POST {path}");
+    }
+}
+
 #[test]
 fn settings_are_recognised_in_every_spelling() {
     for path in [
@@ -267,7 +290,6 @@ fn the_documentation_shows_the_tables() {
 
 /// A table for people.
 fn shown(rows: &[Row]) -> String {
-    use std::fmt::Write as _;
     let mut table = String::from("| needs | requests | paths |\n| --- | --- | --- |\n");
     for row in rows {
         let requests = match row.requests {

@@ -108,7 +108,6 @@ fn page(visit: &Visit, status: StatusCode, state: SetupState) -> Response {
         shell: site.door(),
         site,
         state,
-        upstream_kind: visit.authority.pages.upstream_kind.to_owned(),
     };
     visit.page_with(status, &page)
 }

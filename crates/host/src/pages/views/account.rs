@@ -4,7 +4,7 @@ use askama::Template;
 use latchkey_web::moment::Moment;
 use latchkey_web::shell::BarShell;
 
-use super::{Site, Viewer};
+use super::{Group, Site, Viewer};
 
 /// Posts `old`, `password`, `again` to `/latchkey/account/password`, `session` to
 /// `/latchkey/account/end-session`, and nothing more to `/latchkey/sign-out`.
@@ -17,6 +17,23 @@ pub struct AccountPage {
     pub sessions: Vec<SignedIn>,
     pub problem: Option<PasswordProblem>,
     pub done: Option<AccountDone>,
+}
+
+impl AccountPage {
+    fn old_wrong(&self) -> bool {
+        self.problem == Some(PasswordProblem::OldWrong)
+    }
+
+    fn size_wrong(&self) -> bool {
+        matches!(
+            self.problem,
+            Some(PasswordProblem::TooShort { .. } | PasswordProblem::TooLong { .. })
+        )
+    }
+
+    fn differ(&self) -> bool {
+        self.problem == Some(PasswordProblem::Differ)
+    }
 }
 
 /// A browser in which the person is signed in.

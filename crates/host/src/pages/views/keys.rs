@@ -4,7 +4,7 @@ use askama::Template;
 use latchkey_web::moment::Moment;
 use latchkey_web::shell::BarShell;
 
-use super::{Access, Pending, Site, Viewer, Whence};
+use super::{Access, Pending, Site, Viewer, Whence, initial};
 
 /// A key that was not used for this long is worth a second look.
 const IDLE_DAYS: u64 = 90;
@@ -63,12 +63,8 @@ pub struct Used {
 }
 
 impl Key {
-    /// Stands where a picture of the app would be.
     fn initial(&self) -> String {
-        self.app
-            .chars()
-            .find(|c| c.is_alphanumeric())
-            .map_or_else(|| "?".to_owned(), |c| c.to_uppercase().collect())
+        initial(&self.app)
     }
 
     /// The requests with commas.
@@ -76,7 +72,7 @@ impl Key {
         let digits = self.requests.to_string();
         let mut out = String::with_capacity(digits.len() + digits.len() / 3);
         for (place, digit) in digits.chars().enumerate() {
-            if place > 0 && (digits.len() - place) % 3 == 0 {
+            if place > 0 && (digits.len() - place).is_multiple_of(3) {
                 out.push(',');
             }
             out.push(digit);

@@ -181,6 +181,13 @@ pub struct Pending {
     pub asked: Moment,
 }
 
+/// Stands where a picture of the app or person would be.
+fn initial(name: &str) -> String {
+    name.chars()
+        .find(|c| c.is_alphanumeric())
+        .map_or_else(|| "?".to_owned(), |c| c.to_uppercase().collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,8 +12,6 @@ pub struct Setup {
     pub shell: DoorShell,
     pub site: Site,
     pub state: SetupState,
-    /// Where the code stands: the path of the log or "the terminal".
-    pub upstream_kind: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,15 +49,27 @@ pub enum SetupProblem {
     Differ,
 }
 
-impl SetupProblem {
-    fn of_name(self) -> bool {
-        matches!(self, Self::NameMissing | Self::NameUnfit)
+impl SetupForm {
+    fn code_wrong(&self) -> bool {
+        self.problem == Some(SetupProblem::CodeWrong)
     }
 
-    fn of_password(self) -> bool {
-        matches!(
-            self,
-            Self::PasswordTooShort { .. } | Self::PasswordTooLong { .. }
-        )
+    fn name_error(&self) -> Option<SetupProblem> {
+        self.problem.filter(|problem| {
+            matches!(problem, SetupProblem::NameMissing | SetupProblem::NameUnfit)
+        })
+    }
+
+    fn size_error(&self) -> Option<SetupProblem> {
+        self.problem.filter(|problem| {
+            matches!(
+                problem,
+                SetupProblem::PasswordTooShort { .. } | SetupProblem::PasswordTooLong { .. }
+            )
+        })
+    }
+
+    fn differ(&self) -> bool {
+        self.problem == Some(SetupProblem::Differ)
     }
 }

@@ -4,7 +4,7 @@ use askama::Template;
 use latchkey_web::moment::Moment;
 use latchkey_web::shell::BarShell;
 
-use super::{Group, Site, Viewer};
+use super::{Group, Site, Viewer, initial};
 
 /// `/latchkey/users`; its form posts `name`, `password`, `group` to the same address.
 #[derive(Debug, Clone, Template)]
@@ -63,11 +63,15 @@ pub enum UserProblem {
 }
 
 impl UserProblem {
-    fn of_name(self) -> bool {
+    fn of_name(&self) -> bool {
         matches!(self, Self::NameMissing | Self::NameTaken | Self::NameUnfit)
     }
 
-    fn of_password(self) -> bool {
+    fn of_group(&self) -> bool {
+        *self == Self::LastAdmin
+    }
+
+    fn of_password(&self) -> bool {
         matches!(
             self,
             Self::PasswordTooShort { .. } | Self::PasswordTooLong { .. }
@@ -82,7 +86,7 @@ pub enum UserDone {
 }
 
 /// `/latchkey/users/<name>`; its forms post to `…/group` (`group`), `…/password`
-/// (`password`), `…/active` (`active`: true, false). Removing has a page of its own.
+/// (`password`), `…/activate`. Deactivating and removing have pages of their own.
 #[derive(Debug, Clone, Template)]
 #[template(path = "host/user.html")]
 pub struct UserPage {
@@ -107,14 +111,14 @@ impl UserPage {
     fn is_viewer(&self) -> bool {
         self.user.name == self.viewer.user
     }
-
-    /// The user's name as a part of an address.
-    fn path(&self) -> String {
-        path_of(&self.user.name)
-    }
 }
 
 impl UserRow {
+    fn initial(&self) -> String {
+        initial(&self.name)
+    }
+
+    /// The name as a part of an address.
     fn path(&self) -> String {
         path_of(&self.name)
     }
@@ -136,12 +140,6 @@ pub struct EndUser {
 pub enum End {
     Remove,
     Deactivate,
-}
-
-impl EndUser {
-    fn path(&self) -> String {
-        path_of(&self.user.name)
-    }
 }
 
 /// A name as one segment of a path; a dot alone would be taken for a step.

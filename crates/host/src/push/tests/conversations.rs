@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use super::super::outbox::PATIENCE;
 use super::super::{EndReason, Notice};
@@ -225,6 +227,35 @@ async fn the_end_of_a_key_ends_its_socket_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_session_that_ends_with_a_reason_leaves_a_guest_whichever_is_heard_first() {
+    for ended_first in [true, false] {
+        let bench = Bench::new(None);
+        let holder = bench.admit("ada", "s", true, false);
+        let mut ada = bench.listen("ada:s").await;
+        bench.settle().await;
+        let (session, reason) = ("s".to_owned(), EndReason::Logout);
+        let notice = Notice::SessionEnded { session, reason };
+        if ended_first {
+            bench.people.endings.end(&holder);
+            bench.settle().await;
+            bench.notify(asked("between", None));
+            bench.notify(notice);
+        } else {
+            bench.notify(notice);
+            bench.settle().await;
+            bench.people.endings.end(&holder);
+        }
+        let told = ada.next().await;
+        assert_eq!(told, json!({ "reauthRequired": { "reason": "logout" } }));
+        ada.hears_nothing().await;
+        if ended_first {
+            ada.say(json!({ "auth": "ada:s" })).await;
+            assert_eq!(ada.close_code().await, 1008);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_that_does_not_read_loses_its_socket_when_its_key_ends() {
     let bench = Bench::new(None);
     let holder = bench.admit("ada", "s", true, false);
@@ -268,6 +299,12 @@ async fn a_message_of_more_than_64_kib_ends_the_socket() {
     let mut client = bench.connect(Framing::Raw).await;
     client.send("x".repeat(64 * 1024 + 1)).await;
     assert_eq!(client.close_code().await, 1009);
+    let mut client = bench.connect(Framing::Raw).await;
+    for code in [Data::Text, Data::Continue, Data::Continue] {
+        let piece = Frame::message("x".repeat(40 * 1024), OpCode::Data(code), false);
+        client.socket.send(Message::Frame(piece)).await.unwrap();
+    }
+    assert_eq!(client.close_code().await, 1009);
 }
 
 #[tokio::test(start_paused = true)]
@@ -299,6 +336,7 @@ async fn without_an_upstream_there_is_an_empty_past() {
     let mut ada = bench.listen("ada:s").await;
     assert_eq!(ada.next().await["history"]["state"]["text"], "Offline");
     assert_eq!(ada.next().await, json!({ "timelapse": null }));
+    tokio::time::sleep(Duration::from_mins(3)).await;
     ada.hears_nothing().await;
 }
 

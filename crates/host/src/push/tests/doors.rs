@@ -2,10 +2,12 @@
 
 use bytes::Bytes;
 use http::{Method, Request, Version};
-use http_body_util::Empty;
+use http_body_util::{BodyExt, Empty};
 use hyper::ext::Protocol;
 use hyper::service::service_fn;
+use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use latchkey_net::body;
 use latchkey_net::listen::{self, ListenSettings, Stop};
 use latchkey_net::tunnel::{StreamHead, StreamService};
 use tokio::net::TcpStream;
@@ -116,8 +118,36 @@ async fn at_home_it_opens_with_101_and_ends_with_the_host() {
     };
     assert_eq!(refused.status(), 403);
 
-    stop.soft.cancel();
-    bench.stopping.cancel();
+    let client = legacy::Client::builder(TokioExecutor::new()).build_http();
+    let poll = || {
+        let url = format!("http://{address}/sockjs/1/abc/xhr");
+        let polled = client.request(Request::post(url).body(body::empty()).unwrap());
+        async {
+            polled
+                .await
+                .unwrap()
+                .into_body()
+                .collect()
+                .await
+                .unwrap()
+                .to_bytes()
+        }
+    };
+    assert_eq!(poll().await, "o\n");
+    assert!(poll().await.starts_with(b"a[{\"connected\":"));
+    let waiting = poll();
+
+    let ((), goodbye) = tokio::join!(
+        async {
+            while !bench.push.0.xhr.is_receiving() {
+                tokio::task::yield_now().await;
+            }
+            stop.soft.cancel();
+            bench.stopping.cancel();
+        },
+        timeout(LIMIT, waiting)
+    );
+    assert_eq!(goodbye.unwrap(), "c[1001,\"Go away!\"]\n");
     assert_eq!(close_code(&mut socket).await, 1001);
     drop(socket);
     bench.tracker.close();

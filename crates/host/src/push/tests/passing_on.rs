@@ -128,7 +128,7 @@ impl Visit {
         timeout(LIMIT, self.heard.recv()).await.unwrap().unwrap()
     }
 
-    async fn is_over(mut self) {
+    async fn ends(mut self) {
         while timeout(LIMIT, self.heard.recv()).await.unwrap().is_some() {}
     }
 }
@@ -263,12 +263,12 @@ async fn the_servers_socket_ends_with_the_session_it_was_opened_for() {
     bench.notify(Notice::SessionEnded { session, reason });
     let told = client.next().await;
     assert_eq!(told, json!({ "reauthRequired": { "reason": "logout" } }));
-    visit.is_over().await;
+    visit.ends().await;
     client.hears_nothing().await;
     client.say(json!({ "auth": "ada:s" })).await;
     let visit = next(&mut visits).await;
     drop(client);
-    visit.is_over().await;
+    visit.ends().await;
 }
 
 #[tokio::test]
@@ -281,6 +281,21 @@ async fn who_may_not_hear_of_the_printer_has_no_socket_there() {
     assert_eq!(told_of(&eve.next().await), ("request_access", "t"));
     eve.hears_nothing().await;
     assert!(visits.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn who_may_no_longer_hear_of_the_printer_loses_the_socket_there() {
+    let (bench, _server, mut visits) = start().await;
+    let mut client = bench.listen("ada:s").await;
+    let visit = next(&mut visits).await;
+    bench.admit("ada", "s", true, false);
+    // Whoever misses notices is asked after at once.
+    for _ in 0..300 {
+        bench.notify(asked("flood", None));
+    }
+    visit.ends().await;
+    client.say(json!({ "auth": "nobody:nothing" })).await;
+    while client.next().await["reauthRequired"].is_null() {}
 }
 
 #[tokio::test]
@@ -318,7 +333,7 @@ async fn all_sockets_end_when_the_host_stops() {
     bench.stopping.cancel();
     assert_eq!(client.close_code().await, 1001);
     drop(client);
-    visit.is_over().await;
+    visit.ends().await;
     bench.tracker.close();
     timeout(LIMIT, bench.tracker.wait()).await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! Clients without WebSockets.
+//! Clients without a WebSocket.
 
 use http::{Request, Response};
 use http_body_util::BodyExt;

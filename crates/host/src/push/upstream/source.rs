@@ -162,15 +162,13 @@ impl Source {
         let body = Limited::new(response.into_body(), LARGEST_LOGIN);
         let body = body.collect().await.map_err(|_| Unavailable)?.to_bytes();
         let login = serde_json::from_slice(&body).ok().filter(|_| is_success);
-        let (name, session) = match login {
-            Some(Login {
-                name: Some(name),
-                session: Some(session),
-            }) => (name, session),
-            _ => {
-                self.note_refusal(true);
-                return Err(Unavailable);
-            }
+        let Some(Login {
+            name: Some(name),
+            session: Some(session),
+        }) = login
+        else {
+            self.note_refusal(true);
+            return Err(Unavailable);
         };
         self.note_refusal(false);
         Ok(format!("{name}:{session}"))

@@ -27,7 +27,7 @@ fn map(fields: &[(&'static str, &str)]) -> HeaderMap {
 }
 
 fn request(path: &str, forward_address: bool, fields: &[(&'static str, &str)]) -> HeaderMap {
-    let admission = Admission::Upto(Access::View);
+    let admission = Admission::Upto(Access::View, None);
     request_of(&admission, path, forward_address, fields)
 }
 

@@ -302,7 +302,9 @@ async fn bound_host(
     let data = tempfile::tempdir().unwrap();
     let mut config = host_config(printer, &data, relay);
     tweak(&mut config);
-    let host = Host::bind(config).await.unwrap();
+    let host = Host::bind(config, Arc::new(SystemClock), Arc::new(SystemChance))
+        .await
+        .unwrap();
     let running = RunningHost {
         address: host.local_addr().unwrap(),
         public_key: host.public_key(),

@@ -18,32 +18,61 @@ const fn known(case: &'static str, what: &'static str, why: &'static str) -> Kno
     Known { case, what, why }
 }
 
+const NOT_AN_OBJECT: &str = "500 there: the body is not an object";
+const NO_NAME: &str = "a request that names no app asks nobody anything; there it is pending";
+
 /// Defects are not copied, and some things are done better.
 pub(super) const WANTED: &[Known] = &[
+    known("request: {\"app\":\"\"}", "*", NO_NAME),
+    known("request: {\"app\":null}", "*", NO_NAME),
+    known("request: {\"app\":5}", "*", NO_NAME),
+    known("request: [\"app\"]", "*", NOT_AN_OBJECT),
+    known("request: \"app\"", "*", NOT_AN_OBJECT),
+    known("request: 5", "*", NOT_AN_OBJECT),
+    known("decision: [", "*", "500 there: neither yes nor no"),
+    known("decision: {", "*", "500 there: neither yes nor no"),
+    known("decision: signed in, \"decision\"", "*", NOT_AN_OBJECT),
+    known("*, null", "status", NOT_AN_OBJECT),
+    known("* \"command\"", "status", NOT_AN_OBJECT),
+    known("* null", "status", NOT_AN_OBJECT),
     known(
-        "request: {\"app\":\"\"}",
+        "login: a text",
         "*",
-        "a request without a name asks nobody anything",
+        "400 here: the word alone is taken for a passive login there",
     ),
-    known("request: {\"app\":5}", "*", "a name is a text"),
-    known("request: [\"app\"]", "*", "500 there: not an object"),
-    known("request: \"app\"", "*", "500 there: not an object"),
-    known("decision: [] ", "*", "500 there: neither yes nor no"),
+    known("login: a number as password", "*", "500 there"),
     known(
-        "logout: a copy of the cookie",
+        "commands: boss {\"command\":\"generate\",\"app\":\"command\",\"user\":\"nobody",
         "*",
-        "a session that was left is over everywhere",
+        "a key for nobody is of use to nobody",
+    ),
+    known(
+        "odd messages: 5",
+        "*",
+        "one odd message ends the socket there; here it is ignored as others are",
+    ),
+    known(
+        "odd messages: null",
+        "*",
+        "one odd message ends the socket there",
+    ),
+    known(
+        "odd messages: {\"auth\": 5}",
+        "*",
+        "one odd message ends the socket there",
+    ),
+    known(
+        "odd messages: {\"subscribe\": 5}",
+        "*",
+        "one odd message ends the socket there",
     ),
     known(
         "proxy: X-Forwarded-Host, a list",
         "*",
         "the first entry is the address; there it is a broken one",
     ),
-    known(
-        "proxy: proxy for garbage",
-        "*",
-        "the connection is dropped there",
-    ),
+    known("proxy: for garbage", "*", "the connection is dropped there"),
+    known("proxy: for nothing", "*", "the connection is dropped there"),
 ];
 
 impl Known {

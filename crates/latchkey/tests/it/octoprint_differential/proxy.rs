@@ -114,7 +114,8 @@ async fn clients(probe: &mut Probe) {
         "garbage",
         "",
     ] {
-        let app = format!("proxy for {chain}");
+        let name = if chain.is_empty() { "nothing" } else { chain };
+        let app = format!("for {name}");
         let url = format!("{}/plugin/appkeys/request", probe.server.base);
         let request = crate::harness::http::Request::post(url).json(&json!({"app": app}));
         probe

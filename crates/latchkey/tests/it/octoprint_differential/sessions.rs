@@ -167,6 +167,9 @@ pub(super) async fn logouts(probe: &mut Probe) {
     probe
         .ask("a copy of the cookie", copy.get("/api/currentuser"))
         .await;
+    probe
+        .ask("a copy of the cookie, version", copy.get("/api/version"))
+        .await;
     let answer = visitor.post(
         "/api/login",
         &json!({"user": user.name, "pass": user.password}),
@@ -201,15 +204,12 @@ pub(super) async fn freshness(probe: &mut Probe) {
     let path = "/api/plugin/appkeys";
     probe.ask("before", visitor.post(path, &generate)).await;
     let again = visitor.log_in(&user, false).await;
-    probe.note(
-        "same session",
-        json!(first.json()["session"] == again.json()["session"]),
-    );
+    let same = first.json()["session"] == again.json()["session"];
+    probe.note("same session, once remembered", json!(same));
     probe.ask("after", visitor.post(path, &generate)).await;
-    probe
-        .ask(
-            "the key is shown",
-            visitor.get(&format!("{path}?app=freshness")),
-        )
-        .await;
+    let shown = visitor.get(&format!("{path}?app=freshness"));
+    probe.ask("the key is shown", shown).await;
+    let third = visitor.log_in(&user, false).await;
+    let same = again.json()["session"] == third.json()["session"];
+    probe.note("same session, signed in", json!(same));
 }

@@ -1,0 +1,4 @@
+declare global {
+    var LatchkeyClient: typeof import('./client.js').LatchkeyClient;
+}
+export {};

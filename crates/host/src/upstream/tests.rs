@@ -1,0 +1,264 @@
+//! What is open in a caller's name ends with their key or session, over real sockets.
+
+use std::convert::Infallible;
+use std::net::Ipv4Addr;
+
+use bytes::Bytes;
+use http_body::Frame;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use latchkey_net::body::BodyError;
+use latchkey_net::client_addr::Scheme;
+use latchkey_net::proxy::upgrade;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::*;
+use crate::authority::endings::{Endings, Holder};
+use crate::config::{AuthorityMode, Timeouts, UpstreamAddress, UpstreamKind, Webcam};
+use crate::doors::farewell;
+use crate::service::Door;
+
+/// How soon everything has to be over.
+const SOON: Duration = Duration::from_secs(1);
+
+async fn soon<F: Future>(what: &str, future: F) -> F::Output {
+    let Ok(output) = tokio::time::timeout(SOON, future).await else {
+        panic!("{what} did not come within a second");
+    };
+    output
+}
+
+/// A printer's server, the host's way to it, and somebody who is let in for now.
+struct Bench {
+    server: TcpListener,
+    upstream: Upstream,
+    endings: Endings,
+    admission: Admission,
+}
+
+fn holder() -> Holder {
+    Holder::Key("a".repeat(20).parse().unwrap())
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let url = format!("http://{}", server.local_addr().unwrap());
+        let address = UpstreamAddress::from_url(&url.parse().unwrap()).unwrap();
+        let config = Config {
+            name: "Workshop".to_owned(),
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            status_listen: None,
+            data: "unused".into(),
+            key_file: None,
+            upstream: crate::config::Upstream {
+                kind: UpstreamKind::OctoPrint,
+                address: address.clone(),
+                credential: None,
+            },
+            authority: AuthorityMode::Host,
+            webcams: vec![Webcam {
+                path: "/webcam/".to_owned(),
+                address,
+            }],
+            client_address: ClientAddress::Hide,
+            hostnames: Vec::new(),
+            trusted_proxies: Vec::new(),
+            relay: None,
+            timeouts: Timeouts::default(),
+            fresh_for: SOON,
+            drain: SOON,
+        };
+        let endings = Endings::default();
+        let hold = endings.hold(holder());
+        Self {
+            server,
+            upstream: Upstream::new(config, Trust::default()),
+            admission: Admission::Upto(Access::Admin, Some(hold)),
+            endings,
+        }
+    }
+
+    /// Takes the request at the server, up to the end of its head, and says something.
+    async fn take(&self, answer: &str) -> TcpStream {
+        let (mut connection, _) = self.server.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(connection.read_u8().await.unwrap());
+        }
+        connection.write_all(answer.as_bytes()).await.unwrap();
+        connection
+    }
+
+    async fn pass(&self, request: Request<Body>, websocket: bool) -> Answer {
+        let inbound = Inbound {
+            door: Door::Lan,
+            address: Ipv4Addr::LOCALHOST.into(),
+            scheme: Scheme::Http,
+            authority: "door".parse().unwrap(),
+            prefix: String::new(),
+            websocket,
+            request_id: "r".to_owned(),
+        };
+        let passed = self.upstream.pass(request, &inbound, &self.admission);
+        passed.await.unwrap()
+    }
+
+    fn end(&self) {
+        self.endings.end(&holder());
+    }
+}
+
+fn get(path: &str) -> Request<Body> {
+    Request::get(path).body(body::empty()).unwrap()
+}
+
+fn plain(answer: Answer) -> Response<Body> {
+    match answer {
+        Answer::Plain(response) => response,
+        Answer::WebSocket(..) | Answer::OwnSocket(..) => panic!("a socket"),
+    }
+}
+
+/// The host has let go of the server.
+async fn closed(mut connection: TcpStream) {
+    let mut rest = Vec::new();
+    // A reset is an end as well.
+    let _ = soon("the end at the server", connection.read_to_end(&mut rest)).await;
+}
+
+#[tokio::test]
+async fn a_transfer_breaks_off_when_its_key_ends() {
+    let file = "Content-Type: application/octet-stream\r\nContent-Length: 1000000";
+    let stream = "Content-Type: multipart/x-mixed-replace; boundary=x";
+    for (path, fields) in [
+        ("/downloads/files/local/a.gcode", file),
+        ("/webcam/?action=stream", stream),
+    ] {
+        let bench = Bench::new().await;
+        let head = format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\nbegun");
+        let (answer, connection) = tokio::join!(bench.pass(get(path), false), bench.take(&head));
+        let mut body = plain(answer).into_body();
+        let begun = body.frame().await.unwrap().unwrap();
+        assert_eq!(begun.into_data().unwrap(), "begun");
+        bench.end();
+        let next = soon("the end of the body", body.frame()).await.unwrap();
+        assert!(next.is_err(), "{path}");
+        closed(connection).await;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_not_waited_for_when_the_key_has_ended() {
+    let bench = Bench::new().await;
+    let ending = async {
+        let connection = bench.take("").await;
+        bench.end();
+        connection
+    };
+    let (answer, connection) = tokio::join!(bench.pass(get("/api/job"), false), ending);
+    assert_eq!(plain(answer).status(), StatusCode::FORBIDDEN);
+    closed(connection).await;
+    // Nothing begins any more either.
+    let late = soon("a refusal", bench.pass(get("/api/job"), false)).await;
+    assert_eq!(plain(late).status(), StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn an_upload_breaks_off_when_its_key_ends() {
+    let bench = Bench::new().await;
+    let pieces = begun_upload();
+    let request = Request::post("/api/files/local").body(pieces).unwrap();
+    let ending = async {
+        let mut connection = bench.take("").await;
+        let mut piece = [0; 5];
+        connection.read_exact(&mut piece).await.unwrap();
+        bench.end();
+        connection
+    };
+    let (answer, connection) = tokio::join!(bench.pass(request, false), ending);
+    assert_eq!(plain(answer).status(), StatusCode::FORBIDDEN);
+    closed(connection).await;
+}
+
+/// A body with one piece now, and the next one never.
+fn begun_upload() -> Body {
+    struct Pieces(Option<Bytes>);
+    impl http_body::Body for Pieces {
+        type Data = Bytes;
+        type Error = BodyError;
+
+        fn poll_frame(
+            mut self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+            match self.0.take() {
+                Some(piece) => std::task::Poll::Ready(Some(Ok(Frame::data(piece)))),
+                None => std::task::Poll::Pending,
+            }
+        }
+    }
+    body::boxed(Pieces(Some(Bytes::from_static(b"begun"))))
+}
+
+/// A caller's socket: its own end, and the host's once it is upgraded.
+async fn caller(tracker: &TaskTracker) -> (TcpStream, OnUpgrade) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (upgraded, asked) = oneshot::channel();
+    tracker.spawn(async move {
+        let (connection, _) = listener.accept().await.unwrap();
+        let upgraded = std::sync::Mutex::new(Some(upgraded));
+        let service = service_fn(|mut request| {
+            let upgrade = hyper::upgrade::on(&mut request);
+            let upgraded = upgraded.lock().unwrap().take().unwrap();
+            upgraded.send(upgrade).ok().unwrap();
+            let answer = upgrade::open(Version::HTTP_11, HeaderMap::new());
+            async { Ok::<_, Infallible>(answer) }
+        });
+        let _ = hyper::server::conn::http1::Builder::new()
+            .serve_connection(TokioIo::new(connection), service)
+            .with_upgrades()
+            .await;
+    });
+    let mut own = TcpStream::connect(address).await.unwrap();
+    let head = "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    own.write_all(head.as_bytes()).await.unwrap();
+    (own, asked.await.unwrap())
+}
+
+#[tokio::test]
+async fn a_socket_is_closed_as_not_allowed_when_its_key_ends() {
+    const SWITCH: &str =
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let bench = Bench::new().await;
+    let tracker = TaskTracker::new();
+    let (answer, mut server) = tokio::join!(
+        bench.pass(get("/sockjs/websocket"), true),
+        bench.take(SWITCH)
+    );
+    let Answer::WebSocket(_, socket, hold) = answer else {
+        panic!("refused");
+    };
+    let (mut own, upgrade) = caller(&tracker).await;
+    let end = farewell(CancellationToken::new(), hold);
+    let joined = tracker.spawn(upgrade::join(upgrade, socket, end));
+    let message = [0x81, 2, b'h', b'i'];
+    server.write_all(&message).await.unwrap();
+    let mut heard = Vec::new();
+    while !heard.ends_with(&message) {
+        heard.push(own.read_u8().await.unwrap());
+    }
+    bench.end();
+    heard.clear();
+    soon("the farewell", own.read_to_end(&mut heard))
+        .await
+        .unwrap();
+    assert_eq!(heard, [0x88, 2, 0x03, 0xF0]);
+    assert!(soon("the end", joined).await.unwrap().is_some());
+    closed(server).await;
+}
