@@ -47,7 +47,7 @@ use crate::users::Passwords;
 /// Use is noted no more often: a browser asks many times a second.
 const NOTED_EVERY: Duration = Duration::from_secs(30);
 /// How often what is over is cleared away.
-const CLEARED_EVERY: Duration = Duration::from_secs(60);
+const CLEARED_EVERY: Duration = Duration::from_mins(1);
 
 /// The use cases of sessions. Clones share everything.
 #[derive(Clone)]

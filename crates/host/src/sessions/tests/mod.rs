@@ -36,7 +36,7 @@ use crate::service::{Door, Inbound};
 use crate::upstream::probe::Trust;
 use crate::upstream::{Answer, Upstream};
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 const PASSWORD: &str = "right-horse";
 
 /// A host that knows three active people and one who is not.
