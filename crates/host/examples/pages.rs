@@ -8,6 +8,10 @@ use std::{error::Error, fs, path::PathBuf};
 use latchkey_host::views::samples;
 use latchkey_web::{assets, security_headers};
 
+/// Tries to leave every kind of place text can stand in.
+const HOSTILE: &str = "\u{202e}\"'><img src=x onerror=alert(1)></template></title></textarea>\
+     <script>alert(1)</script>${alert(1)}`javascript:alert(1)<svg/onload=alert(1)>";
+
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = PathBuf::from(
         std::env::args()
@@ -21,6 +25,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     for (name, html) in samples::all() {
         fs::write(folder.join(format!("{name}.html")), html)?;
+    }
+    for (name, html) in samples::hostile(HOSTILE) {
+        fs::write(folder.join(format!("hostile-{name}.html")), html)?;
     }
     fs::write(
         folder.join("content-security-policy"),

@@ -29,20 +29,6 @@ pub(crate) fn below<'p>(path: &'p str, prefix: &str) -> Option<&'p str> {
     start.eq_ignore_ascii_case(prefix).then_some(rest)
 }
 
-impl Config {
-    /// The host's database.
-    pub fn database(&self) -> PathBuf {
-        self.data.join("host.db")
-    }
-
-    /// The file with the key that app keys are sealed with.
-    pub fn master_key(&self) -> PathBuf {
-        self.key_file
-            .clone()
-            .unwrap_or_else(|| self.data.join("host.key"))
-    }
-}
-
 /// A host's configuration. Every value has been checked; reading files and words
 /// is the command line's business.
 #[derive(Debug, Clone)]

@@ -10,6 +10,7 @@ mod authority;
 pub mod config;
 mod contract;
 mod doors;
+mod kept;
 mod key_requests;
 mod limits;
 mod neighbours;
@@ -23,7 +24,7 @@ mod sessions;
 mod upstream;
 pub mod users;
 
-pub use authority::opening::OpenError;
+pub use kept::KeptError;
 pub use pages::views;
 pub use role::{Host, HostError};
 pub use upstream::probe::{Trust, UpstreamCheck, check as check_upstream};

@@ -31,19 +31,9 @@ impl Public {
         format!("{}://{}", self.scheme.as_str(), self.authority)
     }
 
-    /// All URLs of this host start so: `https://p.example/octo`.
-    pub(crate) fn base(&self) -> String {
-        self.url("")
-    }
-
     /// The URL of a path of ours.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{}{path}", self.origin(), self.prefix)
-    }
-
-    /// Host and port as people read them.
-    pub(crate) fn authority(&self) -> &Authority {
-        &self.authority
     }
 
     /// `/octo`, usually empty.
@@ -157,7 +147,7 @@ pub(crate) mod tests {
             ),
         ] {
             let public = Public::of(&inbound(scheme, authority, prefix));
-            assert_eq!(public.base(), base);
+            assert_eq!(public.url(""), base);
             assert_eq!(public.url("/login/"), format!("{base}/login/"));
             assert_eq!(public.cookie_suffix(), suffix, "{base}");
             assert_eq!(public.path(), format!("{prefix}/"));

@@ -22,9 +22,10 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use crate::authority::Authority as HostAuthority;
-use crate::authority::opening::{OpenError, Opened, Surroundings};
+use crate::authority::opening::{Opened, Surroundings};
 use crate::config::{AuthorityMode, Config, Relay};
 use crate::doors::{Doors, LanDoor, TunnelDoor};
+use crate::kept::{KeptError, private_dir};
 use crate::pages::Pages;
 use crate::service::Service;
 use crate::upstream::Upstream;
@@ -40,7 +41,7 @@ pub enum HostError {
     #[error("cannot use the host's identity: {0}")]
     Identity(#[from] IdentityError),
     #[error(transparent)]
-    Authority(#[from] OpenError),
+    Kept(#[from] KeptError),
     #[error("cannot dial the relay: {0}")]
     Relay(#[from] DialError),
 }
@@ -241,15 +242,6 @@ fn dialler(
             .is_some_and(|authority| authority.is_loopback()),
     };
     Dialler::new(dialling, identity.clone(), door, doors.tracker.clone())
-}
-
-/// Creates a directory that nobody else may look into.
-fn private_dir(path: &std::path::Path) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
 }
 
 /// Loopback is believed as OctoPrint believes it: a local reverse proxy is common.

@@ -41,6 +41,17 @@ pub(crate) enum Command {
     },
     /// Run a simulated printer that speaks OctoPrint's API
     Sim(SimArgs),
+    /// People known to the host
+    #[command(subcommand)]
+    User(UserAction),
+    /// Take over people and app keys from an OctoPrint
+    ///
+    /// Reads OctoPrint's folder and changes nothing in it. People keep their passwords, and apps
+    /// their keys. Says what was taken and what was not; what the host has already stays.
+    ImportOctoprint(ImportArgs),
+    /// The app's side: get a key for an app
+    #[command(subcommand)]
+    Key(KeyAction),
     /// Check a configuration file, or show what it means
     #[command(subcommand)]
     Config(ConfigAction),
@@ -50,6 +61,117 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyAction {
+    /// Ask for a key; somebody who may allow it decides in a browser
+    ///
+    /// Prints the address where to decide on standard error, waits, and prints the key, and
+    /// nothing else, on standard output.
+    Request(KeyRequestArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct KeyRequestArgs {
+    /// The printer's server: a Latchkey host or an OctoPrint, with its path if it has one. For an
+    /// app connection with its user name and password: https://USER:PASSWORD@host
+    pub(crate) url: String,
+    /// What the app calls itself; the person who decides sees it
+    #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(crate) name: String,
+    /// Only this user may decide, and the key will be theirs
+    #[arg(long)]
+    pub(crate) user: Option<String>,
+    /// Open the page where to decide in a browser
+    #[arg(long)]
+    pub(crate) open: bool,
+    /// Print a JSON object with `api_key` instead of the bare key
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Also believe the certificates in this file (PEM)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+}
+
+// The URL may hold a password.
+impl std::fmt::Debug for KeyRequestArgs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyRequestArgs")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserAction {
+    /// Make a user known
+    Add {
+        /// By what they sign in
+        name: String,
+        /// Everything, other users included; short for --group admins
+        #[arg(long, conflicts_with = "group")]
+        admin: bool,
+        /// What they may do
+        #[arg(long, value_name = "GROUP", default_value = "users", value_parser = ["admins", "users", "readonly"])]
+        group: String,
+        #[command(flatten)]
+        password: PasswordArgs,
+        #[command(flatten)]
+        config: HostConfigArgs,
+    },
+    /// List the users
+    List {
+        /// Print a JSON array
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        config: HostConfigArgs,
+    },
+    /// Give a user another password, which ends their sessions
+    Passwd {
+        /// Who
+        name: String,
+        #[command(flatten)]
+        password: PasswordArgs,
+        #[command(flatten)]
+        config: HostConfigArgs,
+    },
+    /// Remove a user and their app keys
+    Remove {
+        /// Who
+        name: String,
+        #[command(flatten)]
+        config: HostConfigArgs,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PasswordArgs {
+    /// Read the password from standard input, one line, instead of asking for it
+    #[arg(long)]
+    pub(crate) password_stdin: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HostConfigArgs {
+    /// The host's configuration
+    #[arg(long, value_name = "FILE", default_value = "host.yaml")]
+    pub(crate) config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// OctoPrint's folder, with its `config.yaml` and `users.yaml`; usually ~/.octoprint
+    pub(crate) dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) config: HostConfigArgs,
+    /// Say what would be taken, and take nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print a JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Subcommand)]

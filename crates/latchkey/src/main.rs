@@ -1,9 +1,12 @@
 //! The binary: command line, configuration, start-up, shutdown.
 
+mod app_side;
+mod browser;
 mod cli;
 mod commands;
 mod config;
 mod demo;
+mod import;
 mod lifecycle;
 mod output;
 
@@ -12,7 +15,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, KeyAction};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -22,9 +25,9 @@ fn main() -> ExitCode {
         Err(error) => {
             output::error(&error);
             // Scripts tell a wrong configuration from a failure: see `--help`.
-            let is_usage = error
-                .chain()
-                .any(<dyn std::error::Error>::is::<config::ConfigError>);
+            let is_usage = error.chain().any(|cause| {
+                cause.is::<config::ConfigError>() || cause.is::<app_side::UsageError>()
+            });
             ExitCode::from(if is_usage { 2 } else { 1 })
         }
     }
@@ -51,6 +54,18 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Sim(args) => {
                 cli.log.init("info")?;
                 commands::sim::run(args).await
+            }
+            Command::User(action) => {
+                cli.log.init("warn")?;
+                commands::user::run(action).await
+            }
+            Command::ImportOctoprint(args) => {
+                cli.log.init("warn")?;
+                commands::import_octoprint::run(&args).await
+            }
+            Command::Key(KeyAction::Request(args)) => {
+                cli.log.init("warn")?;
+                commands::key::request(args).await
             }
             Command::Config(action) => {
                 cli.log.init("warn")?;

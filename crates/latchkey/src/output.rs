@@ -21,6 +21,11 @@ pub(crate) fn note(text: &str) {
     eprintln!("{text}");
 }
 
+/// A line on a terminal that the next one replaces; an empty one erases it.
+pub(crate) fn progress(text: &str) {
+    eprint!("\r\x1b[2K{text}");
+}
+
 /// The last word of a command that failed, with its causes.
 pub(crate) fn error(error: &anyhow::Error) {
     eprintln!("latchkey: {error}");

@@ -14,5 +14,6 @@ pub mod gate;
 pub mod key_file;
 pub mod listen;
 pub mod proxy;
+pub mod resolve;
 pub mod tls;
 pub mod tunnel;

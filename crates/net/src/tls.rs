@@ -80,6 +80,21 @@ pub fn client_exporter<IO>(
 
 /// What a host's dialler uses: TLS 1.3 only, public roots plus an own CA when given.
 pub fn tunnel_client_config(extra_ca: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
+    let protocols = vec![ALPN_TUNNEL.to_vec(), b"http/1.1".to_vec()];
+    client_config(extra_ca, &[&rustls::version::TLS13], protocols)
+}
+
+/// What a caller uses who speaks HTTP/1.1: the same roots, and TLS 1.2 as well.
+pub fn http_client_config(extra_ca: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
+    let versions = &[&rustls::version::TLS13, &rustls::version::TLS12];
+    client_config(extra_ca, versions, vec![b"http/1.1".to_vec()])
+}
+
+fn client_config(
+    extra_ca: Option<&Path>,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+    protocols: Vec<Vec<u8>>,
+) -> Result<Arc<ClientConfig>, TlsError> {
     let mut roots = RootCertStore::empty();
     roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     if let Some(path) = extra_ca {
@@ -88,10 +103,10 @@ pub fn tunnel_client_config(extra_ca: Option<&Path>) -> Result<Arc<ClientConfig>
         }
     }
     let mut config = ClientConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_protocol_versions(versions)?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    config.alpn_protocols = vec![ALPN_TUNNEL.to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = protocols;
     Ok(Arc::new(config))
 }
 
@@ -135,7 +150,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 }
 
 /// Says whether a failed TLS handshake was the certificate's fault, for the sentence shown.
-pub(crate) fn certificate_error(error: &io::Error) -> Option<&rustls::Error> {
+pub fn certificate_error(error: &io::Error) -> Option<&rustls::Error> {
     let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
     matches!(error, rustls::Error::InvalidCertificate(_)).then_some(error)
 }

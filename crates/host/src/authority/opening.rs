@@ -5,8 +5,6 @@ use std::sync::Arc;
 use latchkey_model::chance::Chance;
 use latchkey_model::clock::Clock;
 use latchkey_model::sealed::MasterKey;
-use latchkey_net::key_file::{self, KeyFileError};
-use latchkey_store::StoreError;
 use latchkey_store::host::HostStore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -17,6 +15,7 @@ use super::{Authority, Parts};
 use crate::app_keys::usage::Usage;
 use crate::app_keys::{AppKeys, Minting};
 use crate::config::{Config, UpstreamKind};
+use crate::kept::KeptError;
 use crate::key_requests::KeyRequests;
 use crate::limits::{Limits, OF_AN_ADDRESS};
 use crate::notices::Notices;
@@ -25,19 +24,8 @@ use crate::push::{Push, PushSettings, PushUpstream};
 use crate::sessions::{Sessions, SessionsParts};
 use crate::users::Users;
 
-/// Starts the key file, so that another file is never taken for one.
-const KEY_FILE: &str = "latchkey-host-master-1:";
 /// What clients are told of the server's version where no printer's server says one.
 const API_VERSION: &str = "1.11.8";
-
-/// Why the authority cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    #[error("cannot use the host's database: {0}")]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Key(#[from] KeyFileError),
-}
 
 /// What the authority needs of the role.
 pub(crate) struct Surroundings {
@@ -56,10 +44,9 @@ pub(crate) struct Opened {
 
 impl Opened {
     /// Opens the database, makes it and the key file if there is none.
-    pub(crate) async fn open(config: &Config, around: Surroundings) -> Result<Self, OpenError> {
-        let store = HostStore::open(config.database()).await?;
-        let master = key_file::load_or_create(&config.master_key(), KEY_FILE)?;
-        let master = MasterKey::from_bytes(*master);
+    pub(crate) async fn open(config: &Config, around: Surroundings) -> Result<Self, KeptError> {
+        let store = config.open_store().await?;
+        let master = config.load_master_key()?;
         let authority = Authority::new(parts(config, &around, store, &master));
         let has_socket = config.upstream.kind == UpstreamKind::OctoPrint;
         let push = Push::new(PushSettings {

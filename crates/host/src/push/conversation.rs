@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::messages;
@@ -20,6 +20,8 @@ use super::{EndReason, Listener, Notice, Shared};
 
 /// How often it is asked whether a session still holds.
 const RECHECK: Duration = Duration::from_mins(1);
+/// How long a notice may take that says why somebody's session ended.
+const EXPLAINING: Duration = Duration::from_millis(200);
 /// Notices kept for a client that has not said who it is.
 const MOST_HELD: usize = 100;
 /// Frames of a client that wait to be looked at.
@@ -117,18 +119,47 @@ impl Conversation {
         };
         self.say(&self.connected).await?;
         loop {
-            tokio::select! {
-                biased;
-                goodbye = self.cuts.cut() => return Err(goodbye),
-                notice = self.notices.recv() => self.notice(notice).await?,
-                messages = self.heard.recv() => {
-                    for message in messages.ok_or(Goodbye::Left)? {
-                        self.obey(&message).await?;
-                    }
-                }
-                _ = self.recheck.tick() => self.ask_again().await?,
-                message = passed_on(&mut self.feed) => self.put(message).await?,
+            match self.take_turn().await {
+                Err(Goodbye::Revoked) => self.lose_right().await?,
+                outcome => outcome?,
             }
+        }
+    }
+
+    /// Does what is to be done next.
+    async fn take_turn(&mut self) -> Result<(), Goodbye> {
+        tokio::select! {
+            biased;
+            goodbye = self.cuts.cut() => Err(goodbye),
+            notice = self.notices.recv() => self.notice(notice).await,
+            messages = self.heard.recv() => {
+                for message in messages.ok_or(Goodbye::Left)? {
+                    self.obey(&message).await?;
+                }
+                Ok(())
+            }
+            _ = self.recheck.tick() => self.ask_again().await,
+            message = passed_on(&mut self.feed) => self.put(message).await,
+        }
+    }
+
+    /// What the client was known by has ended. A notice may say why, before or after: then it
+    /// may stay as a guest. Otherwise it was a key, and the client goes with it.
+    async fn lose_right(&mut self) -> Result<(), Goodbye> {
+        self.feed = None;
+        let explained = timeout(EXPLAINING, async {
+            loop {
+                let notice = self.notices.recv().await.ok()?;
+                let reason = self.known.as_ref()?.ends_with(&notice);
+                if reason.is_some() {
+                    return reason;
+                }
+                self.keep(notice);
+            }
+        });
+        match explained.await {
+            Ok(Some(reason)) => self.turn_out(reason).await,
+            Ok(None) | Err(_) => Err(Goodbye::Revoked),
         }
     }
 
@@ -172,11 +203,16 @@ impl Conversation {
 
     /// Whether they still are who they said.
     async fn ask_again(&mut self) -> Result<(), Goodbye> {
-        let Some(known) = self.known.take() else {
+        let Some(known) = &self.known else {
             return Ok(());
         };
-        match self.identify(&known.user, &known.session).await? {
-            Some(listener) => self.know(Known { listener, ..known }),
+        let (user, session) = (known.user.clone(), known.session.clone());
+        match self.identify(&user, &session).await? {
+            Some(listener) => self.know(Known {
+                user,
+                session,
+                listener,
+            }),
             None => self.turn_out(EndReason::Stale).await?,
         }
         Ok(())
@@ -233,13 +269,19 @@ impl Conversation {
         if self.known.is_some() {
             return self.tell(&notice).await;
         }
-        if messages::of_notice(&notice).is_some() {
-            if self.held.len() == MOST_HELD {
-                self.held.pop_front();
-            }
-            self.held.push_back(notice);
-        }
+        self.keep(notice);
         Ok(())
+    }
+
+    /// Holds a notice back until the client says who it is.
+    fn keep(&mut self, notice: Notice) {
+        if messages::of_notice(&notice).is_none() {
+            return;
+        }
+        if self.held.len() == MOST_HELD {
+            self.held.pop_front();
+        }
+        self.held.push_back(notice);
     }
 
     /// Tells a notice to somebody known, if it is for them.

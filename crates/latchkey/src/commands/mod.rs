@@ -3,5 +3,8 @@
 pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod host;
+pub(crate) mod import_octoprint;
+pub(crate) mod key;
 pub(crate) mod relay;
 pub(crate) mod sim;
+pub(crate) mod user;

@@ -20,6 +20,7 @@ use latchkey_relay::Relay;
 use latchkey_sim::{Sim, SimConfig};
 use tokio_util::task::TaskTracker;
 
+use crate::browser;
 use crate::cli::DemoArgs;
 use crate::config::host::RawAuthority;
 use crate::config::{self, Checking};
@@ -155,7 +156,7 @@ async fn announce(args: &DemoArgs, report: &Report) -> anyhow::Result<()> {
         output::note(&report.for_people(args));
     }
     if args.open {
-        open_browser(&report.browser_url());
+        browser::open(&report.browser_url());
     }
     Ok(())
 }
@@ -175,18 +176,5 @@ fn free_port(wanted: u16, option: &str) -> anyhow::Result<u16> {
         Err(error) => bail!(
             "port {wanted} cannot be used ({error}); choose another with {option}, or 0 for a free one"
         ),
-    }
-}
-
-fn open_browser(url: &str) {
-    let program = if cfg!(target_os = "macos") {
-        "open"
-    } else {
-        "xdg-open"
-    };
-    if let Err(error) = std::process::Command::new(program).arg(url).spawn() {
-        output::note(&format!(
-            "Cannot open a browser ({error}). The address is {url}"
-        ));
     }
 }

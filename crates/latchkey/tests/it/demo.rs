@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use crate::harness::PATIENCE;
 use crate::harness::demo::Demo;
+use crate::harness::home::Browser;
 use crate::harness::http::Request;
 use crate::harness::stack::latchkey;
 
@@ -34,13 +35,24 @@ async fn demo_prints_what_a_script_needs_and_each_access_mode_works_accordingly(
         format!("http://{}", demo.text("connection_domain"))
     );
     assert_eq!(status(Request::get(demo.text("relay_url"))).await, 200);
-    assert_eq!(status(Request::get(demo.text("host_url"))).await, 200);
+    let at_host = |path: &str| Request::get(format!("{}{path}", demo.text("host_url")));
+    assert_eq!(status(at_host("/login/")).await, 200);
+    assert_eq!(status(at_host("/api/version")).await, 403);
     assert_eq!(status(Request::get(demo.text("sim_url"))).await, 200);
     assert!(!demo.text("printer_id").is_empty());
     for member in ["email", "password"] {
         assert!(demo.facts["account"][member].is_string(), "{}", demo.facts);
     }
-    assert!(demo.facts["host_users"].is_array());
+    let users = demo.facts["host_users"].as_array().unwrap();
+    let admins: Vec<_> = users.iter().map(|user| user["admin"].as_bool()).collect();
+    assert_eq!(admins, [Some(true), Some(false)], "{users:?}");
+    for user in users {
+        let mut browser = Browser::at(demo.text("host_url"));
+        let (name, password) = (user["name"].as_str(), user["password"].as_str());
+        let signed_in = browser.log_in(name.unwrap(), password.unwrap()).await;
+        assert_eq!(signed_in.status, 200, "{signed_in:?}");
+        assert_eq!(signed_in.json()["admin"], user["admin"]);
+    }
 
     let modes: Vec<_> = demo
         .connections()

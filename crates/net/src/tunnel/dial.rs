@@ -1,7 +1,7 @@
 //! Dialling a relay: TCP, TLS, and the HTTP/1.1 request that turns into a tunnel.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use super::carrier::{End, tune_socket};
 use super::control::Refusal;
 use super::hello::Mistrust;
 use crate::body::{self, Body};
+use crate::resolve;
 use crate::tls::{self, Exporter, TlsError};
 
 /// Where a relay accepts tunnels.
@@ -189,7 +190,7 @@ impl TcpConnect {
         let host = host.to_owned();
         let tls = if url.scheme() == "https" {
             Some(TlsConnector::from(tls::tunnel_client_config(ca_file)?))
-        } else if is_loopback(&host) {
+        } else if resolve::is_loopback(&host) {
             None
         } else {
             return Err(DialError::Plain(url.to_string()));
@@ -206,7 +207,7 @@ impl TcpConnect {
 
     /// Whether the relay is on this machine.
     pub(super) fn is_loopback(&self) -> bool {
-        is_loopback(&self.host)
+        resolve::is_loopback(&self.host)
     }
 
     async fn dial(&self) -> Result<Dialled, DialError> {
@@ -243,27 +244,12 @@ impl TcpConnect {
     }
 
     async fn addresses(&self) -> Result<Vec<SocketAddr>, DialError> {
-        let ips: Vec<IpAddr> = match &self.host {
-            Host::Ipv4(ip) => vec![(*ip).into()],
-            Host::Ipv6(ip) => vec![(*ip).into()],
-            // Never ask a name server for them (RFC 6761): it could send us elsewhere.
-            Host::Domain(name) if is_localhost(name) => {
-                vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
-            }
-            Host::Domain(name) => {
-                let found = tokio::net::lookup_host((name.as_str(), self.port)).await;
-                return found
-                    .map(Iterator::collect)
-                    .map_err(|cause| DialError::Resolve {
-                        relay: self.relay.clone(),
-                        cause,
-                    });
-            }
-        };
-        Ok(ips
-            .into_iter()
-            .map(|ip| SocketAddr::new(ip, self.port))
-            .collect())
+        resolve::addresses(&self.host, self.port)
+            .await
+            .map_err(|cause| DialError::Resolve {
+                relay: self.relay.clone(),
+                cause,
+            })
     }
 
     fn server_name(&self) -> Result<ServerName<'static>, DialError> {
@@ -383,17 +369,4 @@ impl Connect for TcpConnect {
 fn retry_after(response: &Response<Incoming>) -> Option<Duration> {
     let seconds = response.headers().get(header::RETRY_AFTER)?;
     seconds.to_str().ok()?.parse().ok().map(Duration::from_secs)
-}
-
-fn is_loopback(host: &Host<String>) -> bool {
-    match host {
-        Host::Ipv4(ip) => ip.is_loopback(),
-        Host::Ipv6(ip) => ip.is_loopback(),
-        Host::Domain(name) => is_localhost(name),
-    }
-}
-
-fn is_localhost(name: &str) -> bool {
-    let name = name.strip_suffix('.').unwrap_or(name);
-    name == "localhost" || name.ends_with(".localhost")
 }

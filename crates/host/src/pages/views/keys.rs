@@ -72,7 +72,7 @@ impl Key {
         let digits = self.requests.to_string();
         let mut out = String::with_capacity(digits.len() + digits.len() / 3);
         for (place, digit) in digits.chars().enumerate() {
-            if place > 0 && (digits.len() - place) % 3 == 0 {
+            if place > 0 && (digits.len() - place).is_multiple_of(3) {
                 out.push(',');
             }
             out.push(digit);

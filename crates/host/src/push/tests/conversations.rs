@@ -227,17 +227,32 @@ async fn the_end_of_a_key_ends_its_socket_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_guest_outlives_the_session_it_was_known_by() {
-    let bench = Bench::new(None);
-    let holder = bench.admit("ada", "s", true, false);
-    let mut ada = bench.listen("ada:s").await;
-    bench.settle().await;
-    let (session, reason) = ("s".to_owned(), EndReason::Logout);
-    bench.notify(Notice::SessionEnded { session, reason });
-    let told = ada.next().await;
-    bench.people.endings.end(&holder);
-    assert_eq!(told, json!({ "reauthRequired": { "reason": "logout" } }));
-    ada.hears_nothing().await;
+async fn a_session_that_ends_with_a_reason_leaves_a_guest_whichever_is_heard_first() {
+    for ended_first in [true, false] {
+        let bench = Bench::new(None);
+        let holder = bench.admit("ada", "s", true, false);
+        let mut ada = bench.listen("ada:s").await;
+        bench.settle().await;
+        let (session, reason) = ("s".to_owned(), EndReason::Logout);
+        let notice = Notice::SessionEnded { session, reason };
+        if ended_first {
+            bench.people.endings.end(&holder);
+            bench.settle().await;
+            bench.notify(asked("between", None));
+            bench.notify(notice);
+        } else {
+            bench.notify(notice);
+            bench.settle().await;
+            bench.people.endings.end(&holder);
+        }
+        let told = ada.next().await;
+        assert_eq!(told, json!({ "reauthRequired": { "reason": "logout" } }));
+        ada.hears_nothing().await;
+        if ended_first {
+            ada.say(json!({ "auth": "ada:s" })).await;
+            assert_eq!(ada.close_code().await, 1008);
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

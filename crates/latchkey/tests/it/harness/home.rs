@@ -1,7 +1,6 @@
 //! A host at home as the process it is in the field, with people who know their passwords, and a browser for each.
 
 use std::net::SocketAddr;
-use std::path::Path;
 
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
 use http::{Method, StatusCode};
@@ -95,22 +94,10 @@ impl Home {
         self.host.await_line("the host is listening").await;
     }
 
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
-    pub(crate) fn config(&self) -> std::path::PathBuf {
-        self.folder.path().join("host.yaml")
-    }
-
     /// Its database, opened once more beside it.
     pub(crate) async fn open_store(&self) -> HostStore {
         let path = self.folder.path().join("data/host.db");
         HostStore::open(path).await.unwrap()
-    }
-
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
     }
 
     /// The address of a path, which starts with a slash.

@@ -1,6 +1,7 @@
 use latchkey_web::page_check::{faults, tags};
 
 use super::*;
+use crate::pages::views::{NewUser, ShownHow, ShownKey, Tab, Users};
 
 /// What people and apps have tried on pages like these, and what breaks naive escaping.
 const HOSTILE: [&str; 16] = [
@@ -145,7 +146,7 @@ fn a_path_prefix_is_in_front_of_every_address() {
         shell: viewer.bar(&site, Tab::Users),
         site,
         viewer,
-        users: vec![user("a b", Group::Users)],
+        users: vec![people::user("a b", Group::Users)],
         form: NewUser::default(),
         done: None,
     };

@@ -1,0 +1,64 @@
+//! What a host keeps on disk, opened the same way by the running host and by the commands that
+//! work beside it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use latchkey_model::sealed::MasterKey;
+use latchkey_net::key_file::{self, KeyFileError};
+use latchkey_store::{HostStore, StoreError};
+
+use crate::config::Config;
+
+const KEY_PREFIX: &str = "latchkey-host-master-1:";
+
+/// Why what a host keeps cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeptError {
+    #[error("cannot use the data directory {}: {cause}", path.display())]
+    Data { path: PathBuf, cause: io::Error },
+    #[error("cannot use the database {}: {cause}", path.display())]
+    Database { path: PathBuf, cause: StoreError },
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
+}
+
+impl Config {
+    /// The host's database.
+    pub fn database(&self) -> PathBuf {
+        self.data.join("host.db")
+    }
+
+    /// The file with the key that app keys are sealed with.
+    pub fn master_key(&self) -> PathBuf {
+        self.key_file
+            .clone()
+            .unwrap_or_else(|| self.data.join("host.key"))
+    }
+
+    /// Opens the host's database, or makes it, with the directory around it.
+    pub async fn open_store(&self) -> Result<HostStore, KeptError> {
+        private_dir(&self.data).map_err(|cause| KeptError::Data {
+            path: self.data.clone(),
+            cause,
+        })?;
+        let path = self.database();
+        let opened = HostStore::open(&path).await;
+        opened.map_err(|cause| KeptError::Database { path, cause })
+    }
+
+    /// Loads the key that app keys are sealed with, or makes one.
+    pub fn load_master_key(&self) -> Result<MasterKey, KeptError> {
+        let bytes = key_file::load_or_create(&self.master_key(), KEY_PREFIX)?;
+        Ok(MasterKey::from_bytes(*bytes))
+    }
+}
+
+/// A directory that only its owner can look into.
+pub(crate) fn private_dir(path: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}

@@ -1,0 +1,271 @@
+//! A small HTTP/1.1 client for one server: no redirects, no cookies, short answers.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, LOCATION, USER_AGENT};
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use latchkey_net::authority::Authority;
+use latchkey_net::resolve;
+use latchkey_net::tls::{self, TlsError};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_util::task::TaskTracker;
+use url::{Host, Url};
+
+use super::server::Server;
+
+const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+const LONGEST_ANSWER: usize = 64 * 1024;
+
+/// Why there is no answer, in a sentence that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallError {
+    #[error("cannot use these certificates: {0}")]
+    Settings(#[from] TlsError),
+    #[error("cannot find {0}; check the URL and this machine's DNS")]
+    Resolve(String),
+    #[error("cannot connect to {0}: {1}; is it running, and is the port right?")]
+    Connect(String, io::Error),
+    #[error(
+        "the certificate of {0} is not trusted ({1}); name its CA with --ca-file, or check this \
+         machine's clock"
+    )]
+    Certificate(String, String),
+    #[error("TLS with {0} failed: {1}; does that port speak https?")]
+    Tls(String, io::Error),
+    #[error("{0} does not answer as a web server: {1}")]
+    Broken(String, String),
+    #[error("{} did not answer within {} s", .0, .1.as_secs())]
+    Silent(String, Duration),
+}
+
+impl CallError {
+    /// Whether the same call may go well a little later.
+    pub(crate) fn may_pass(&self) -> bool {
+        !matches!(self, Self::Settings(_) | Self::Certificate(..))
+    }
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Answer {
+    /// The body, if it is JSON.
+    pub(crate) fn json(&self) -> Option<serde_json::Value> {
+        serde_json::from_slice(&self.body).ok()
+    }
+
+    /// Where the answer points, seen from `from`.
+    pub(crate) fn location(&self, from: &Url) -> Option<Url> {
+        let location = self.headers.get(LOCATION)?.to_str().ok()?;
+        from.join(location).ok()
+    }
+}
+
+/// Calls one server, over one connection as long as that lasts.
+pub(crate) struct Client {
+    server: Server,
+    /// As a person knows it.
+    name: String,
+    tls: Option<TlsConnector>,
+    sender: Option<SendRequest<Full<Bytes>>>,
+    tracker: TaskTracker,
+}
+
+trait Io: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Io for T {}
+
+impl Client {
+    /// `ca_file` is believed besides the public roots.
+    pub(crate) fn new(server: Server, ca_file: Option<&Path>) -> Result<Self, CallError> {
+        let tls = if server.is_https() {
+            Some(TlsConnector::from(tls::http_client_config(ca_file)?))
+        } else {
+            None
+        };
+        let name =
+            Authority::of_url(server.base()).map_or_else(String::new, |name| name.to_string());
+        Ok(Self {
+            server,
+            name,
+            tls,
+            sender: None,
+            tracker: TaskTracker::new(),
+        })
+    }
+
+    pub(crate) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// The server's host and port, for sentences.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Asks for `url`, which is one of this server.
+    pub(crate) async fn get(&mut self, url: &Url, within: Duration) -> Result<Answer, CallError> {
+        self.call(Method::GET, url, None, within).await
+    }
+
+    /// Sends JSON to `url`, which is one of this server.
+    pub(crate) async fn post(
+        &mut self,
+        url: &Url,
+        json: &serde_json::Value,
+        within: Duration,
+    ) -> Result<Answer, CallError> {
+        let body = Bytes::from(json.to_string());
+        self.call(Method::POST, url, Some(body), within).await
+    }
+
+    async fn call(
+        &mut self,
+        method: Method,
+        url: &Url,
+        body: Option<Bytes>,
+        within: Duration,
+    ) -> Result<Answer, CallError> {
+        let request = self.request(method, url, body)?;
+        match timeout(within, self.send(request)).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => {
+                self.sender = None;
+                Err(error)
+            }
+            Err(_) => {
+                self.sender = None;
+                Err(CallError::Silent(self.name.clone(), within))
+            }
+        }
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        url: &Url,
+        body: Option<Bytes>,
+    ) -> Result<Request<Full<Bytes>>, CallError> {
+        let target = match url.query() {
+            Some(query) => format!("{}?{query}", url.path()),
+            None => url.path().to_owned(),
+        };
+        let agent = concat!("latchkey/", env!("CARGO_PKG_VERSION"));
+        let mut request = Request::builder()
+            .method(method)
+            .uri(target)
+            .header(HOST, &self.name)
+            .header(USER_AGENT, agent)
+            .header(ACCEPT, "application/json");
+        if body.is_some() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        if let Some(authorization) = self.server.authorization() {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        request
+            .body(Full::new(body.unwrap_or_default()))
+            .map_err(|error| self.broken(&error))
+    }
+
+    async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Answer, CallError> {
+        let mut sender = self.sender.take();
+        if let Some(kept) = &mut sender
+            && kept.ready().await.is_err()
+        {
+            sender = None;
+        }
+        let mut sender = match sender {
+            Some(kept) => kept,
+            None => self.connect().await?,
+        };
+        let answer = match sender.try_send_request(request).await {
+            Ok(answer) => answer,
+            Err(mut error) => match error.take_message() {
+                // The server had closed the kept connection: not a byte was sent on it.
+                Some(request) => {
+                    sender = self.connect().await?;
+                    let sent = sender.send_request(request).await;
+                    sent.map_err(|error| self.broken(&error))?
+                }
+                None => return Err(self.broken(error.error())),
+            },
+        };
+        let (head, body) = answer.into_parts();
+        let body = Limited::new(body, LONGEST_ANSWER).collect().await;
+        let body = body.map_err(|error| self.broken(&*error))?.to_bytes();
+        self.sender = Some(sender);
+        Ok(Answer {
+            status: head.status,
+            headers: head.headers,
+            body,
+        })
+    }
+
+    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, CallError> {
+        let silent = || CallError::Silent(self.name.clone(), CONNECT_WITHIN);
+        let io = timeout(CONNECT_WITHIN, self.open());
+        let io = io.await.map_err(|_| silent())??;
+        let (sender, connection) = http1::handshake(TokioIo::new(io))
+            .await
+            .map_err(|error| self.broken(&error))?;
+        // It ends with the sender.
+        self.tracker.spawn(connection);
+        Ok(sender)
+    }
+
+    async fn open(&self) -> Result<Box<dyn Io>, CallError> {
+        let socket = self.open_socket().await?;
+        let Some(connector) = &self.tls else {
+            return Ok(Box::new(socket));
+        };
+        let name = match self.server.host() {
+            Host::Ipv4(ip) => ServerName::from(std::net::IpAddr::from(*ip)),
+            Host::Ipv6(ip) => ServerName::from(std::net::IpAddr::from(*ip)),
+            Host::Domain(name) => ServerName::try_from(name.clone())
+                .map_err(|_| CallError::Resolve(self.name.clone()))?,
+        };
+        match connector.connect(name, socket).await {
+            Ok(stream) => Ok(Box::new(stream)),
+            Err(error) => Err(match tls::certificate_error(&error) {
+                Some(why) => CallError::Certificate(self.name.clone(), why.to_string()),
+                None => CallError::Tls(self.name.clone(), error),
+            }),
+        }
+    }
+
+    async fn open_socket(&self) -> Result<TcpStream, CallError> {
+        let addresses = resolve::addresses(self.server.host(), self.server.port())
+            .await
+            .map_err(|_| CallError::Resolve(self.name.clone()))?;
+        // One silent address must not use up the time of the others.
+        let share = CONNECT_WITHIN / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
+        let mut cause = io::Error::from(io::ErrorKind::AddrNotAvailable);
+        for address in addresses {
+            cause = match timeout(share, TcpStream::connect(address)).await {
+                Ok(Ok(socket)) => return Ok(socket),
+                Ok(Err(error)) => error,
+                Err(_) => io::ErrorKind::TimedOut.into(),
+            };
+        }
+        Err(CallError::Connect(self.name.clone(), cause))
+    }
+
+    fn broken(&self, error: &(dyn std::error::Error + 'static)) -> CallError {
+        CallError::Broken(self.name.clone(), error.to_string())
+    }
+}
