@@ -69,6 +69,7 @@ export const free = (button) => until('the button to be free', () => button.getA
 /** A page in a browser of its own that notes which of its push sockets are signed in, and every dialog of the browser's. */
 export async function visit(browser, options) {
   const page = await open(browser, options);
+  page.setDefaultTimeout(15_000);
   const sockets = new Set();
   page.on('websocket', (socket) => {
     let asked = false;

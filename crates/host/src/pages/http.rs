@@ -25,7 +25,7 @@ pub(crate) fn routes() -> Router<Authority> {
         .route("/latchkey/users/{name}", get(users::show))
         .route("/latchkey/users/{name}/group", post(users::set_group))
         .route("/latchkey/users/{name}/password", post(users::set_password))
-        .route("/latchkey/users/{name}/active", post(users::activate))
+        .route("/latchkey/users/{name}/activate", post(users::activate))
         .route(
             "/latchkey/users/{name}/deactivate",
             get(users::ask_to_deactivate).post(users::deactivate),
