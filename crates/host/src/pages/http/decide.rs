@@ -17,6 +17,8 @@ use crate::pages::visit::Visit;
 #[derive(Deserialize)]
 pub(super) struct Onward {
     redirect: Option<String>,
+    /// What was chosen before a password was asked for.
+    scope: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -32,7 +34,13 @@ pub(super) struct Answer {
 }
 
 /// The question, for a person who was found to be the one to decide.
-pub(crate) fn ask(visit: &Visit, user: &User, shown: &Shown, redirect: Option<&str>) -> Response {
+pub(crate) fn ask(
+    visit: &Visit,
+    user: &User,
+    shown: &Shown,
+    redirect: Option<&str>,
+    chosen: KeyScope,
+) -> Response {
     let site = visit.site();
     let target = redirect.and_then(Target::read);
     visit.page(&Decide {
@@ -41,6 +49,7 @@ pub(crate) fn ask(visit: &Visit, user: &User, shown: &Shown, redirect: Option<&s
         pending: visit.pending(shown),
         user: user.name.to_string(),
         group: user.group.into(),
+        access: chosen.into(),
         by_name: shown.request.user.is_some(),
         target_refused: redirect.is_some_and(|to| !to.is_empty()) && target.is_none(),
         target,
@@ -62,7 +71,9 @@ pub(super) async fn show(
     if let Err(sign_in) = visit.fresh(&visit.here()) {
         return sign_in;
     }
-    ask(&visit, user, &shown, onward.redirect.as_deref())
+    let chosen = onward.scope.as_deref().unwrap_or_default();
+    let chosen = chosen.parse().unwrap_or(KeyScope::Full);
+    ask(&visit, user, &shown, onward.redirect.as_deref(), chosen)
 }
 
 /// Answers the form, and the dialog that pops in: a script, which looks at the status only and
@@ -102,7 +113,11 @@ async fn decide_in(visit: &Visit, user_token: &str, answer: Answer) -> Response 
     let Some(shown) = find(visit, user, user_token) else {
         return gone(visit);
     };
-    let back = format!("/latchkey/requests/{user_token}");
+    let mut typed = vec![("scope", &*answer.scope)];
+    if !answer.redirect.is_empty() {
+        typed.push(("redirect", &answer.redirect));
+    }
+    let back = contract::with_query(&format!("/latchkey/requests/{user_token}"), &typed);
     if let Err(sign_in) = visit.fresh(&back) {
         return sign_in;
     }

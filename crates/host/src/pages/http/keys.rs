@@ -180,8 +180,7 @@ pub(super) async fn ask_to_revoke(
         Err(failure) => return visit.failed(&failure),
     };
     // Asked for now, so that the red button is the last step and not a detour.
-    let back = format!("{OWN}/{id}/revoke");
-    if let Err(sign_in) = visit.fresh(&back) {
+    if let Err(sign_in) = visit.fresh(&visit.here()) {
         return sign_in;
     }
     let whose = whose(user, &kept, &origin);
@@ -208,7 +207,7 @@ pub(super) async fn revoke(
     if let Err(refusal) = visit.own_form(&confirmed.csrf_token) {
         return refusal;
     }
-    if let Err(sign_in) = visit.fresh(&format!("{OWN}/{id}/revoke")) {
+    if let Err(sign_in) = visit.fresh(&visit.here()) {
         return sign_in;
     }
     let kept = match find(&visit, user, &id).await {
