@@ -109,13 +109,11 @@ impl Service {
             return Ok(push.answer(request, inbound).await);
         }
         let upstream = &self.upstream;
-        match &self.reception {
-            Some(reception) => reception.answer(request, inbound, upstream).await,
-            None => {
-                let admission = Admission::Untouched;
-                upstream.pass(request, inbound, &admission).await
-            }
+        if let Some(reception) = &self.reception {
+            return reception.answer(request, inbound, upstream).await;
         }
+        let admission = Admission::Untouched;
+        upstream.pass(request, inbound, &admission).await
     }
 
     /// Whether the host's own pages are for people who sign in.

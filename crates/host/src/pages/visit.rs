@@ -9,7 +9,7 @@ use askama::Template;
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Redirect, Response};
 use latchkey_model::clock::Timestamp;
-use latchkey_model::user::User;
+use latchkey_model::user::{User, UserName};
 use latchkey_store::StoreError;
 use latchkey_web::moment::Moment;
 use latchkey_web::problem::Problem;
@@ -84,7 +84,7 @@ impl Visit {
         if self.authority.is_fresh(&self.caller) {
             return Ok(());
         }
-        let name = self.caller.user_name().map(|name| name.as_str());
+        let name = self.caller.user_name().map(UserName::as_str);
         Err(self.to_sign_in(back, name))
     }
 
@@ -191,13 +191,6 @@ impl Visit {
                 self.problem(StatusCode::INTERNAL_SERVER_ERROR)
             }
         }
-    }
-
-    pub(crate) fn with_cookies(&self, mut answer: Response, cookies: Vec<HeaderValue>) -> Response {
-        for cookie in cookies {
-            answer.headers_mut().append(SET_COOKIE, cookie);
-        }
-        answer
     }
 
     /// Whether a script of ours asks, which wants no page.

@@ -63,7 +63,7 @@ pub(super) async fn show(visit: Visit, Query(wanted): Query<Wanted>) -> Response
             let answer = contract::found(&format!("{}{target}", visit.public.prefix()));
             // Programs come here for the token, signed in or not.
             let csrf = visit.authority.sessions.csrf(&visit.headers, &visit.public);
-            return visit.with_cookies(answer, csrf.set_cookie.into_iter().collect());
+            return contract::with_cookies(answer, csrf.set_cookie.into_iter().collect());
         }
         Missing::Right(user) => Some(SignInProblem::MayNot { user }),
         Missing::SignIn => None,
@@ -141,7 +141,7 @@ pub(super) async fn sign_in(visit: Visit, Form(fields): Form<Fields>) -> Respons
     match sessions.sign_in(attempt).await {
         Ok(signed_in) => {
             let answer = visit.go_on(&target(&fields.redirect, &visit.public));
-            visit.with_cookies(answer, signed_in.cookies)
+            contract::with_cookies(answer, signed_in.cookies)
         }
         Err(SignInError::Wrong) => again(StatusCode::FORBIDDEN, SignInProblem::WrongPair),
         Err(SignInError::TooMany(too_many)) => {

@@ -84,13 +84,12 @@ pub(super) async fn decide(
     Form(answer): Form<Answer>,
 ) -> Response {
     if visit.is_script() {
-        return for_script(decide_in(&visit, &user_token, answer).await);
+        return for_script(decide_in(&visit, &user_token, answer).await.status());
     }
     decide_in(&visit, &user_token, answer).await
 }
 
-fn for_script(answer: Response) -> Response {
-    let status = answer.status();
+fn for_script(status: StatusCode) -> Response {
     if status.is_success() {
         return contract::no_content();
     }

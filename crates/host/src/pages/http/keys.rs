@@ -279,9 +279,10 @@ async fn list(visit: &Visit, user: &User, whose: Whose, beside: Beside) -> Respo
     let keys = &visit.authority.app_keys;
     let of = matches!(whose, Whose::Mine).then_some(&user.name);
     let found = async {
-        let everybodys = match visit.caller.is_admin() {
-            true => Some(keys.list(None).await?.len()),
-            false => None,
+        let everybodys = if visit.caller.is_admin() {
+            Some(keys.list(None).await?.len())
+        } else {
+            None
         };
         Ok::<_, StoreError>((keys.list(of).await?, everybodys))
     };
