@@ -100,7 +100,7 @@ pub(crate) fn with_query(path: &str, pairs: &[(&str, &str)]) -> String {
 pub(crate) enum Caching {
     /// Below `/api/`.
     Api,
-    /// Below `/plugin/appkeys/`, but for the dialog.
+    /// Below `/plugin/appkeys/`, but for the dialog; and where a method is not allowed.
     Plugin,
     /// Pages.
     Page,
@@ -109,17 +109,16 @@ pub(crate) enum Caching {
 /// Adds the fields that every answer of the host has at the contract's paths; a handler that
 /// set its own keeps it.
 pub(crate) fn finish(headers: &mut HeaderMap, method: &Method, caching: Caching) {
-    let reads = matches!(*method, Method::GET | Method::HEAD);
     let mut set = |name: HeaderName, value: &'static str| {
         headers
             .entry(name)
             .or_insert(HeaderValue::from_static(value));
     };
-    match (caching, reads) {
-        (Caching::Api, true) => set(CACHE_CONTROL, "max-age=0"),
-        (Caching::Plugin, true) => {}
-        (Caching::Plugin, false) => set(CACHE_CONTROL, "no-cache"),
-        (Caching::Api, false) | (Caching::Page, _) => {
+    match (caching, method) {
+        (Caching::Api, &Method::GET) => set(CACHE_CONTROL, "max-age=0"),
+        (Caching::Plugin, &Method::POST) => set(CACHE_CONTROL, "no-cache"),
+        (Caching::Plugin, _) => {}
+        (Caching::Api | Caching::Page, _) => {
             set(CACHE_CONTROL, NEVER);
             set(PRAGMA, "no-cache");
             set(EXPIRES, "-1");
@@ -179,16 +178,22 @@ pub(crate) async fn read_body(request: Request<Body>) -> Result<bytes::Bytes, Re
 
 /// `application/json`, with or without parameters, and `application/*+json`.
 pub(crate) fn is_json(headers: &HeaderMap) -> bool {
-    let Some(kind) = headers
-        .get(CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok())
-    else {
-        return false;
-    };
-    let essence = kind.split(';').next().unwrap_or_default().trim();
-    let essence = essence.to_ascii_lowercase();
+    let essence = essence(headers);
     essence == "application/json"
         || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+/// What browsers send of forms without files.
+pub(crate) fn is_form(headers: &HeaderMap) -> bool {
+    essence(headers) == "application/x-www-form-urlencoded"
+}
+
+/// The kind of content without its parameters.
+fn essence(headers: &HeaderMap) -> String {
+    let kind = headers.get(CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default();
+    essence.trim().to_ascii_lowercase()
 }
 
 /// What counts as yes among the texts and values that clients send.
@@ -292,7 +297,9 @@ mod tests {
         for (caching, method, control) in [
             (Caching::Api, Method::GET, Some("max-age=0")),
             (Caching::Api, Method::POST, Some(NEVER)),
+            (Caching::Api, Method::HEAD, Some(NEVER)),
             (Caching::Plugin, Method::GET, None),
+            (Caching::Plugin, Method::PUT, None),
             (Caching::Plugin, Method::POST, Some("no-cache")),
             (Caching::Page, Method::GET, Some(NEVER)),
         ] {

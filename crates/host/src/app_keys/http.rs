@@ -158,12 +158,18 @@ async fn revoke(authority: &Authority, caller: &Caller, members: &Map<String, Va
     let Ok(user) = whose(caller, text(members, "user")) else {
         return not_yours();
     };
+    let unknown = || bad("There is no key for that app.");
+    match authority.app_keys.find(&user, &app).await {
+        Ok(Some(_)) => {}
+        Ok(None) => return unknown(),
+        Err(failure) => return contract::failed(&failure),
+    }
     if !authority.is_fresh(caller) {
         return contract::prove_yourself();
     }
     match authority.app_keys.revoke(&user, &app).await {
         Ok(true) => contract::no_content(),
-        Ok(false) => bad("There is no key for that app."),
+        Ok(false) => unknown(),
         Err(failure) => contract::failed(&failure),
     }
 }

@@ -80,8 +80,10 @@ impl Authority {
             *set_cookies = cookies;
             return Ok(person);
         }
-        if let Some(key) = key_of(&parts.headers, &parts.uri) {
-            return self.by_key(&key).await;
+        // An empty key is no key, and hides those in later places all the same.
+        match key_of(&parts.headers, &parts.uri) {
+            Some(key) if !key.is_empty() => return self.by_key(&key).await,
+            _ => {}
         }
         Ok(match &inbound.door {
             Door::Tunnel {
@@ -103,13 +105,13 @@ impl Authority {
     }
 }
 
-/// The key that a request shows: of several places the first counts, even with a wrong key.
+/// The key that a request shows: of several places the first counts, even with a wrong key or an
+/// empty one.
 fn key_of<'r>(headers: &'r HeaderMap, uri: &'r Uri) -> Option<Cow<'r, str>> {
     let field = |name: HeaderName| headers.get(name)?.to_str().ok();
     let bearer = || field(AUTHORIZATION)?.strip_prefix("Bearer ");
     key_in_query(uri.query()).or_else(|| {
-        let key = field(X_API_KEY).filter(|key| !key.is_empty());
-        let key = key.or_else(|| bearer().filter(|key| !key.is_empty()));
+        let key = field(X_API_KEY).or_else(bearer);
         key.map(Cow::Borrowed)
     })
 }
@@ -117,7 +119,7 @@ fn key_of<'r>(headers: &'r HeaderMap, uri: &'r Uri) -> Option<Cow<'r, str>> {
 /// The key in a query.
 pub(crate) fn key_in_query(query: Option<&str>) -> Option<Cow<'_, str>> {
     url::form_urlencoded::parse(query?.as_bytes())
-        .find(|(name, value)| name == "apikey" && !value.is_empty())
+        .find(|(name, _)| name == "apikey")
         .map(|(_, key)| key)
 }
 
@@ -134,8 +136,9 @@ mod tests {
             ("", None, Some("Bearer c"), Some("c")),
             ("", None, Some("bearer c"), None),
             ("", None, Some("Basic c"), None),
-            ("?apikey=", Some("b"), None, Some("b")),
-            ("?apikey=", Some(""), None, None),
+            ("?apikey=", Some("b"), None, Some("")),
+            ("", Some(""), Some("Bearer c"), Some("")),
+            ("", None, Some("Bearer "), Some("")),
             ("?x=1&apikey=a%20b", None, None, Some("a b")),
             ("?APIKEY=a", None, None, None),
         ] {

@@ -16,7 +16,7 @@ use super::caller::Caller;
 use super::identify::Identified;
 use super::owner::{Owner, owner_of};
 use super::{Admission, Authority, router};
-use crate::contract;
+use crate::contract::{self, Caching};
 use crate::pages::Pages;
 use crate::public::Public;
 use crate::push::Push;
@@ -144,7 +144,9 @@ impl Reception {
     /// Nobody whom the host knows: a browser is led to the sign-in and back, others are refused.
     async fn turn_away(&self, request: &Parts, inbound: &Inbound) -> Answer {
         if inbound.websocket || !wants_page(&request.headers, &request.method) {
-            return plain(contract::sign_in_first());
+            let mut refusal = contract::sign_in_first();
+            contract::finish(refusal.headers_mut(), &request.method, Caching::Api);
+            return plain(refusal);
         }
         let prefix = Public::of(inbound).prefix().to_owned();
         if !self.authority.users.is_set_up().await {

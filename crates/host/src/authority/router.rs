@@ -19,10 +19,13 @@ const EXEMPT: &str = "/plugin/appkeys/request";
 /// All routes of the contract, and the host's own pages.
 pub(crate) fn router(authority: Authority) -> Router {
     let guard = middleware::from_fn_with_state(authority.clone(), guard);
+    let proof = middleware::from_fn_with_state(authority.clone(), proof);
     let contract = Router::new()
         .merge(key_requests::http::routes())
         .merge(app_keys::http::routes())
         .merge(sessions::http::routes())
+        // What follows is not asked for the proof: a method that no route takes changes nothing.
+        .route_layer(proof)
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(guard);
@@ -43,36 +46,46 @@ async fn wrong_method() -> Response {
     )
 }
 
-/// What comes before every route of the contract: set-up, and the proof that a browser's request
-/// was made by a page of ours. Afterwards the fields that all answers have.
-async fn guard(
+/// What comes before every address of the contract: set-up. Afterwards the fields that all answers
+/// have.
+async fn guard(State(authority): State<Authority>, request: Request<Body>, next: Next) -> Response {
+    let method = request.method().clone();
+    let path = request.uri().path();
+    let mut caching = caching(path);
+    let asks_for_keys = path.contains("/plugin/appkeys");
+    let mut answer = if asks_for_keys && !authority.users.is_set_up().await {
+        contract::error(
+            StatusCode::FORBIDDEN,
+            "This host has no administrator yet. Open its page and set it up first.",
+        )
+    } else {
+        next.run(request).await
+    };
+    if answer.status() == StatusCode::METHOD_NOT_ALLOWED {
+        caching = Caching::Plugin;
+    }
+    contract::finish(answer.headers_mut(), &method, caching);
+    answer
+}
+
+/// What comes before every handler: the proof that a browser's request was made by a page of ours.
+async fn proof(
     State(authority): State<Authority>,
     Extension(caller): Extension<Caller>,
     Extension(public): Extension<Public>,
     request: Request<Body>,
     next: Next,
 ) -> Response {
-    let method = request.method().clone();
     let path = request.uri().path();
-    let caching = caching(path);
-    let asks_for_keys = path.contains("/plugin/appkeys");
     let exempt = path == EXEMPT
         || sessions::http::PROVEN_HERE.contains(&path)
-        || is_safe(&method)
+        || is_safe(request.method())
         || !caller.needs_csrf_token();
     let sessions = &authority.sessions;
-    let mut answer = if asks_for_keys && !authority.users.is_set_up().await {
-        contract::error(
-            StatusCode::FORBIDDEN,
-            "This host has no administrator yet. Open its page and set it up first.",
-        )
-    } else if !exempt && let Err(forged) = sessions.check_origin(request.headers(), None, &public) {
-        sessions::http::refuse(forged)
-    } else {
-        next.run(request).await
-    };
-    contract::finish(answer.headers_mut(), &method, caching);
-    answer
+    if !exempt && let Err(forged) = sessions.check_origin(request.headers(), None, &public) {
+        return sessions::http::refuse(forged);
+    }
+    next.run(request).await
 }
 
 fn is_safe(method: &Method) -> bool {

@@ -19,10 +19,25 @@ pub(super) fn connected(version: &str) -> Value {
     }})
 }
 
+/// What the upstream says of itself, with the permissions of what the host does in its place.
+pub(super) fn with_own_permissions(mut connected: Value) -> Value {
+    let told = connected.pointer_mut("/connected/permissions");
+    if let Some(told) = told.and_then(Value::as_array_mut) {
+        told.retain(|one| one["plugin"] != APPKEYS);
+        let own = permission::ALL
+            .iter()
+            .map(about)
+            .filter(|one| one["plugin"] == APPKEYS);
+        told.extend(own);
+    }
+    connected
+}
+
 fn about(permission: &Permission) -> Value {
-    let groups = Group::ALL
-        .into_iter()
-        .filter(|group| permission.is_of(*group));
+    // Administrators have everything; they are named where nobody else is.
+    let groups = Group::ALL.into_iter().filter(|group| {
+        permission.is_of(*group) && (*group != Group::Admins || permission.from == Group::Admins)
+    });
     let mut about = json!({
         "key": permission.key, "name": permission.key, "dangerous": permission.dangerous,
         "default_groups": groups.map(Group::as_str).collect::<Vec<_>>(),
@@ -139,6 +154,31 @@ mod tests {
             .unwrap();
         assert_eq!(grant["plugin"], "appkeys");
         assert_eq!(grant["needs"], json!({ "role": ["plugin_appkeys_user"] }));
-        assert_eq!(grant["default_groups"], json!(["admins", "users"]));
+        assert_eq!(grant["default_groups"], json!(["users"]));
+        let admin = permissions
+            .iter()
+            .find(|p| p["key"] == "PLUGIN_APPKEYS_ADMIN")
+            .unwrap();
+        assert_eq!(admin["default_groups"], json!(["admins"]));
+    }
+
+    #[test]
+    fn permissions_of_the_workflow_are_the_hosts() {
+        let status = json!({ "key": "STATUS" });
+        let theirs =
+            json!({ "key": "PLUGIN_APPKEYS_GRANT", "plugin": "appkeys", "name": "theirs" });
+        let told = with_own_permissions(
+            json!({ "connected": { "version": "1", "permissions": [theirs, status] } }),
+        );
+        let permissions = told["connected"]["permissions"].as_array().unwrap();
+        let keys: Vec<_> = permissions.iter().map(|one| &one["key"]).collect();
+        let expected = ["STATUS", "PLUGIN_APPKEYS_ADMIN", "PLUGIN_APPKEYS_GRANT"];
+        assert_eq!(keys, expected);
+        for strange in [
+            json!({ "connected": { "version": "1" } }),
+            json!({ "connected": 5 }),
+        ] {
+            assert_eq!(with_own_permissions(strange.clone()), strange);
+        }
     }
 }

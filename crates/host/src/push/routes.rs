@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 use http::header::{
     ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, ALLOW,
     CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, ORIGIN, SEC_WEBSOCKET_ACCEPT,
-    SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, X_CONTENT_TYPE_OPTIONS,
+    SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{Method, Request, Response, StatusCode, Version};
 use latchkey_model::chance::{Chance, SystemChance};
@@ -235,6 +235,9 @@ pub(super) fn respond(status: StatusCode, kind: &'static str, body: Body) -> Res
     fields.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     fields.insert(CACHE_CONTROL, HeaderValue::from_static(NEVER_STORED));
     fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    fields.insert(X_FRAME_OPTIONS, HeaderValue::from_static("sameorigin"));
+    let robots = HeaderValue::from_static("noindex, nofollow, noimageindex");
+    fields.insert("x-robots-tag", robots);
     response
 }
 

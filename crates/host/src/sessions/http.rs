@@ -48,9 +48,10 @@ async fn log_in(
             .map(|members| Wish::of_json(&members))
     } else {
         let query = uri.query().unwrap_or_default();
-        contract::read_body(request)
-            .await
-            .map(|body| Wish::of_form(&body, query))
+        contract::read_body(request).await.map(|body| {
+            let is_form = contract::is_form(&headers);
+            Wish::of_form(if is_form { &body } else { &[] }, query)
+        })
     };
     let caller = match by_key_of_form(&authority, caller, wish.as_ref().ok(), uri.query()).await {
         Ok(caller) => caller,

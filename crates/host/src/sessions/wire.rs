@@ -49,7 +49,7 @@ impl Wish {
                 "pass" => wish.pass = Some(value.into_owned()),
                 "remember" => wish.remember = contract::is_yes_text(&value) || value == "on",
                 "passive" => wish.passive = true,
-                "apikey" => wish.key = Some(value.into_owned()).filter(|key| !key.is_empty()),
+                "apikey" => wish.key = Some(value.into_owned()),
                 _ => {}
             }
         }

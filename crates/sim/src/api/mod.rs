@@ -7,6 +7,7 @@ mod downloads;
 mod error;
 mod fault_gate;
 mod fault_routes;
+mod fields;
 mod files;
 mod job;
 mod key;
@@ -39,6 +40,7 @@ pub(crate) fn router(app: &App) -> Router {
         .merge(protected(app))
         .merge(open())
         .layer(from_fn(error::json_errors))
+        .layer(from_fn(fields::of_api))
         .layer(from_fn_with_state(app.clone(), fault_gate::misbehave))
         .with_state(app.clone())
 }

@@ -42,10 +42,10 @@ async fn version_is_one_that_apps_accept() {
     let request = bench
         .request("GET", "/api/version")
         .header("authorization", format!("Bearer {KEY}"));
-    let version = bench
-        .send(request.body(Body::empty()).unwrap())
-        .await
-        .json();
+    let answer = bench.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.header("cache-control"), "max-age=0");
+    assert_eq!(answer.header("vary"), "Cookie");
+    let version = answer.json();
     assert_eq!(
         (&version["api"], &version["server"]),
         (&json!("0.1"), &json!("1.11.8"))

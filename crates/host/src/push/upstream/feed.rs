@@ -131,18 +131,18 @@ impl Listening {
     }
 
     async fn pass_on(&mut self, message: &str) -> Result<(), Unavailable> {
-        match judge(message) {
-            Verdict::PassOn => {}
+        let message = match judge(message) {
+            Verdict::PassOn => on_one_line(message),
             Verdict::Drop => return Ok(()),
             Verdict::Connected(connected) if connected == self.connected => return Ok(()),
-            Verdict::Connected(connected) => self.connected = connected,
+            Verdict::Connected(connected) => {
+                self.connected = connected;
+                self.connected.to_string()
+            }
             Verdict::Expired => return Err(Unavailable),
-        }
+        };
         // Without a client there is nobody to listen for.
-        self.deliver
-            .send(on_one_line(message))
-            .await
-            .map_err(|_| Unavailable)
+        self.deliver.send(message).await.map_err(|_| Unavailable)
     }
 }
 

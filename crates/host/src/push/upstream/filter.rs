@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use crate::push::messages::APPKEYS;
+use crate::push::messages::{APPKEYS, with_own_permissions};
 
 /// What a message is about, as far as it matters; the rest is checked to be JSON, no more.
 #[derive(Deserialize)]
@@ -50,7 +50,9 @@ pub(super) fn judge(message: &str) -> Verdict {
         return Verdict::Drop;
     }
     match head.connected {
-        Some(_) => serde_json::from_str(message).map_or(Verdict::Drop, Verdict::Connected),
+        Some(_) => serde_json::from_str(message).map_or(Verdict::Drop, |connected| {
+            Verdict::Connected(with_own_permissions(connected))
+        }),
         None => Verdict::PassOn,
     }
 }
