@@ -39,6 +39,8 @@ const fn added(case: &'static str, what: &'static str, why: &'static str) -> Kno
 
 const NOT_AN_OBJECT: &str = "500 there: the body is not an object";
 const CACHING: &str = "cache-control|expires|pragma";
+const PAGE: &str = "body|content-type|cookie csrf_token|cache-control|expires|pragma";
+const ANSWER: &str = "status|cache-control|expires|pragma";
 const NOT_STORED: &str = "pages for one person, and redirects to them, are not stored";
 const A_PAGE: &str = "404 as well; people get a page";
 const HIDDEN: &str = "403 here: strangers are not told what the printer's server has";
@@ -58,9 +60,26 @@ pub(super) const WANTED: &[Known] = &[
     known("decision: [", "*", "500 there: neither yes nor no"),
     known("decision: {", "*", "500 there: neither yes nor no"),
     known("decision: signed in, \"decision\"", "*", NOT_AN_OBJECT),
-    known("*, null", "status", NOT_AN_OBJECT),
-    known("* \"command\"", "status", NOT_AN_OBJECT),
-    known("* null", "status", NOT_AN_OBJECT),
+    known("decision: signed in, null", "status", NOT_AN_OBJECT),
+    known("decision: not fresh, null", "status", NOT_AN_OBJECT),
+    known(
+        "decision: without the permission, null",
+        "status",
+        NOT_AN_OBJECT,
+    ),
+    known("commands: boss \"command\"", "status", NOT_AN_OBJECT),
+    known("commands: owner \"command\"", "status", NOT_AN_OBJECT),
+    known("commands: stale \"command\"", "status", NOT_AN_OBJECT),
+    known("commands: viewer \"command\"", "status", NOT_AN_OBJECT),
+    known("commands: boss null", "status", NOT_AN_OBJECT),
+    known("commands: owner null", "status", NOT_AN_OBJECT),
+    known("commands: stale null", "status", NOT_AN_OBJECT),
+    known("commands: viewer null", "status", NOT_AN_OBJECT),
+    known(
+        "login: nulls",
+        "status",
+        "a wrong password there; here none was said",
+    ),
     known(
         "login: a text",
         "*",
@@ -128,21 +147,22 @@ pub(super) const WANTED: &[Known] = &[
     added("login page:", "cookie csrf_token", PROOF),
     added("*, page", CACHING, NOT_STORED),
     added("proxy:", CACHING, NOT_STORED),
-    added("*, signed in", "cookie csrf_token", PROOF),
+    added("proxy: nothing, signed in", "cookie csrf_token", PROOF),
+    added("proxy: ignored, signed in", "cookie csrf_token", PROOF),
     added("shapes: GET /login", CACHING, NOT_STORED),
-    known("shapes: GET /plugin/appkeys/auth/none", "*", A_PAGE),
-    known("shapes: HEAD /plugin/appkeys/auth/none", "*", A_PAGE),
-    known("shapes: POST /api/version", "*", HIDDEN),
-    known("shapes: PUT /api/version", "*", HIDDEN),
-    known("shapes: DELETE /api/version", "*", HIDDEN),
-    known("shapes: PATCH /api/version", "*", HIDDEN),
-    known("shapes: POST /api/server", "*", HIDDEN),
-    known("shapes: PUT /api/server", "*", HIDDEN),
-    known("shapes: DELETE /api/server", "*", HIDDEN),
-    known("shapes: PATCH /api/server", "*", HIDDEN),
-    known("shapes: GET /api/nothing", "*", HIDDEN),
-    known("shapes: GET /api/version/", "*", HIDDEN),
-    known("shapes: GET /api/plugin/nothing", "*", HIDDEN),
+    known("shapes: GET /plugin/appkeys/auth/none", PAGE, A_PAGE),
+    known("shapes: HEAD /plugin/appkeys/auth/none", PAGE, A_PAGE),
+    known("shapes: POST /api/version", ANSWER, HIDDEN),
+    known("shapes: PUT /api/version", ANSWER, HIDDEN),
+    known("shapes: DELETE /api/version", ANSWER, HIDDEN),
+    known("shapes: PATCH /api/version", ANSWER, HIDDEN),
+    known("shapes: POST /api/server", ANSWER, HIDDEN),
+    known("shapes: PUT /api/server", ANSWER, HIDDEN),
+    known("shapes: DELETE /api/server", ANSWER, HIDDEN),
+    known("shapes: PATCH /api/server", ANSWER, HIDDEN),
+    known("shapes: GET /api/nothing", ANSWER, HIDDEN),
+    known("shapes: GET /api/version/", ANSWER, HIDDEN),
+    known("shapes: GET /api/plugin/nothing", ANSWER, HIDDEN),
     known(
         "socket pages:",
         "access-control-allow-credentials",
@@ -173,9 +193,9 @@ pub(super) const WANTED: &[Known] = &[
         "location",
         "what is needed is said as well",
     ),
-    known("*unknown token", "*", A_PAGE),
-    known("dialog: user, open ?user={user}", "*", A_PAGE),
-    known("dialog: another, bound ", "*", A_PAGE),
+    known("*unknown token", PAGE, A_PAGE),
+    known("dialog: user, open ?user={user}", PAGE, A_PAGE),
+    known("dialog: another, bound ", PAGE, A_PAGE),
     known(
         "origins: OPTIONS",
         "*",
