@@ -99,7 +99,7 @@ test('a request pops in on an open page, and its key works until it is revoked',
   await leave(page);
 });
 
-test('a person who may watch only is asked nothing', async () => {
+test('a request for somebody else is not shown', async () => {
   const app = await ask(demo.host_url, 'For the maker', { user: 'maker' });
   const page = await atHome(admin);
   const other = await ask(demo.host_url, 'For anybody');
@@ -269,7 +269,7 @@ test('no page of the host can be framed', async () => {
   const app = await ask(demo.host_url, 'In a Frame');
   const page = await visit(browser);
   await signIn(page, demo.host_url, maker);
-  const frames = [app.dialog, at('/latchkey/'), at('/latchkey/keys'), at('/login/')];
+  const frames = [app.dialog, at('/latchkey/'), at('/latchkey/keys'), at('/latchkey/account')];
   const server = createServer((_, response) => {
     response.writeHead(200, { 'content-type': 'text/html' }).end(frames.map((url) => `<iframe src="${url}"></iframe>`).join(''));
   }).listen(0, '127.0.0.1');

@@ -135,7 +135,7 @@ async function decide(request, decision) {
       return update();
     }
     // The password is too old, or this page: the request's own page asks for what is missing.
-    if (answer.status === 400 || answer.status === 403) return location.assign(page(request));
+    if (answer.type === 'opaqueredirect' || answer.status === 400 || answer.status === 403) return location.assign(page(request));
     throw new Error(`the decision answered ${answer.status}`);
   } catch {
     for (const button of buttons) button.disabled = false;

@@ -174,6 +174,7 @@ pub(super) async fn ask_to_revoke(
         Ok(user) => user,
         Err(sign_in) => return sign_in,
     };
+    visit.authority.usage.write().await;
     let kept = match find(&visit, user, &id).await {
         Ok(Some(kept)) => kept,
         Ok(None) => return visit.problem(StatusCode::NOT_FOUND),
@@ -276,6 +277,8 @@ async fn show(visit: &Visit, user: &User, shown: ShownKey) -> Response {
 }
 
 async fn list(visit: &Visit, user: &User, whose: Whose, beside: Beside) -> Response {
+    // What an app did a moment ago is told too.
+    visit.authority.usage.write().await;
     let keys = &visit.authority.app_keys;
     let of = matches!(whose, Whose::Mine).then_some(&user.name);
     let found = async {
