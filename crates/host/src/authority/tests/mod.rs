@@ -2,6 +2,8 @@
 
 mod dialog;
 mod keys;
+mod routes;
+mod who;
 mod workflow;
 
 use std::net::IpAddr;
