@@ -1,6 +1,8 @@
 //! What the host's routes answer, to whom, and whom they refuse.
 
 mod dialog;
+mod forged;
+mod fresh;
 mod keys;
 mod routes;
 mod who;
