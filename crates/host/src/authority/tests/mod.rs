@@ -1,5 +1,6 @@
 //! What the host's routes answer, to whom, and whom they refuse.
 
+mod bypass;
 mod dialog;
 mod forged;
 mod fresh;
