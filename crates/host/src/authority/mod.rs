@@ -14,6 +14,8 @@ pub(crate) mod owner;
 mod paths;
 pub(crate) mod reception;
 mod router;
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 use std::ops::Deref;
