@@ -95,10 +95,6 @@ impl Home {
         self.host.await_line("the host is listening").await;
     }
 
-    pub(crate) fn config(&self) -> std::path::PathBuf {
-        self.folder.path().join("host.yaml")
-    }
-
     /// Its database, opened once more beside it.
     pub(crate) async fn open_store(&self) -> HostStore {
         let path = self.folder.path().join("data/host.db");
