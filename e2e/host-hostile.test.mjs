@@ -8,9 +8,9 @@ import { ask, leave, pop, signIn, visit } from './host.mjs';
 // Texts, and what is left of them where that differs: nothing unseen, nothing that reorders, every run of blanks one
 // space, composed (NFC). `null`: refused, for nothing is left or it is too long.
 const PAYLOADS = [
-  ['<script>alert(1)</script>'], ['<ScRiPt>alert(1)</sCrIpT>'], ['</script><script>alert(1)//'], ['</title><script>alert(1)</script>'], ['</template><svg onload=alert(1)>'],
+  ['<script>alert(1)</script>'], ['<ScRiPt>alert(2)</sCrIpT>'], ['</script><script>alert(1)//'], ['</title><script>alert(1)</script>'], ['</template><svg onload=alert(1)>'],
   ['<img src=x onerror=alert(1)>'], ['"><img src=x onerror=alert(1)>'], ["'><img src=x onerror=alert(1)>"], ['<svg/onload=alert(1)>'], ['<svg><animate onbegin=alert(1) attributeName=x>'],
-  ['<svg><script>alert(1)</script></svg>'], ['<math><mtext></mtext><mglyph><svg><mtext><style><a title="</style>'], ['<iframe srcdoc="<script>alert(1)</script>">'], ['<iframe src=javascript:alert(1)>'], ['<object data="data:text/html,x">'],
+  ['<svg><script>alert(1)</script></svg>'], ['<math><mglyph><svg><mtext><style><a title="</style>'], ['<iframe srcdoc="<script>alert(1)</script>">'], ['<iframe src=javascript:alert(1)>'], ['<object data="data:text/html,x">'],
   ['<a href="javascript:alert(1)">x</a>'], ['<base href="//evil.example/">'], ['<meta http-equiv=refresh content="0;url=//evil.example">'], ['<form action=//evil.example><button>'], ['<input autofocus onfocus=alert(1)>'],
   ['<details open ontoggle=alert(1)>'], ['<video><source onerror=alert(1)>'], ['<body onload=alert(1)>'], ['<style>*{display:none}</style>'], ['<link rel=stylesheet href=//evil.example>'],
   ['" onmouseover="alert(1)'], ["' onfocus='alert(1)' x='"], ['" autofocus onfocus=alert(1) x="'], ["';alert(1);//"], ['";alert(1);//'],
