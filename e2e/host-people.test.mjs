@@ -247,7 +247,7 @@ test('a new password ends all other sessions, and the list ends one of them', as
   };
   await change('wrong', 'a-brand-new-password');
   await page.getByText('That is not your password.').waitFor();
-  await change(ANN.password, 'a-brand-new-password', 'a-brand-new-pasword');
+  await change(ANN.password, 'a-brand-new-password', 'a-brand-new-passwort-differs');
   await page.getByText('The two new passwords differ.').waitFor();
   await change(ANN.password, 'a-brand-new-password');
   await page.getByText('Your password is changed').waitFor();

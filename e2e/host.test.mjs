@@ -99,7 +99,7 @@ test('a request pops in on an open page, and its key works until it is revoked',
   await leave(page);
 });
 
-test('a person who may watch only is asked nothing', async () => {
+test('a request for somebody else is not shown', async () => {
   const app = await ask(demo.host_url, 'For the maker', { user: 'maker' });
   const page = await atHome(admin);
   const other = await ask(demo.host_url, 'For anybody');
@@ -186,7 +186,7 @@ test('what is decided in one browser vanishes from the others', async () => {
   await second.getByRole('heading', { name: 'This request has ended' }).waitFor();
   await pop(home).waitFor({ state: 'detached' });
   await pop(keys).waitFor({ state: 'detached' });
-  assert.ok(await home.locator('[data-pending]').isHidden());
+  assert.equal(await home.getByRole('link', { name: /^Decide/ }).count(), 0, 'its row offers nothing any more');
   assert.equal((await app.answered).status, 200);
   for (const page of [first, second, home, keys]) await leave(page);
 });
@@ -269,7 +269,7 @@ test('no page of the host can be framed', async () => {
   const app = await ask(demo.host_url, 'In a Frame');
   const page = await visit(browser);
   await signIn(page, demo.host_url, maker);
-  const frames = [app.dialog, at('/latchkey/'), at('/latchkey/keys'), at('/login/')];
+  const frames = [app.dialog, at('/latchkey/'), at('/latchkey/keys'), at('/latchkey/account')];
   const server = createServer((_, response) => {
     response.writeHead(200, { 'content-type': 'text/html' }).end(frames.map((url) => `<iframe src="${url}"></iframe>`).join(''));
   }).listen(0, '127.0.0.1');
@@ -352,12 +352,16 @@ test('at an app connection people sign in and decide as at home', async () => {
   const { api_key: key } = await poll();
   assert.equal((await withKey(demo.host_url, key)).status, 200);
   await page.goto(new URL('/latchkey/', url).href, { waitUntil: 'domcontentloaded' });
-  await page.listening();
+  await page.locator('[data-live="state"]', { hasText: 'Printing' }).waitFor();
+  await until('a camera picture', () => page.getByRole('img', { name: /Camera picture/ }).evaluate((image) => image.naturalWidth), (width) => width > 0);
   await screenshot(page, 'host-flow-home-away-phone');
   await leave(page);
 });
 
 // ---- every page, as people see it
+
+// Between them both devices and both schemes.
+const AUDITED = ['phone-dark', 'desktop-light'];
 
 test('the pages of a host that is in use are accessible and fit, in every look', async () => {
   const app = await ask(demo.host_url, 'Garage Display');
@@ -370,7 +374,7 @@ test('the pages of a host that is in use are accessible and fit, in every look',
     const show = async (name, url) => {
       if (url) await page.goto(new URL(url, demo.host_url).href, { waitUntil: 'domcontentloaded' });
       await page.locator('h1').first().waitFor();
-      await assertAccessible(page);
+      if (AUDITED.includes(look)) await assertAccessible(page);
       await assertFitsWidth(page);
       await screenshot(page, `host-real-${name}-${look}`);
     };

@@ -8,8 +8,8 @@ import { at, facts, pending, post, push } from "./push.js";
 const waiting = new Map();
 /** Over: a list that was on its way then may still name them. */
 const over = new Set();
-/** Put aside: still waiting, but not popping in. */
-const aside = new Set();
+/** Put aside: still waiting, but not popping in, on the pages that follow either. */
+const aside = new Set(JSON.parse(sessionStorage.getItem('latchkey-aside') ?? '[]'));
 // Whether the printer's own list has been seen.
 let synced = false;
 let pop;
@@ -115,6 +115,8 @@ function show(request) {
 
 function putAside() {
   aside.add(shown.user_token);
+  const still = [...aside].filter((token) => waiting.has(token));
+  sessionStorage.setItem('latchkey-aside', JSON.stringify(still));
   close();
   update();
 }
@@ -135,7 +137,7 @@ async function decide(request, decision) {
       return update();
     }
     // The password is too old, or this page: the request's own page asks for what is missing.
-    if (answer.status === 400 || answer.status === 403) return location.assign(page(request));
+    if (answer.type === 'opaqueredirect' || answer.status === 400 || answer.status === 403) return location.assign(page(request));
     throw new Error(`the decision answered ${answer.status}`);
   } catch {
     for (const button of buttons) button.disabled = false;

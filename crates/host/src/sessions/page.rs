@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::csrf::Forged;
 use super::sign_in::{Attempt, SignInError};
+use crate::authority::owner::{Owner, owner_of};
 use crate::contract;
 use crate::pages::views::{Purpose, SignIn, SignInProblem, UserField};
 use crate::pages::visit::Visit;
@@ -232,7 +233,9 @@ fn target(redirect: &str, public: &Public) -> String {
                 !matches!(segment, "." | "..")
                     && (place > 0 || !segment.is_empty() || decoded == "/")
             });
-    let is_known = path == "/" || path.starts_with(DIALOG) || path.starts_with(OWN_PAGES);
+    let is_printers =
+        path.starts_with('/') && owner_of(path) == Owner::Upstream && !path.starts_with("/api/");
+    let is_known = is_printers || path.starts_with(DIALOG) || path.starts_with(OWN_PAGES);
     if is_plain && is_known {
         target.to_owned()
     } else {
@@ -259,6 +262,10 @@ mod tests {
                 "/plugin/appkeys/auth/abc?user=ann&redirect=https%3A%2F%2Fx",
             ),
             ("", "/latchkey/keys", "/latchkey/keys"),
+            ("", "/?tab=control", "/?tab=control"),
+            ("", "/maintenance/files?x=1", "/maintenance/files?x=1"),
+            ("", "/login/?redirect=/", "/"),
+            ("", "/API/logout", "/"),
             ("/octo", "/octo/latchkey/keys", "/latchkey/keys"),
             ("/octo", "/latchkey/keys", "/latchkey/keys"),
             ("/octo", "/octo/", "/"),
