@@ -13,7 +13,10 @@ pub(crate) mod opening;
 pub(crate) mod owner;
 mod paths;
 pub(crate) mod reception;
+mod recheck;
 mod router;
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 use std::ops::Deref;

@@ -31,6 +31,10 @@ fn single_readings(path: &str) -> Option<Vec<String>> {
     if decoded.matches('/').count() != path.matches('/').count() {
         readings.push(normal(&decode_segments(path)?));
     }
+    // Names of files may end with blanks, and a server may take them off.
+    let trimmed: Vec<String> = readings.iter().map(|reading| trim(reading)).collect();
+    readings.extend(trimmed);
+    readings.dedup();
     Some(readings)
 }
 
@@ -90,6 +94,11 @@ fn normal(path: &str) -> String {
         Some("") | None => path,
         Some(path) => path.to_owned(),
     }
+}
+
+fn trim(path: &str) -> String {
+    let segments: Vec<&str> = path.split('/').map(str::trim).collect();
+    segments.join("/")
 }
 
 fn digit(byte: u8) -> Option<u8> {

@@ -26,6 +26,9 @@ use crate::service::Inbound;
 use crate::sessions::csrf::Csrf;
 use crate::users::UserError;
 
+/// A page, or what is answered in its place: the way to the sign-in, a refusal.
+pub(crate) type Answered = Result<Response, Response>;
+
 /// One request for a page, with all that pages depend on.
 pub(crate) struct Visit {
     pub(crate) authority: Authority,

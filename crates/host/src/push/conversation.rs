@@ -321,6 +321,10 @@ impl Known {
             Notice::UserChanged { user, reason } => {
                 (*user == self.listener.user).then_some(*reason)
             }
+            // Of somebody's sessions one may stay: theirs in whose browser it was changed.
+            Notice::PasswordChanged { user } => (*user == self.listener.user
+                && self.listener.hold.ended().is_cancelled())
+            .then_some(EndReason::Modified),
             Notice::AccessRequested { .. } | Notice::RequestEnded { .. } => None,
         }
     }
@@ -333,7 +337,9 @@ impl Known {
                 self.listener.sees_requests
                     && user.as_ref().is_none_or(|user| *user == self.listener.user)
             }
-            Notice::SessionEnded { .. } | Notice::UserChanged { .. } => false,
+            Notice::SessionEnded { .. }
+            | Notice::UserChanged { .. }
+            | Notice::PasswordChanged { .. } => false,
         }
     }
 }

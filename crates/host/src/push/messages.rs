@@ -82,7 +82,9 @@ pub(super) fn of_notice(notice: &Notice) -> Option<Value> {
         Notice::RequestEnded { user_token, .. } => {
             json!({ "type": "end_request", "user_token": user_token })
         }
-        Notice::SessionEnded { .. } | Notice::UserChanged { .. } => return None,
+        Notice::SessionEnded { .. }
+        | Notice::UserChanged { .. }
+        | Notice::PasswordChanged { .. } => return None,
     };
     Some(json!({ "plugin": { "plugin": APPKEYS, "data": data } }))
 }

@@ -12,7 +12,7 @@ mod page;
 mod remembered;
 mod sign_in;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod wire;
 
 use std::net::IpAddr;

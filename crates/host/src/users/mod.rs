@@ -238,7 +238,11 @@ impl Users {
         let users = self.store.users();
         match users.set_password_hash(name, hash, keep).await? {
             Change::Done(ended) => {
+                // Told afterwards: a socket is concerned if its session has ended.
                 self.end(ended);
+                self.notices.tell(Notice::PasswordChanged {
+                    user: name.to_string(),
+                });
                 Ok(())
             }
             Change::Missing | Change::LastAdmin => Err(UserError::Missing),

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::contract::with_cookies;
 use crate::pages::views::{AccountDone, AccountPage, PasswordProblem, SignedIn, Tab};
-use crate::pages::visit::Visit;
+use crate::pages::visit::{Answered, Visit};
 use crate::users::{LEAST_PASSWORD, MOST_PASSWORD, UserError};
 
 const PAGE: &str = "/latchkey/account";
@@ -35,40 +35,34 @@ pub(super) struct Fields {
     csrf_token: String,
 }
 
-pub(super) async fn show(visit: Visit, Query(told): Query<Told>) -> Response {
-    let user = match visit.user() {
-        Ok(user) => user,
-        Err(sign_in) => return sign_in,
-    };
+pub(super) async fn show(visit: Visit, Query(told): Query<Told>) -> Answered {
+    let user = visit.user()?;
     let done = match told.done.as_deref() {
         Some("password") => Some(AccountDone::PasswordChanged),
         Some("session") => Some(AccountDone::SessionEnded),
         _ => None,
     };
-    page(&visit, user, None, done).await
+    Ok(page(&visit, user, None, done).await)
 }
 
-pub(super) async fn change_password(visit: Visit, Form(fields): Form<Fields>) -> Response {
-    let user = match signed_in(&visit, &fields) {
-        Ok(user) => user,
-        Err(refusal) => return refusal,
-    };
+pub(super) async fn change_password(visit: Visit, Form(fields): Form<Fields>) -> Answered {
+    let user = signed_in(&visit, &fields)?;
     let Some(session) = visit.caller.session() else {
-        return visit.problem(StatusCode::FORBIDDEN);
+        return Ok(visit.problem(StatusCode::FORBIDDEN));
     };
     if fields.password != fields.again {
-        return wrong(&visit, user, PasswordProblem::Differ).await;
+        return Ok(wrong(&visit, user, PasswordProblem::Differ).await);
     }
     // Guessing the old password here is guessing it at the sign-in.
     let sessions = &visit.authority.sessions;
     if let Err(too_many) = sessions.may_try(&visit.inbound, user.name.as_str()) {
         let minutes = too_many.wait.as_secs().div_ceil(60);
-        return wrong(&visit, user, PasswordProblem::TooMany { minutes }).await;
+        return Ok(wrong(&visit, user, PasswordProblem::TooMany { minutes }).await);
     }
     let users = &visit.authority.users;
     let outcome = users.change_own_password(&user.name, &fields.old, &fields.password, &session.id);
     let problem = match outcome.await {
-        Ok(()) => return visit.go_on(&format!("{PAGE}?done=password")),
+        Ok(()) => return Ok(visit.go_on(&format!("{PAGE}?done=password"))),
         Err(UserError::OldWrong) => {
             sessions.note_failure(&visit.inbound, user.name.as_str());
             PasswordProblem::OldWrong
@@ -79,41 +73,36 @@ pub(super) async fn change_password(visit: Visit, Form(fields): Form<Fields>) ->
         Err(UserError::PasswordTooLong) => PasswordProblem::TooLong {
             most: MOST_PASSWORD,
         },
-        Err(error) => return visit.unavailable(&error),
+        Err(error) => return Ok(visit.unavailable(&error)),
     };
-    wrong(&visit, user, problem).await
+    Ok(wrong(&visit, user, problem).await)
 }
 
-pub(super) async fn end_session(visit: Visit, Form(fields): Form<Fields>) -> Response {
-    let user = match signed_in(&visit, &fields) {
-        Ok(user) => user,
-        Err(refusal) => return refusal,
-    };
+pub(super) async fn end_session(visit: Visit, Form(fields): Form<Fields>) -> Answered {
+    let user = signed_in(&visit, &fields)?;
     let Ok(id) = fields.session.parse::<SessionId>() else {
-        return visit.problem(StatusCode::BAD_REQUEST);
+        return Ok(visit.problem(StatusCode::BAD_REQUEST));
     };
     let store = visit.authority.store.sessions();
     let own = match store.list_of(&user.name).await {
         Ok(sessions) => sessions.iter().any(|session| session.id == id),
-        Err(failure) => return visit.failed(&failure),
+        Err(failure) => return Ok(visit.failed(&failure)),
     };
     // One that is gone already, or is somebody else's, ends as well as it can.
     if own && let Err(failure) = visit.authority.sessions.end(&id).await {
-        return visit.failed(&failure);
+        return Ok(visit.failed(&failure));
     }
-    visit.go_on(&format!("{PAGE}?done=session"))
+    Ok(visit.go_on(&format!("{PAGE}?done=session")))
 }
 
-pub(super) async fn sign_out(visit: Visit, Form(fields): Form<Fields>) -> Response {
-    if let Err(refusal) = visit.own_form(&fields.csrf_token) {
-        return refusal;
-    }
+pub(super) async fn sign_out(visit: Visit, Form(fields): Form<Fields>) -> Answered {
+    visit.own_form(&fields.csrf_token)?;
     let sessions = &visit.authority.sessions;
     let outcome = sessions.log_out(&visit.caller, &visit.headers, &visit.public);
-    match outcome.await {
+    Ok(match outcome.await {
         Ok(cookies) => with_cookies(visit.go_on("/login/"), cookies),
         Err(failure) => visit.failed(&failure),
-    }
+    })
 }
 
 fn signed_in<'v>(visit: &'v Visit, fields: &Fields) -> Result<&'v User, Response> {

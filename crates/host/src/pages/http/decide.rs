@@ -12,7 +12,7 @@ use serde::Deserialize;
 use crate::contract;
 use crate::key_requests::{DecideError, Shown};
 use crate::pages::views::{Decide, Decided, Outcome, Target};
-use crate::pages::visit::Visit;
+use crate::pages::visit::{Answered, Visit};
 
 #[derive(Deserialize)]
 pub(super) struct Onward {
@@ -60,20 +60,21 @@ pub(super) async fn show(
     visit: Visit,
     Path(user_token): Path<String>,
     Query(onward): Query<Onward>,
-) -> Response {
-    let user = match visit.user() {
-        Ok(user) => user,
-        Err(sign_in) => return sign_in,
-    };
+) -> Answered {
+    let user = visit.user()?;
     let Some(shown) = find(&visit, user, &user_token) else {
-        return gone(&visit);
+        return Ok(gone(&visit));
     };
-    if let Err(sign_in) = visit.fresh(&visit.here()) {
-        return sign_in;
-    }
+    visit.fresh(&visit.here())?;
     let chosen = onward.scope.as_deref().unwrap_or_default();
     let chosen = chosen.parse().unwrap_or(KeyScope::Full);
-    ask(&visit, user, &shown, onward.redirect.as_deref(), chosen)
+    Ok(ask(
+        &visit,
+        user,
+        &shown,
+        onward.redirect.as_deref(),
+        chosen,
+    ))
 }
 
 /// Answers the form, and the dialog that pops in: a script, which looks at the status only and
@@ -82,11 +83,13 @@ pub(super) async fn decide(
     visit: Visit,
     Path(user_token): Path<String>,
     Form(answer): Form<Answer>,
-) -> Response {
+) -> Answered {
+    let answered = decide_in(&visit, &user_token, answer).await;
     if visit.is_script() {
-        return for_script(decide_in(&visit, &user_token, answer).await.status());
+        let (Ok(answer) | Err(answer)) = answered;
+        return Ok(for_script(answer.status()));
     }
-    decide_in(&visit, &user_token, answer).await
+    answered
 }
 
 fn for_script(status: StatusCode) -> Response {
@@ -101,25 +104,18 @@ fn for_script(status: StatusCode) -> Response {
     contract::error(status, "The request's own page says more.")
 }
 
-async fn decide_in(visit: &Visit, user_token: &str, answer: Answer) -> Response {
-    let user = match visit.user() {
-        Ok(user) => user,
-        Err(sign_in) => return sign_in,
-    };
-    if let Err(refusal) = visit.own_form(&answer.csrf_token) {
-        return refusal;
-    }
+async fn decide_in(visit: &Visit, user_token: &str, answer: Answer) -> Answered {
+    let user = visit.user()?;
+    visit.own_form(&answer.csrf_token)?;
     let Some(shown) = find(visit, user, user_token) else {
-        return gone(visit);
+        return Ok(gone(visit));
     };
     let mut typed = vec![("scope", &*answer.scope)];
     if !answer.redirect.is_empty() {
         typed.push(("redirect", &answer.redirect));
     }
     let back = contract::with_query(&format!("/latchkey/requests/{user_token}"), &typed);
-    if let Err(sign_in) = visit.fresh(&back) {
-        return sign_in;
-    }
+    visit.fresh(&back)?;
     let app = shown.request.app.to_string();
     let scope: Option<KeyScope> = answer.scope.parse().ok();
     let (decision, outcome) = match (answer.decision.as_str(), scope) {
@@ -132,19 +128,19 @@ async fn decide_in(visit: &Visit, user_token: &str, answer: Answer) -> Response 
             let address = shown.request.remote.to_canonical().to_string();
             (Decision::Deny, Outcome::Blocked { app, address })
         }
-        _ => return visit.problem(StatusCode::BAD_REQUEST),
+        _ => return Ok(visit.problem(StatusCode::BAD_REQUEST)),
     };
     let requests = &visit.authority.key_requests;
     match requests.decide(user_token, &user.name, decision).await {
         Ok(()) => {}
-        Err(DecideError::Gone) => return gone(visit),
-        Err(DecideError::Store(failure)) => return visit.failed(&failure),
+        Err(DecideError::Gone) => return Ok(gone(visit)),
+        Err(DecideError::Store(failure)) => return Ok(visit.failed(&failure)),
     }
     if matches!(outcome, Outcome::Blocked { .. }) {
         requests.block(shown.request.remote);
     }
     let target = Target::read(&answer.redirect);
-    decided(visit, StatusCode::OK, outcome, target)
+    Ok(decided(visit, StatusCode::OK, outcome, target))
 }
 
 fn find(visit: &Visit, user: &User, user_token: &str) -> Option<Shown> {

@@ -6,20 +6,17 @@ use latchkey_web::browser::wants_page;
 
 use crate::contract;
 use crate::pages::views::{Camera, Home, Tab};
-use crate::pages::visit::Visit;
+use crate::pages::visit::{Answered, Visit};
 
-pub(super) async fn show(visit: Visit) -> Response {
+pub(super) async fn show(visit: Visit) -> Answered {
     if !visit.authority.users.is_set_up().await {
-        return visit.go_on("/latchkey/setup");
+        return Ok(visit.go_on("/latchkey/setup"));
     }
-    let user = match visit.user() {
-        Ok(user) => user,
-        Err(sign_in) => return sign_in,
-    };
+    let user = visit.user()?;
     let pages = &visit.authority.pages;
     let (site, viewer) = (visit.site(), visit.viewer(user));
     let waiting = visit.waiting(user);
-    visit.page(&Home {
+    Ok(visit.page(&Home {
         shell: viewer.bar(&site, Tab::Printer),
         site,
         viewer,
@@ -30,7 +27,7 @@ pub(super) async fn show(visit: Visit) -> Response {
         camera: pages.camera().map(|url| Camera { url }),
         pending: waiting.iter().map(|shown| visit.pending(shown)).collect(),
         version: env!("CARGO_PKG_VERSION"),
-    })
+    }))
 }
 
 /// The address as people type it.

@@ -17,7 +17,7 @@ use crate::contract;
 use crate::pages::views::{
     self, Key, KeyForm, KeyProblem, Keys, RevokeKey, ShownHow, ShownKey, Tab, Used, Whose,
 };
-use crate::pages::visit::Visit;
+use crate::pages::visit::{Answered, Visit};
 
 const OWN: &str = "/latchkey/keys";
 const EVERYBODYS: &str = "/latchkey/keys/all";
@@ -61,11 +61,8 @@ struct Beside {
     form: KeyForm,
 }
 
-pub(super) async fn own(visit: Visit, Query(wanted): Query<Wanted>) -> Response {
-    let user = match visit.user() {
-        Ok(user) => user,
-        Err(sign_in) => return sign_in,
-    };
+pub(super) async fn own(visit: Visit, Query(wanted): Query<Wanted>) -> Answered {
+    let user = visit.user()?;
     let form = KeyForm {
         access: access(wanted.scope.as_deref().unwrap_or_default()),
         app: wanted.app.unwrap_or_default(),
@@ -76,37 +73,27 @@ pub(super) async fn own(visit: Visit, Query(wanted): Query<Wanted>) -> Response 
         form,
         ..Beside::default()
     };
-    list(&visit, user, Whose::Mine, beside).await
+    Ok(list(&visit, user, Whose::Mine, beside).await)
 }
 
-pub(super) async fn everybodys(visit: Visit, Query(wanted): Query<Wanted>) -> Response {
-    let user = match visit.administrator() {
-        Ok(user) => user,
-        Err(refusal) => return refusal,
-    };
+pub(super) async fn everybodys(visit: Visit, Query(wanted): Query<Wanted>) -> Answered {
+    let user = visit.administrator()?;
     let beside = Beside {
         revoked: wanted.revoked,
         ..Beside::default()
     };
-    list(&visit, user, Whose::Everyone, beside).await
+    Ok(list(&visit, user, Whose::Everyone, beside).await)
 }
 
-pub(super) async fn generate(visit: Visit, Form(new): Form<NewKey>) -> Response {
-    let user = match visit.user() {
-        Ok(user) => user,
-        Err(sign_in) => return sign_in,
-    };
-    if let Err(refusal) = visit.own_form(&new.csrf_token) {
-        return refusal;
-    }
+pub(super) async fn generate(visit: Visit, Form(new): Form<NewKey>) -> Answered {
+    let user = visit.user()?;
+    visit.own_form(&new.csrf_token)?;
     let app = match AppName::cleaned(&new.app) {
         Ok(app) => app,
-        Err(error) => return refused(&visit, user, new, error).await,
+        Err(error) => return Ok(refused(&visit, user, new, error).await),
     };
     let again = contract::with_query(OWN, &[("app", &new.app), ("scope", &new.scope)]);
-    if let Err(sign_in) = visit.fresh(&again) {
-        return sign_in;
-    }
+    visit.fresh(&again)?;
     let keys = &visit.authority.app_keys;
     let scope = new.scope.parse().unwrap_or(KeyScope::View);
     let made = async {
@@ -114,7 +101,7 @@ pub(super) async fn generate(visit: Visit, Form(new): Form<NewKey>) -> Response 
         let key = keys.generate(&user.name, &app, scope).await?;
         Ok::<_, StoreError>((before.is_some(), key))
     };
-    match made.await {
+    Ok(match made.await {
         Ok((was_there, key)) => {
             let how = if was_there {
                 ShownHow::WasThere
@@ -129,7 +116,7 @@ pub(super) async fn generate(visit: Visit, Form(new): Form<NewKey>) -> Response 
             show(&visit, user, shown).await
         }
         Err(failure) => visit.failed(&failure),
-    }
+    })
 }
 
 /// Shows an existing key again.
@@ -137,62 +124,50 @@ pub(super) async fn reveal(
     visit: Visit,
     Path(id): Path<String>,
     Form(confirmed): Form<Confirmed>,
-) -> Response {
-    let user = match visit.user() {
-        Ok(user) => user,
-        Err(sign_in) => return sign_in,
-    };
-    if let Err(refusal) = visit.own_form(&confirmed.csrf_token) {
-        return refusal;
-    }
-    if let Err(sign_in) = visit.fresh(OWN) {
-        return sign_in;
-    }
+) -> Answered {
+    let user = visit.user()?;
+    visit.own_form(&confirmed.csrf_token)?;
+    visit.fresh(OWN)?;
     let kept = match find(&visit, user, &id).await {
         Ok(Some(kept)) if kept.key.user == user.name => kept,
-        Ok(_) => return visit.problem(StatusCode::NOT_FOUND),
-        Err(failure) => return visit.failed(&failure),
+        Ok(_) => return Ok(visit.problem(StatusCode::NOT_FOUND)),
+        Err(failure) => return Ok(visit.failed(&failure)),
     };
     let Ok(key) = visit.authority.app_keys.reveal(&kept) else {
         tracing::error!("a key was sealed with another key file and cannot be shown");
-        return visit.problem(StatusCode::INTERNAL_SERVER_ERROR);
+        return Ok(visit.problem(StatusCode::INTERNAL_SERVER_ERROR));
     };
     let shown = ShownKey {
         app: kept.key.app.to_string(),
         key: key.expose().to_owned(),
         how: ShownHow::AskedFor,
     };
-    show(&visit, user, shown).await
+    Ok(show(&visit, user, shown).await)
 }
 
 pub(super) async fn ask_to_revoke(
     visit: Visit,
     Path(id): Path<String>,
     Query(origin): Query<Origin>,
-) -> Response {
-    let user = match visit.user() {
-        Ok(user) => user,
-        Err(sign_in) => return sign_in,
-    };
+) -> Answered {
+    let user = visit.user()?;
     visit.authority.usage.write().await;
     let kept = match find(&visit, user, &id).await {
         Ok(Some(kept)) => kept,
-        Ok(None) => return visit.problem(StatusCode::NOT_FOUND),
-        Err(failure) => return visit.failed(&failure),
+        Ok(None) => return Ok(visit.problem(StatusCode::NOT_FOUND)),
+        Err(failure) => return Ok(visit.failed(&failure)),
     };
     // Asked for now, so that the red button is the last step and not a detour.
-    if let Err(sign_in) = visit.fresh(&visit.here()) {
-        return sign_in;
-    }
+    visit.fresh(&visit.here())?;
     let whose = whose(user, &kept, &origin);
     let (site, viewer) = (visit.site(), visit.viewer(user));
-    visit.page(&RevokeKey {
+    Ok(visit.page(&RevokeKey {
         shell: viewer.bar(&site, Tab::Keys),
         site,
         viewer,
         key: key(&visit, &kept.key),
         whose,
-    })
+    }))
 }
 
 pub(super) async fn revoke(
@@ -200,36 +175,29 @@ pub(super) async fn revoke(
     Path(id): Path<String>,
     Query(origin): Query<Origin>,
     Form(confirmed): Form<Confirmed>,
-) -> Response {
-    let user = match visit.user() {
-        Ok(user) => user,
-        Err(sign_in) => return sign_in,
-    };
-    if let Err(refusal) = visit.own_form(&confirmed.csrf_token) {
-        return refusal;
-    }
-    if let Err(sign_in) = visit.fresh(&visit.here()) {
-        return sign_in;
-    }
+) -> Answered {
+    let user = visit.user()?;
+    visit.own_form(&confirmed.csrf_token)?;
+    visit.fresh(&visit.here())?;
     let kept = match find(&visit, user, &id).await {
         Ok(Some(kept)) => kept,
         // The second click: it is gone, as wanted.
-        Ok(None) => return visit.go_on(OWN),
-        Err(failure) => return visit.failed(&failure),
+        Ok(None) => return Ok(visit.go_on(OWN)),
+        Err(failure) => return Ok(visit.failed(&failure)),
     };
     let owner = (!visit.caller.is_admin()).then_some(&user.name);
     let keys = &visit.authority.app_keys;
     if let Err(failure) = keys.revoke_by_id(&kept.key.id, owner).await {
-        return visit.failed(&failure);
+        return Ok(visit.failed(&failure));
     }
     let list = match whose(user, &kept, &origin) {
         Whose::Mine => OWN,
         Whose::Everyone => EVERYBODYS,
     };
-    visit.go_on(&contract::with_query(
+    Ok(visit.go_on(&contract::with_query(
         list,
         &[("revoked", kept.key.app.as_str())],
-    ))
+    )))
 }
 
 /// A key that the person may see: their own, or anybody's for an administrator.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::contract::with_cookies;
 use crate::pages::views::{Setup, SetupForm, SetupProblem, SetupState};
-use crate::pages::visit::Visit;
+use crate::pages::visit::{Answered, Visit};
 use crate::service::Door;
 use crate::users::{FirstError, LEAST_PASSWORD, MOST_PASSWORD, UserError};
 
@@ -39,19 +39,17 @@ pub(super) async fn show(visit: Visit) -> Response {
     )
 }
 
-pub(super) async fn create(visit: Visit, Form(first): Form<First>) -> Response {
+pub(super) async fn create(visit: Visit, Form(first): Form<First>) -> Answered {
     if !is_at_home(&visit) {
-        return page(&visit, StatusCode::FORBIDDEN, SetupState::NotFromHere);
+        return Ok(page(&visit, StatusCode::FORBIDDEN, SetupState::NotFromHere));
     }
-    if let Err(refusal) = visit.own_form(&first.csrf_token) {
-        return refusal;
-    }
+    visit.own_form(&first.csrf_token)?;
     if first.password != first.again {
-        return again(&visit, first, SetupProblem::Differ);
+        return Ok(again(&visit, first, SetupProblem::Differ));
     }
     let users = &visit.authority.users;
     let outcome = users.create_first(&first.code, &first.name, &first.password);
-    match outcome.await {
+    Ok(match outcome.await {
         Ok(user) => {
             let (sessions, inbound) = (&visit.authority.sessions, &visit.inbound);
             match sessions
@@ -72,7 +70,7 @@ pub(super) async fn create(visit: Visit, Form(first): Form<First>) -> Response {
             Some(problem) => again(&visit, first, problem),
             None => visit.unavailable(&error),
         },
-    }
+    })
 }
 
 /// Only a caller who came to the listener at home, and from there.

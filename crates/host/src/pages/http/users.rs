@@ -14,7 +14,7 @@ use crate::contract;
 use crate::pages::views::{
     End, EndUser, NewUser, Tab, UserChange, UserDone, UserPage, UserProblem, UserRow, Users,
 };
-use crate::pages::visit::Visit;
+use crate::pages::visit::{Answered, Visit};
 use crate::users::{LEAST_PASSWORD, MOST_PASSWORD, UserError};
 
 const LIST: &str = "/latchkey/users";
@@ -44,11 +44,8 @@ pub(super) struct Fields {
     csrf_token: String,
 }
 
-pub(super) async fn list(visit: Visit, Query(told): Query<Told>) -> Response {
-    let admin = match visit.administrator() {
-        Ok(admin) => admin,
-        Err(refusal) => return refusal,
-    };
+pub(super) async fn list(visit: Visit, Query(told): Query<Told>) -> Answered {
+    let admin = visit.administrator()?;
     let added = told.added.map(|name| UserDone::Added { name });
     let done = added.or(told.removed.map(|name| UserDone::Removed { name }));
     let form = NewUser {
@@ -56,46 +53,42 @@ pub(super) async fn list(visit: Visit, Query(told): Query<Told>) -> Response {
         group: told.group.parse().unwrap_or(Group::Users).into(),
         problem: None,
     };
-    all(&visit, admin, StatusCode::OK, form, done).await
+    Ok(all(&visit, admin, StatusCode::OK, form, done).await)
 }
 
-pub(super) async fn add(visit: Visit, Form(fields): Form<Fields>) -> Response {
+pub(super) async fn add(visit: Visit, Form(fields): Form<Fields>) -> Answered {
     let typed = [("name", &*fields.name), ("group", &*fields.group)];
     let again = contract::with_query(LIST, &typed);
-    let admin = match allowed(&visit, &fields, &again) {
-        Ok(admin) => admin,
-        Err(refusal) => return refusal,
-    };
+    let admin = allowed(&visit, &fields, &again)?;
     let group = fields.group.parse().unwrap_or(Group::Users);
     let users = &visit.authority.users;
-    match users.add(&fields.name, &fields.password, group).await {
-        Ok(user) => visit.go_on(&contract::with_query(
-            LIST,
-            &[("added", user.name.as_str())],
-        )),
-        Err(error) => match problem(&error) {
-            Some(problem) => {
-                let form = NewUser {
-                    name: fields.name,
-                    group: group.into(),
-                    problem: Some(problem),
-                };
-                all(&visit, admin, StatusCode::BAD_REQUEST, form, None).await
-            }
-            None => visit.unavailable(&error),
+    Ok(
+        match users.add(&fields.name, &fields.password, group).await {
+            Ok(user) => visit.go_on(&contract::with_query(
+                LIST,
+                &[("added", user.name.as_str())],
+            )),
+            Err(error) => match problem(&error) {
+                Some(problem) => {
+                    let form = NewUser {
+                        name: fields.name,
+                        group: group.into(),
+                        problem: Some(problem),
+                    };
+                    all(&visit, admin, StatusCode::BAD_REQUEST, form, None).await
+                }
+                None => visit.unavailable(&error),
+            },
         },
-    }
+    )
 }
 
 pub(super) async fn show(
     visit: Visit,
     Path(name): Path<String>,
     Query(told): Query<Told>,
-) -> Response {
-    let admin = match visit.administrator() {
-        Ok(admin) => admin,
-        Err(refusal) => return refusal,
-    };
+) -> Answered {
+    let admin = visit.administrator()?;
     let changed = match told.changed.as_deref() {
         Some("group") => Some(UserChange::Group),
         Some("password") => Some(UserChange::Password),
@@ -103,16 +96,16 @@ pub(super) async fn show(
         Some("deactivated") => Some(UserChange::Deactivated),
         _ => None,
     };
-    one(&visit, admin, &name, None, changed).await
+    Ok(one(&visit, admin, &name, None, changed).await)
 }
 
 pub(super) async fn set_group(
     visit: Visit,
     Path(name): Path<String>,
     Form(fields): Form<Fields>,
-) -> Response {
+) -> Answered {
     let Ok(group) = fields.group.parse::<Group>() else {
-        return visit.problem(StatusCode::BAD_REQUEST);
+        return Err(visit.problem(StatusCode::BAD_REQUEST));
     };
     let users = visit.authority.users.clone();
     change(&visit, &name, &fields, "group", async |name| {
@@ -125,7 +118,7 @@ pub(super) async fn set_password(
     visit: Visit,
     Path(name): Path<String>,
     Form(fields): Form<Fields>,
-) -> Response {
+) -> Answered {
     let users = visit.authority.users.clone();
     let keep = visit.caller.session().map(|session| session.id.clone());
     change(&visit, &name, &fields, "password", async |name| {
@@ -140,7 +133,7 @@ pub(super) async fn activate(
     visit: Visit,
     Path(name): Path<String>,
     Form(fields): Form<Fields>,
-) -> Response {
+) -> Answered {
     let users = visit.authority.users.clone();
     change(&visit, &name, &fields, "activated", async |name| {
         users.set_active(&name, true).await
@@ -148,11 +141,11 @@ pub(super) async fn activate(
     .await
 }
 
-pub(super) async fn ask_to_deactivate(visit: Visit, Path(name): Path<String>) -> Response {
+pub(super) async fn ask_to_deactivate(visit: Visit, Path(name): Path<String>) -> Answered {
     ask_to_end(&visit, &name, End::Deactivate).await
 }
 
-pub(super) async fn ask_to_remove(visit: Visit, Path(name): Path<String>) -> Response {
+pub(super) async fn ask_to_remove(visit: Visit, Path(name): Path<String>) -> Answered {
     ask_to_end(&visit, &name, End::Remove).await
 }
 
@@ -160,7 +153,7 @@ pub(super) async fn deactivate(
     visit: Visit,
     Path(name): Path<String>,
     Form(fields): Form<Fields>,
-) -> Response {
+) -> Answered {
     end(&visit, &name, &fields, End::Deactivate).await
 }
 
@@ -168,7 +161,7 @@ pub(super) async fn remove(
     visit: Visit,
     Path(name): Path<String>,
     Form(fields): Form<Fields>,
-) -> Response {
+) -> Answered {
     end(&visit, &name, &fields, End::Remove).await
 }
 
@@ -186,16 +179,13 @@ async fn change(
     fields: &Fields,
     what: &str,
     work: impl AsyncFnOnce(UserName) -> Result<(), UserError>,
-) -> Response {
+) -> Answered {
     let page = page_of(name);
-    let admin = match allowed(visit, fields, &page) {
-        Ok(admin) => admin,
-        Err(refusal) => return refusal,
-    };
+    let admin = allowed(visit, fields, &page)?;
     let Ok(user) = UserName::parse(name) else {
-        return visit.problem(StatusCode::NOT_FOUND);
+        return Ok(visit.problem(StatusCode::NOT_FOUND));
     };
-    match work(user).await {
+    Ok(match work(user).await {
         Ok(()) => visit.go_on(&contract::with_query(&page, &[("changed", what)])),
         Err(UserError::Missing) => visit.problem(StatusCode::NOT_FOUND),
         Err(error) => match problem(&error) {
@@ -206,28 +196,20 @@ async fn change(
             }
             None => visit.unavailable(&error),
         },
-    }
+    })
 }
 
-async fn ask_to_end(visit: &Visit, name: &str, end: End) -> Response {
-    let admin = match visit.administrator() {
-        Ok(admin) => admin,
-        Err(refusal) => return refusal,
-    };
-    if let Err(sign_in) = visit.fresh(&visit.here()) {
-        return sign_in;
-    }
-    ending(visit, admin, name, end, None).await
+async fn ask_to_end(visit: &Visit, name: &str, end: End) -> Answered {
+    let admin = visit.administrator()?;
+    visit.fresh(&visit.here())?;
+    Ok(ending(visit, admin, name, end, None).await)
 }
 
-async fn end(visit: &Visit, name: &str, fields: &Fields, end: End) -> Response {
+async fn end(visit: &Visit, name: &str, fields: &Fields, end: End) -> Answered {
     let page = page_of(name);
-    let admin = match allowed(visit, fields, &page) {
-        Ok(admin) => admin,
-        Err(refusal) => return refusal,
-    };
+    let admin = allowed(visit, fields, &page)?;
     let Ok(user) = UserName::parse(name) else {
-        return visit.problem(StatusCode::NOT_FOUND);
+        return Ok(visit.problem(StatusCode::NOT_FOUND));
     };
     let users = &visit.authority.users;
     let (outcome, onward) = match end {
@@ -243,7 +225,7 @@ async fn end(visit: &Visit, name: &str, fields: &Fields, end: End) -> Response {
             )
         }
     };
-    match outcome {
+    Ok(match outcome {
         Ok(()) => visit.go_on(&onward),
         // The second click: it is gone, as wanted.
         Err(UserError::Missing) => visit.go_on(LIST),
@@ -254,7 +236,7 @@ async fn end(visit: &Visit, name: &str, fields: &Fields, end: End) -> Response {
             answer
         }
         Err(error) => visit.unavailable(&error),
-    }
+    })
 }
 
 async fn ending(

@@ -176,6 +176,27 @@ async fn a_changed_user_has_to_sign_in_again_everywhere() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_changed_password_makes_guests_of_all_sockets_but_those_of_the_session_that_stays() {
+    let bench = Bench::new(None);
+    let holder = bench.admit("ada", "s", true, false);
+    bench.admit("ada", "stays", true, false);
+    bench.admit("bob", "s", true, false);
+    let mut ended = bench.listen("ada:s").await;
+    let mut stays = bench.listen("ada:stays").await;
+    let mut bob = bench.listen("bob:s").await;
+    bench.settle().await;
+    bench.people.endings.end(&holder);
+    let user = "ada".to_owned();
+    bench.notify(Notice::PasswordChanged { user });
+    let told = ended.next().await;
+    assert_eq!(told, json!({ "reauthRequired": { "reason": "modified" } }));
+    ended.hears_nothing().await;
+    bench.notify(asked("later", None));
+    assert_eq!(told_of(&stays.next().await), ("request_access", "later"));
+    assert_eq!(told_of(&bob.next().await), ("request_access", "later"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_session_is_asked_after_every_minute() {
     let bench = Bench::new(None);
     let mut ada = bench.decider("ada").await;

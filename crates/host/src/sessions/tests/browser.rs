@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use http::HeaderValue;
 use http::header::SET_COOKIE;
 use serde_json::json;
 
@@ -9,14 +10,14 @@ use super::{Bench, Reply, request};
 use crate::service::Inbound;
 
 #[derive(Clone)]
-pub(super) struct Browser<'b> {
+pub(crate) struct Browser<'b> {
     bench: &'b Bench,
-    pub(super) inbound: Inbound,
-    pub(super) jar: BTreeMap<String, String>,
+    pub(crate) inbound: Inbound,
+    pub(crate) jar: BTreeMap<String, String>,
 }
 
 impl<'b> Browser<'b> {
-    pub(super) fn new(bench: &'b Bench, inbound: Inbound) -> Self {
+    pub(crate) fn new(bench: &'b Bench, inbound: Inbound) -> Self {
         Self {
             bench,
             inbound,
@@ -24,7 +25,7 @@ impl<'b> Browser<'b> {
         }
     }
 
-    pub(super) async fn send(
+    pub(crate) async fn send(
         &mut self,
         method: &str,
         path: &str,
@@ -39,7 +40,13 @@ impl<'b> Browser<'b> {
         }
         let request = request(method, path, &fields, text);
         let reply = self.bench.ask(request, &self.inbound).await;
-        for cookie in reply.headers.get_all(SET_COOKIE) {
+        let cookies: Vec<_> = reply.headers.get_all(SET_COOKIE).iter().collect();
+        self.learn(cookies);
+        reply
+    }
+
+    pub(crate) fn learn<'v>(&mut self, cookies: impl IntoIterator<Item = &'v HeaderValue>) {
+        for cookie in cookies {
             let cookie = cookie.to_str().unwrap();
             let (name, rest) = cookie.split_once('=').unwrap();
             let value = rest.split(';').next().unwrap();
@@ -49,15 +56,14 @@ impl<'b> Browser<'b> {
                 self.jar.insert(name.to_owned(), value.to_owned());
             }
         }
-        reply
     }
 
-    pub(super) async fn get(&mut self, path: &str) -> Reply {
+    pub(crate) async fn get(&mut self, path: &str) -> Reply {
         self.send("GET", path, &[], "").await
     }
 
     /// As scripts of the contract send it, with the token.
-    pub(super) async fn post(&mut self, path: &str, body: serde_json::Value) -> Reply {
+    pub(crate) async fn post(&mut self, path: &str, body: serde_json::Value) -> Reply {
         let token = self.csrf();
         let fields = [
             ("content-type", "application/json"),
@@ -66,32 +72,32 @@ impl<'b> Browser<'b> {
         self.send("POST", path, &fields, &body.to_string()).await
     }
 
-    pub(super) async fn visit_login(&mut self) -> Reply {
+    pub(crate) async fn visit_login(&mut self) -> Reply {
         self.get("/login/").await
     }
 
-    pub(super) async fn log_in(&mut self, user: &str, pass: &str) -> Reply {
+    pub(crate) async fn log_in(&mut self, user: &str, pass: &str) -> Reply {
         self.post("/api/login", json!({ "user": user, "pass": pass }))
             .await
     }
 
-    pub(super) async fn passive(&mut self) -> serde_json::Value {
+    pub(crate) async fn passive(&mut self) -> serde_json::Value {
         self.post("/api/login", json!({ "passive": true }))
             .await
             .json()
     }
 
     /// Under which name this browser is known at `/api/currentuser`.
-    pub(super) async fn who(&mut self) -> Option<String> {
+    pub(crate) async fn who(&mut self) -> Option<String> {
         let reply = self.get("/api/currentuser").await.json();
         reply["name"].as_str().map(str::to_owned)
     }
 
-    pub(super) fn csrf(&self) -> String {
+    pub(crate) fn csrf(&self) -> String {
         self.cookie("csrf_token").unwrap_or_default()
     }
 
-    pub(super) fn cookie(&self, name: &str) -> Option<String> {
+    pub(crate) fn cookie(&self, name: &str) -> Option<String> {
         let mut found = self.jar.iter();
         let found = found.find(|(key, _)| key.starts_with(name))?;
         Some(found.1.clone())

@@ -23,7 +23,7 @@ use latchkey_net::client_addr::Scheme;
 use latchkey_store::host::HostStore;
 use serde_json::Value;
 
-use self::browser::Browser;
+pub(crate) use self::browser::Browser;
 use crate::authority::Authority;
 use crate::authority::opening::{Opened, Surroundings};
 use crate::authority::reception::Reception;
@@ -36,35 +36,35 @@ use crate::service::{Door, Inbound};
 use crate::upstream::probe::Trust;
 use crate::upstream::{Answer, Upstream};
 
-const MINUTE: Duration = Duration::from_mins(1);
-const PASSWORD: &str = "right-horse";
+pub(crate) const MINUTE: Duration = Duration::from_mins(1);
+pub(crate) const PASSWORD: &str = "right-horse";
 
 /// A host that knows three active people and one who is not.
-struct Bench {
-    reception: Reception,
-    authority: Authority,
-    upstream: Upstream,
-    clock: FixedClock,
+pub(crate) struct Bench {
+    pub(crate) reception: Reception,
+    pub(crate) authority: Authority,
+    pub(crate) upstream: Upstream,
+    pub(crate) clock: FixedClock,
 }
 
-struct Reply {
-    status: StatusCode,
-    headers: HeaderMap,
-    text: String,
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
 }
 
 impl Reply {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         assert_eq!(self.headers[CONTENT_TYPE], "application/json");
         serde_json::from_str(&self.text).unwrap()
     }
 
-    fn field(&self, name: &str) -> &str {
+    pub(crate) fn field(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |v| v.to_str().unwrap())
     }
 }
 
-fn config() -> Config {
+pub(crate) fn config() -> Config {
     let nowhere = UpstreamAddress::from_url(&"http://127.0.0.1:1".parse().unwrap()).unwrap();
     Config {
         name: "voron".to_owned(),
@@ -89,7 +89,7 @@ fn config() -> Config {
     }
 }
 
-fn at_home() -> Inbound {
+pub(crate) fn at_home() -> Inbound {
     Inbound {
         door: Door::Lan,
         address: [192, 168, 1, 7].into(),
@@ -101,12 +101,28 @@ fn at_home() -> Inbound {
     }
 }
 
-fn name(text: &str) -> UserName {
+pub(crate) fn name(text: &str) -> UserName {
     UserName::parse(text).unwrap()
 }
 
 impl Bench {
     async fn new() -> Self {
+        let bench = Self::empty(config()).await;
+        let users = &bench.authority.users;
+        for (name, group) in [
+            ("ann", Group::Admins),
+            ("bob", Group::Users),
+            ("rita", Group::Readonly),
+            ("olga", Group::Users),
+        ] {
+            users.add(name, PASSWORD, group).await.unwrap();
+        }
+        users.set_active(&name("olga"), false).await.unwrap();
+        bench
+    }
+
+    /// A host that nobody has set up.
+    pub(crate) async fn empty(config: Config) -> Self {
         let clock = FixedClock::new(Timestamp::from_millis(1_769_860_800_000));
         let around = Surroundings {
             pages: Pages {
@@ -122,26 +138,16 @@ impl Bench {
             stopping: tokio_util::sync::CancellationToken::new(),
         };
         let store = HostStore::open_in_memory().await.unwrap();
-        let opened = Opened::with(&config(), around, store, &MasterKey::from_bytes([3; 32]));
-        let users = &opened.authority.users;
-        for (name, group) in [
-            ("ann", Group::Admins),
-            ("bob", Group::Users),
-            ("rita", Group::Readonly),
-            ("olga", Group::Users),
-        ] {
-            users.add(name, PASSWORD, group).await.unwrap();
-        }
-        users.set_active(&name("olga"), false).await.unwrap();
+        let opened = Opened::with(&config, around, store, &MasterKey::from_bytes([3; 32]));
         Self {
             reception: opened.reception,
             authority: opened.authority,
-            upstream: Upstream::new(config(), Trust::default()),
+            upstream: Upstream::new(config, Trust::default()),
             clock,
         }
     }
 
-    async fn ask(&self, request: Request<Body>, inbound: &Inbound) -> Reply {
+    pub(crate) async fn ask(&self, request: Request<Body>, inbound: &Inbound) -> Reply {
         let answer = self.reception.answer(request, inbound, &self.upstream);
         let Ok(Answer::Plain(response)) = answer.await else {
             panic!("no plain answer");
@@ -155,12 +161,12 @@ impl Bench {
         }
     }
 
-    fn browser(&self) -> Browser<'_> {
+    pub(crate) fn browser(&self) -> Browser<'_> {
         Browser::new(self, at_home())
     }
 
     /// A browser that has been to the sign-in page, and signed in.
-    async fn signed_in(&self, user: &str) -> Browser<'_> {
+    pub(crate) async fn signed_in(&self, user: &str) -> Browser<'_> {
         let mut browser = self.browser();
         browser.visit_login().await;
         let reply = browser.log_in(user, PASSWORD).await;
@@ -168,7 +174,7 @@ impl Bench {
         browser
     }
 
-    async fn key(&self, user: &str, scope: KeyScope) -> String {
+    pub(crate) async fn key(&self, user: &str, scope: KeyScope) -> String {
         let app = AppName::cleaned("An app").unwrap();
         let keys = &self.authority.app_keys;
         let key = keys.generate(&name(user), &app, scope).await.unwrap();
@@ -176,7 +182,12 @@ impl Bench {
     }
 }
 
-fn request(method: &str, path: &str, fields: &[(&str, &str)], text: &str) -> Request<Body> {
+pub(crate) fn request(
+    method: &str,
+    path: &str,
+    fields: &[(&str, &str)],
+    text: &str,
+) -> Request<Body> {
     let mut request = Request::builder().method(method).uri(path);
     for (name, value) in fields {
         request = request.header(*name, *value);

@@ -1,0 +1,298 @@
+//! All routes of the host: what they need and what they do.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::{Sent, Who};
+
+/// A route and what is expected of it.
+pub(super) struct Route {
+    pub(super) method: &'static str,
+    pub(super) path: &'static str,
+    pub(super) body: Sent,
+    /// The statuses for `EVERYBODY`, in that order.
+    pub(super) statuses: [u16; 8],
+    /// For whom it changes something that lasts.
+    pub(super) changes_for: &'static [Who],
+    /// Whether a password has to be typed lately.
+    pub(super) fresh: bool,
+}
+
+use Sent::{Form, Json, Nothing};
+use Who::{Ann, Ben, Bob, BobsFullKey, Guest, Rita};
+
+const PEOPLE: &[Who] = &[Rita, Bob, Ben, Ann];
+
+const fn get(path: &'static str, statuses: [u16; 8]) -> Route {
+    Route {
+        method: "GET",
+        path,
+        body: Nothing,
+        statuses,
+        changes_for: &[],
+        fresh: false,
+    }
+}
+
+const fn post(
+    path: &'static str,
+    body: Sent,
+    statuses: [u16; 8],
+    changes_for: &'static [Who],
+) -> Route {
+    Route {
+        method: "POST",
+        path,
+        body,
+        statuses,
+        changes_for,
+        fresh: false,
+    }
+}
+
+const fn fresh(route: Route) -> Route {
+    Route {
+        fresh: true,
+        ..route
+    }
+}
+
+const ANYBODY: [u16; 8] = [200; 8];
+/// Pages are for people; others are led to the sign-in.
+const PERSONAL: [u16; 8] = [303, 200, 200, 200, 200, 303, 303, 303];
+const ADMINS: [u16; 8] = [303, 403, 403, 403, 200, 303, 303, 303];
+const ADMINS_FORM: [u16; 8] = [303, 403, 403, 403, 303, 303, 303, 303];
+const ALWAYS_ON: [u16; 8] = [303; 8];
+
+pub(super) const ROUTES: &[Route] = &[
+    get("/plugin/appkeys/probe", [204; 8]),
+    post(
+        "/plugin/appkeys/request",
+        Json(r#"{"app":"Another"}"#),
+        [201; 8],
+        &super::EVERYBODY,
+    ),
+    get("/plugin/appkeys/request/{app_token}", [202; 8]),
+    fresh(post(
+        "/plugin/appkeys/decision/{user_token}",
+        Json(r#"{"decision":true}"#),
+        [403, 403, 204, 404, 404, 204, 403, 403],
+        &[Bob, BobsFullKey],
+    )),
+    fresh(get(
+        "/plugin/appkeys/auth/{app_token}",
+        [302, 302, 200, 404, 404, 200, 302, 302],
+    )),
+    get(
+        "/api/plugin/appkeys",
+        [403, 200, 200, 200, 200, 200, 200, 403],
+    ),
+    fresh(post(
+        "/api/plugin/appkeys",
+        Json(r#"{"command":"revoke","app":"Owned","user":"bob"}"#),
+        [403, 403, 204, 403, 204, 204, 403, 403],
+        &[Bob, Ann, BobsFullKey],
+    )),
+    fresh(post(
+        "/api/plugin/appkeys",
+        Json(r#"{"command":"generate","app":"New","user":"bob"}"#),
+        [403, 403, 200, 403, 200, 200, 403, 403],
+        &[Bob, Ann, BobsFullKey],
+    )),
+    post(
+        "/api/login",
+        Json(r#"{"user":"bob","pass":"right-horse"}"#),
+        ANYBODY,
+        &[
+            Guest,
+            Rita,
+            Ben,
+            Ann,
+            BobsFullKey,
+            Who::BobsViewKey,
+            Who::AppConnection,
+        ],
+    ),
+    post("/api/logout", Json("{}"), ANYBODY, PEOPLE),
+    get("/api/currentuser", ANYBODY),
+    get("/login", [200, 302, 302, 302, 302, 302, 302, 200]),
+    get("/login/", [200, 302, 302, 302, 302, 302, 302, 200]),
+    post(
+        "/login",
+        Form("user=bob&pass=right-horse"),
+        [303, 303, 303, 303, 303, 400, 400, 400],
+        &[Guest, Rita, Ben, Ann],
+    ),
+    post(
+        "/login/",
+        Form("user=bob&pass=right-horse"),
+        [303, 303, 303, 303, 303, 400, 400, 400],
+        &[Guest, Rita, Ben, Ann],
+    ),
+    get("/latchkey/", PERSONAL),
+    get("/latchkey/setup", ANYBODY),
+    post(
+        "/latchkey/setup",
+        Form("code=X&name=new&password=right-horse&again=right-horse"),
+        [200, 200, 200, 200, 200, 400, 400, 403],
+        &[],
+    ),
+    post(
+        "/latchkey/sign-out",
+        Form("x=1"),
+        [303, 303, 303, 303, 303, 400, 400, 400],
+        PEOPLE,
+    ),
+    get("/latchkey/account", PERSONAL),
+    post(
+        "/latchkey/account/password",
+        Form("old=right-horse&password=another-horse&again=another-horse"),
+        ALWAYS_ON,
+        PEOPLE,
+    ),
+    // The session that is named is Bob's.
+    post(
+        "/latchkey/account/end-session",
+        Form("session={session}"),
+        ALWAYS_ON,
+        &[Bob],
+    ),
+    get("/latchkey/users", ADMINS),
+    fresh(post(
+        "/latchkey/users",
+        Form("name=new&password=right-horse&group=users"),
+        ADMINS_FORM,
+        &[Ann],
+    )),
+    get("/latchkey/users/{name}", ADMINS),
+    fresh(post(
+        "/latchkey/users/{name}/group",
+        Form("group=admins"),
+        ADMINS_FORM,
+        &[Ann],
+    )),
+    fresh(post(
+        "/latchkey/users/{name}/password",
+        Form("password=another-horse"),
+        ADMINS_FORM,
+        &[Ann],
+    )),
+    fresh(post(
+        "/latchkey/users/{name}/active",
+        Form("active=true"),
+        ADMINS_FORM,
+        &[Ann],
+    )),
+    fresh(get("/latchkey/users/{name}/deactivate", ADMINS)),
+    fresh(post(
+        "/latchkey/users/{name}/deactivate",
+        Form("x=1"),
+        ADMINS_FORM,
+        // Olga is inactive already.
+        &[],
+    )),
+    fresh(get("/latchkey/users/{name}/remove", ADMINS)),
+    fresh(post(
+        "/latchkey/users/{name}/remove",
+        Form("x=1"),
+        ADMINS_FORM,
+        &[Ann],
+    )),
+    fresh(get(
+        "/latchkey/requests/{user_token}",
+        [303, 404, 200, 404, 404, 303, 303, 303],
+    )),
+    fresh(post(
+        "/latchkey/requests/{user_token}",
+        Form("decision=grant&scope=view"),
+        [303, 404, 200, 404, 404, 303, 303, 303],
+        &[Bob],
+    )),
+    get("/latchkey/keys", PERSONAL),
+    fresh(post(
+        "/latchkey/keys",
+        Form("app=New&scope=view"),
+        PERSONAL,
+        PEOPLE,
+    )),
+    get("/latchkey/keys/all", ADMINS),
+    fresh(post(
+        "/latchkey/keys/{id}/reveal",
+        Form("x=1"),
+        [303, 404, 200, 404, 404, 303, 303, 303],
+        &[],
+    )),
+    fresh(get(
+        "/latchkey/keys/{id}/revoke",
+        [303, 404, 200, 404, 200, 303, 303, 303],
+    )),
+    fresh(post(
+        "/latchkey/keys/{id}/revoke",
+        Form("x=1"),
+        ALWAYS_ON,
+        &[Bob, Ann],
+    )),
+];
+
+/// The routes as the source files of this crate have them: method and path.
+fn written() -> BTreeSet<(String, String)> {
+    let mut found = BTreeSet::new();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    read(&source, &mut found);
+    found
+}
+
+fn read(folder: &Path, found: &mut BTreeSet<(String, String)>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let is_test = path.file_stem().is_some_and(|name| name == "tests");
+        if is_test {
+            continue;
+        }
+        if path.is_dir() {
+            read(&path, found);
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        // Not what is called so elsewhere.
+        let text = text.replace("self.route(", "");
+        for call in text.split(".route(").skip(1) {
+            let call = call.split("\n}").next().unwrap();
+            let mut quoted = call.split('"');
+            let before = quoted.next().unwrap();
+            let literal = quoted.next().unwrap_or_default();
+            assert!(
+                before.trim().is_empty() && literal.starts_with('/'),
+                "a route's path is written where it is added: {}",
+                path.display()
+            );
+            let handlers = quoted.next().unwrap();
+            let methods: Vec<_> = ["get", "post", "put", "patch", "delete", "any", "on"]
+                .into_iter()
+                .filter(|method| calls(handlers, method))
+                .collect();
+            assert!(!methods.is_empty(), "{literal} takes no method we know");
+            for method in methods {
+                found.insert((method.to_uppercase(), literal.to_owned()));
+            }
+        }
+    }
+}
+
+fn calls(text: &str, method: &str) -> bool {
+    let call = format!("{method}(");
+    text.match_indices(&call).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        !before.is_some_and(|letter| letter.is_alphanumeric() || letter == '_')
+    })
+}
+
+#[test]
+fn every_route_that_is_written_has_an_entry_and_every_entry_a_route() {
+    let listed: BTreeSet<_> = ROUTES
+        .iter()
+        .map(|route| (route.method.to_owned(), route.path.to_owned()))
+        .collect();
+    assert_eq!(listed, written());
+}
