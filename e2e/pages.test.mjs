@@ -254,6 +254,19 @@ test('after the decision the browser goes on to where the app wants it', async (
   await page.context().close();
 });
 
+test('a request that runs out without a word ends the question', async () => {
+  printer.reset();
+  const page = await open(browser);
+  await page.clock.install();
+  printer.state.pending['r3Qvexample-request-token'] = { app_id: 'Spool Butler', user_id: null, user_token: 'r3Qvexample-request-token', remote_address: '192.168.1.37' };
+  await page.goto(printer.url('decide'));
+  await printer.listening();
+  printer.state.pending = {};
+  await page.clock.runFor(16_000);
+  await page.getByRole('heading', { name: 'This request has ended' }).waitFor();
+  await leave(page);
+});
+
 // ---- the question that pops in
 
 test('a request pops in at once, says who asks, and leaves when decided elsewhere', async () => {
@@ -288,14 +301,27 @@ test('requests queue, and the list and the number in the navigation follow', asy
   printer.ask('t4', 'For me', 'tamsin');
   await until('three in the queue', () => pop(page).innerText(), (text) => text.includes('1 of 3') && text.includes('First'));
   assert.equal(await page.locator('[data-number]').textContent(), '3');
-  assert.equal(await page.locator('[data-rows] .row').count(), 3);
+  assert.ok(await page.locator('[data-pending]').isHidden(), 'nothing in the page moves');
   printer.end('t1');
   await until('the next in the queue', () => pop(page).innerText(), (text) => text.includes('1 of 2') && text.includes('Second'));
-  assert.equal(await page.locator('[data-rows] .row').count(), 2);
+  await pop(page).getByRole('button', { name: 'Later' }).click();
+  await until('the last in the queue', () => pop(page).innerText(), (text) => text.includes('1 of 1') && text.includes('For me'));
+  const row = page.locator('[data-rows] .row');
+  assert.equal(await row.count(), 1);
+  assert.match(await row.getByRole('link').getAttribute('href'), /\/latchkey\/requests\/t2$/);
   printer.end('t2');
+  await row.getByText('has ended').waitFor();
   printer.end('t4');
   await pop(page).waitFor({ state: 'detached' });
-  assert.ok(await page.locator('[data-pending]').isHidden());
+  assert.ok(await page.locator('[data-number]').isHidden());
+  await leave(page);
+});
+
+test('rows of the list that ended offer nothing to press', async () => {
+  const page = await show('home-pending');
+  await until('the rows to end', () => page.locator('[data-rows]').innerText(), (text) => text.match(/has ended/g)?.length === 2);
+  assert.equal(await page.locator('[data-rows] a').count(), 0);
+  await assertAccessible(page);
   await leave(page);
 });
 
@@ -372,10 +398,11 @@ test('whatever an app calls itself is shown as text', { timeout: 300_000 }, asyn
   for (const [place, text] of HOSTILE.entries()) {
     printer.ask(`t${place}`, text);
     await until(`the request of ${JSON.stringify(text)}`, () => pop(page).locator('[data-app]').textContent().catch(() => ''), (shown) => shown === text);
-    assert.equal(await page.locator('[data-rows] [data-app]').first().textContent(), text);
     assert.equal(await pop(page).locator('img, script, svg svg, a[href^="javascript"]').count(), 0);
-    printer.end(`t${place}`);
+    await page.keyboard.press('Escape');
     await pop(page).waitFor({ state: 'detached' });
+    assert.equal(await page.locator('[data-rows] .row').last().locator('[data-app]').first().textContent(), text);
+    printer.end(`t${place}`);
   }
   await leave(page);
 });
@@ -417,6 +444,14 @@ test('state, print and temperatures are kept up to date', async () => {
   await assertAccessible(page);
   await screenshot(page, 'host-home-live');
   await leave(page);
+});
+
+test('a camera that gives no picture is said so', async () => {
+  const page = await open(browser);
+  await page.route('**/webcam/**', (route) => route.fulfill({ status: 503 }));
+  await page.goto(printer.url('home'));
+  await page.getByText('No picture from the camera').waitFor();
+  await page.context().close();
 });
 
 test('the key is copied', async () => {

@@ -14,7 +14,8 @@ import { fakeServer } from './fake-server.mjs';
 import { startServer } from './octoprint.mjs';
 
 const HERE = fileURLToPath(new URL('..', import.meta.url));
-const SCRIPT = `${HERE}dist/latchkey-client.script.js`;
+// Evaluated by the debugger, which a page's content security policy does not concern.
+const SCRIPT = await readFile(`${HERE}dist/latchkey-client.script.js`, 'utf8');
 const NAME = `client-js browser ${process.pid}`;
 
 let server;
@@ -47,6 +48,12 @@ async function open(t, url) {
   return page;
 }
 
+/** Whether the server lets pages of other addresses ask; servers do not unless they are told to. */
+async function allowsOtherPages() {
+  const answer = await fetch(`${server.url}plugin/appkeys/probe`, { headers: { Origin: 'http://elsewhere.example' } });
+  return answer.headers.has('access-control-allow-origin');
+}
+
 /** Lets `app` in, or not, as soon as it asks. */
 async function decide(app, decision) {
   const person = new LatchkeyClient({ baseurl: server.url });
@@ -65,7 +72,7 @@ async function decide(app, decision) {
 
 test("on the server's own page, a person logs in by the browser's cookies and looks after keys", async (t) => {
   const page = await open(t, `${server.url}login/`);
-  await page.addScriptTag({ path: SCRIPT });
+  await page.evaluate(SCRIPT);
   const seen = await page.evaluate(async ({ name, password, app }) => {
     const client = new globalThis.LatchkeyClient();
     const { appkeys } = client.plugins;
@@ -95,14 +102,14 @@ test("beside OctoPrint's own client, its names stay its own", async (t) => {
   const untouched = () => page.evaluate(() => [typeof globalThis.OctoPrint, globalThis.OctoPrintClient?.name, globalThis.OctoPrintClient === globalThis.LatchkeyClient]);
   const [kind, name] = await untouched();
   assert.equal(kind, 'object');
-  await page.addScriptTag({ path: SCRIPT });
+  await page.evaluate(SCRIPT);
   assert.deepEqual(await untouched(), ['object', name, false]);
 });
 
 test('where nobody has taken them, OctoPrint\'s names work as in its documentation', async (t) => {
   const fake = await fakeServer(t);
   const page = await open(t, `${fake.url}login/`);
-  await page.addScriptTag({ path: SCRIPT });
+  await page.evaluate(SCRIPT);
   const running = page.evaluate(() => new Promise((resolve) => {
     const { OctoPrint, OctoPrintClient } = globalThis;
     if (!(OctoPrint instanceof OctoPrintClient)) resolve('no client');
@@ -114,6 +121,7 @@ test('where nobody has taken them, OctoPrint\'s names work as in its documentati
 
 for (const [decision, said] of [[true, () => `Access granted by ${server.user.name}.`], [false, () => 'Access was denied.']]) {
   test(`the example page, at another address, says: ${decision ? 'granted' : 'denied'}`, async (t) => {
+    if (!server.isOctoPrint && !(await allowsOtherPages())) return t.skip('the named server does not let other pages ask');
     const page = await open(t, `http://127.0.0.1:${pages.address().port}/examples/browser.html`);
     const app = `${NAME} ${decision}`;
     await page.locator('#baseurl').fill(server.url);
@@ -160,7 +168,7 @@ for (const bits of [1024, 2048]) {
     const fake = await fakeServer(t);
     fake.apps['com.example.app:1.0'] = publicKey;
     const page = await open(t, `${fake.url}login/`);
-    await page.addScriptTag({ path: SCRIPT });
+    await page.evaluate(SCRIPT);
     const pem = privateKey.export({ type: 'pkcs1', format: 'pem' });
     assert.equal(await signIn(page, { appid: 'com.example.app', appversion: '1.0', privateKey: pem }), 'signed');
   });
@@ -170,14 +178,14 @@ test("Chromium signs with the documentation's key", async (t) => {
   const fake = await fakeServer(t);
   documentation.documented(fake);
   const page = await open(t, `${fake.url}login/`);
-  await page.addScriptTag({ path: SCRIPT });
+  await page.evaluate(SCRIPT);
   assert.equal(await signIn(page, { ...documentation.APP, privateKey: documentation.PRIVATE_KEY }), 'signed');
 });
 
 test('a key that Chromium refuses is too small', async (t) => {
   const fake = await fakeServer(t);
   const page = await open(t, `${fake.url}login/`);
-  await page.addScriptTag({ path: SCRIPT });
+  await page.evaluate(SCRIPT);
   assert.equal(await signIn(page, { appid: 'com.example.app', privateKey: tinyKey() }), 'key_too_small');
 });
 

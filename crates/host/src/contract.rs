@@ -6,7 +6,8 @@
 use axum::body::Body;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::header::{
-    CACHE_CONTROL, CONTENT_TYPE, EXPIRES, PRAGMA, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_TYPE, EXPIRES, PRAGMA, SET_COOKIE, VARY, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -73,6 +74,17 @@ pub(crate) fn no_content() -> Response {
 pub(crate) fn found(target: &str) -> Response {
     let mut answer = Redirect::to(target).into_response();
     *answer.status_mut() = StatusCode::FOUND;
+    answer
+}
+
+/// An answer that sets cookies.
+pub(crate) fn with_cookies<B>(
+    mut answer: http::Response<B>,
+    cookies: Vec<HeaderValue>,
+) -> http::Response<B> {
+    for cookie in cookies {
+        answer.headers_mut().append(SET_COOKIE, cookie);
+    }
     answer
 }
 

@@ -203,7 +203,8 @@ impl Doors {
         mut request: Request<Body>,
         inbound: &Inbound,
     ) -> (Result<Answer, HostFailure>, RequestLine, Option<OnUpgrade>) {
-        let line = self.line(&request, inbound, Class::Proxy);
+        let class = self.service.class_of(request.uri().path());
+        let line = self.line(&request, inbound, class);
         let socket = inbound.websocket.then(|| hyper::upgrade::on(&mut request));
         let received = line.received();
         let request = request.map(|body| body::boxed(CountedBody::new(body, received)));

@@ -8,10 +8,12 @@ use latchkey_net::authority::Authority;
 use latchkey_net::body::{self, Body};
 use latchkey_net::client_addr::Scheme;
 use latchkey_net::proxy::failure::HostFailure;
+use latchkey_web::metrics::Class;
 
 use crate::authority::Admission;
+use crate::authority::owner::{Owner, owner_of};
 use crate::authority::reception::Reception;
-use crate::config::{COMMANDS, below};
+use crate::config::{COMMANDS, PAGES, below};
 use crate::upstream::{Answer, Upstream};
 
 /// Unknown command, in the words of that interface.
@@ -109,12 +111,23 @@ impl Service {
             return Ok(push.answer(request, inbound).await);
         }
         let upstream = &self.upstream;
-        match &self.reception {
-            Some(reception) => reception.answer(request, inbound, upstream).await,
-            None => {
-                let admission = Admission::Untouched;
-                upstream.pass(request, inbound, &admission).await
-            }
+        if let Some(reception) = &self.reception {
+            return reception.answer(request, inbound, upstream).await;
+        }
+        let admission = Admission::Untouched;
+        upstream.pass(request, inbound, &admission).await
+    }
+
+    /// What kind of request it is, for log and metrics.
+    pub(crate) fn class_of(&self, path: &str) -> Class {
+        if self.reception.is_none() {
+            return Class::Proxy;
+        }
+        match owner_of(path) {
+            Owner::Host if below(path, PAGES).is_some() => Class::Page,
+            Owner::Host => Class::Access,
+            Owner::Nobody => Class::Unknown,
+            Owner::Upstream => Class::Proxy,
         }
     }
 

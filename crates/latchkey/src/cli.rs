@@ -75,7 +75,7 @@ pub(crate) enum KeyAction {
 #[derive(Args)]
 pub(crate) struct KeyRequestArgs {
     /// The printer's server: a Latchkey host or an OctoPrint, with its path if it has one. For an
-    /// app connection with its user name and password: https://USER:PASSWORD@host
+    /// app connection with its user name and password: `https://USER:PASSWORD@host`
     pub(crate) url: String,
     /// What the app calls itself; the person who decides sees it
     #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
@@ -259,7 +259,7 @@ fn parse_size(text: &str) -> Result<(u16, u16), String> {
 #[derive(Debug, Args)]
 pub(crate) struct LogArgs {
     /// What to log: off, error, warn, info, debug, or a filter such as `info,latchkey_net=debug`
-    /// [default: warn for demo and config, off for doctor, else info]
+    /// [default: info for relay, host and sim, off for doctor, else warn]
     #[arg(long, global = true, value_name = "FILTER")]
     log: Option<String>,
     /// How to write the log [default: human on a terminal, else json]

@@ -26,6 +26,8 @@ function end() {
     step.className = 'set cut';
     step.removeAttribute('aria-current');
   }
+  // "Asks" and "decides" are over.
+  for (const note of document.querySelectorAll('.line li:not(:last-child) small')) note.remove();
   if (focused) place.querySelector('h1').focus();
 }
 
@@ -42,3 +44,5 @@ push.addEventListener('end', ({ detail }) => {
   if (detail.user_token === facts.request) end();
 });
 push.addEventListener('open', look);
+// A request that runs out after its ten minutes is not told.
+const watch = setInterval(() => (form.isConnected ? look() : clearInterval(watch)), 15000);

@@ -3,8 +3,8 @@
 
 const WAIT = 700;
 
-/** Guards `button`; returns a function that begins the wait anew, for when the question changes. */
-export function guard(button) {
+/** Guards `button` until `signal` says that it is gone. */
+export function guard(button, signal) {
   let timer;
 
   const free = () => button.removeAttribute('aria-disabled');
@@ -20,8 +20,7 @@ export function guard(button) {
       event.stopImmediatePropagation();
     }
   }, { capture: true });
-  for (const event of ['focus', 'blur', 'pageshow']) window.addEventListener(event, hold);
-  document.addEventListener('visibilitychange', hold);
+  for (const event of ['focus', 'blur', 'pageshow']) window.addEventListener(event, hold, { signal });
+  document.addEventListener('visibilitychange', hold, { signal });
   hold();
-  return hold;
 }

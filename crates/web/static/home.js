@@ -91,7 +91,6 @@ function curve(svg, series, target, now) {
   edge.setAttribute('d', line);
   area.setAttribute('d', `${line}V${HEIGHT}H${x(series[0][0])}z`);
   aim.setAttribute('d', target > 0 ? `M0 ${y(target)}H${WIDTH}` : '');
-  svg.removeAttribute('hidden');
 }
 
 function temperatures(temps) {
@@ -131,7 +130,13 @@ push.addEventListener('lost', () => {
 // ---- camera
 
 const picture = document.querySelector('[data-camera] img');
-picture?.addEventListener('error', () => {
+
+function noPicture() {
   const template = document.querySelector('template[data-template="no-picture"]');
   picture.closest('[data-camera]').replaceWith(template.content.cloneNode(true));
-});
+}
+
+if (picture) {
+  picture.addEventListener('error', noPicture);
+  if (picture.complete && picture.naturalWidth === 0) noPicture();
+}

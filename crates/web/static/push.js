@@ -14,14 +14,14 @@ export const facts = document.body.dataset;
 /** The address of one of our own paths. */
 export const at = (path) => facts.prefix + path;
 
-/** Sends `body` (an object as JSON, or form fields) to one of our own paths. */
+/** Sends `body` (an object as JSON, or form fields) to one of our own paths. Does not go where the answer leads. */
 export function post(path, body) {
   const headers = { 'X-CSRF-Token': facts.csrf, Accept: 'application/json' };
   if (!(body instanceof URLSearchParams)) {
     headers['Content-Type'] = 'application/json';
     body = JSON.stringify(body);
   }
-  return fetch(at(path), { method: 'POST', headers, body, credentials: 'same-origin', redirect: 'error' });
+  return fetch(at(path), { method: 'POST', headers, body, credentials: 'same-origin', redirect: 'manual' });
 }
 
 /** The requests that wait for a decision of this person, as the printer lists them. */

@@ -6,9 +6,14 @@ import { at, facts, pending, post, push } from "./push.js";
 
 /** What waits, in the order in which it came. */
 const waiting = new Map();
-/** Put aside: still waiting, but not popping in. */
-const aside = new Set();
+/** Over: a list that was on its way then may still name them. */
+const over = new Set();
+/** Put aside: still waiting, but not popping in, on the pages that follow either. */
+const aside = new Set(JSON.parse(sessionStorage.getItem('latchkey-aside') ?? '[]'));
+// Whether the printer's own list has been seen.
+let synced = false;
 let pop;
+let gone;
 let shown;
 let before;
 
@@ -38,23 +43,25 @@ function say(name, request) {
 
 // ---- the list in the page, and the number in the navigation
 
+// Nothing moves under a finger: what comes while the page is open pops in, and joins the list only when it is put
+// aside; what ends keeps its row.
 function list() {
   const card = document.querySelector('[data-pending]');
   if (card) {
     const rows = card.querySelector('[data-rows]');
-    for (const row of rows.querySelectorAll('[data-token]')) {
-      if (!waiting.has(row.dataset.token)) row.remove();
+    const known = new Map([...rows.querySelectorAll('[data-token]')].map((row) => [row.dataset.token, row]));
+    for (const [token, row] of known) {
+      if (synced && !waiting.has(token)) row.querySelector('a')?.replaceWith(part('row-ended', {}));
     }
-    const known = new Set([...rows.querySelectorAll('[data-token]')].map((row) => row.dataset.token));
     for (const [token, request] of waiting) {
-      if (known.has(token)) continue;
+      if (known.has(token) || !aside.has(token)) continue;
       const content = card.querySelector('template').content.cloneNode(true);
       fill(content, request);
       content.querySelector('.row').dataset.token = token;
       content.querySelector('a').href = page(request);
       rows.append(content);
+      card.hidden = false;
     }
-    card.hidden = waiting.size === 0;
   }
   const count = document.querySelector('[data-count]');
   if (count) {
@@ -74,6 +81,7 @@ function age(request) {
 function close() {
   if (!pop) return;
   const inside = pop.contains(document.activeElement);
+  gone.abort();
   pop.remove();
   pop = undefined;
   shown = undefined;
@@ -94,9 +102,10 @@ function show(request) {
   const content = part('pop', request);
   shown = request;
   pop = content.querySelector('.pop');
+  gone = new AbortController();
   pop.querySelector('[data-more]').href = page(request);
   for (const button of pop.querySelectorAll('[data-decision]')) {
-    if (button.dataset.decision === 'grant') guard(button);
+    if (button.dataset.decision === 'grant') guard(button, gone.signal);
     button.addEventListener('click', () => decide(request, button.dataset.decision));
   }
   pop.querySelector('[data-later]').addEventListener('click', putAside);
@@ -106,6 +115,8 @@ function show(request) {
 
 function putAside() {
   aside.add(shown.user_token);
+  const still = [...aside].filter((token) => waiting.has(token));
+  sessionStorage.setItem('latchkey-aside', JSON.stringify(still));
   close();
   update();
 }
@@ -119,13 +130,14 @@ async function decide(request, decision) {
     const fields = new URLSearchParams({ decision, scope: 'full', csrf_token: facts.csrf });
     const answer = await post(`/latchkey/requests/${encodeURIComponent(request.user_token)}`, fields);
     if (answer.ok || answer.status === 404) {
+      over.add(request.user_token);
       waiting.delete(request.user_token);
       const outcome = decision === 'grant' ? 'granted' : 'denied';
       say(answer.ok ? outcome : 'ended', request);
       return update();
     }
     // The password is too old, or this page: the request's own page asks for what is missing.
-    if (answer.status === 400 || answer.status === 403) return location.assign(page(request));
+    if (answer.type === 'opaqueredirect' || answer.status === 400 || answer.status === 403) return location.assign(page(request));
     throw new Error(`the decision answered ${answer.status}`);
   } catch {
     for (const button of buttons) button.disabled = false;
@@ -157,24 +169,30 @@ push.addEventListener('request', ({ detail }) => {
   update();
 });
 push.addEventListener('end', ({ detail }) => {
+  over.add(detail.user_token);
   if (waiting.delete(detail.user_token)) update();
 });
-push.addEventListener('open', async () => {
+
+async function sync() {
   const there = new Set();
   try {
     for (const { app_id, ...request } of await pending()) {
+      if (over.has(request.user_token)) continue;
       there.add(request.user_token);
       if (!waiting.has(request.user_token) && mine(request)) waiting.set(request.user_token, { ...request, app_name: app_id });
     }
   } catch {
     return;
   }
+  synced = true;
   // What ended while nobody told us. Pushed a moment ago, it may be newer than the list.
   for (const [token, { since = 0 }] of waiting) {
     if (!there.has(token) && Date.now() - since > 2000) waiting.delete(token);
   }
   update();
-});
+}
+
+push.addEventListener('open', sync);
 push.addEventListener('out', () => {
   waiting.clear();
   update();
@@ -182,3 +200,5 @@ push.addEventListener('out', () => {
   document.querySelector('[data-sign-in]').href = at(`/login/?redirect=${encodeURIComponent(location.pathname)}`);
 });
 setInterval(() => { if (shown) update(); }, 1000);
+// A request that runs out after its ten minutes is not told.
+setInterval(() => { if (waiting.size > 0) sync(); }, 15000);

@@ -71,6 +71,15 @@ impl Endings {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).ended
     }
 
+    /// In whose names something is open.
+    pub(crate) fn holders(&self) -> Vec<Holder> {
+        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let live = open.by_holder.iter();
+        live.filter(|(_, token)| token.strong_count() > 0)
+            .map(|(holder, _)| holder.clone())
+            .collect()
+    }
+
     /// Ends what is open in the holder's name, and nothing that is opened later.
     pub(crate) fn end(&self, holder: &Holder) {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -13,6 +13,7 @@ pub(crate) mod opening;
 pub(crate) mod owner;
 mod paths;
 pub(crate) mod reception;
+mod recheck;
 mod router;
 #[cfg(test)]
 mod tests;

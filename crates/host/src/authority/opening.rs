@@ -81,6 +81,7 @@ impl Authority {
     /// Starts what works beside the requests, until stopped.
     pub(crate) fn start(&self, tracker: &TaskTracker, stop: &CancellationToken) {
         tracker.spawn(self.key_requests.clone().watch(stop.clone()));
+        tracker.spawn(self.clone().recheck_until(stop.clone()));
         tracker.spawn(self.usage.clone().watch(stop.clone()));
         tracker.spawn(self.sessions.clone().watch(stop.clone()));
     }

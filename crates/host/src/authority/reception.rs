@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use axum::Router;
-use http::header::{HeaderMap, ORIGIN, SET_COOKIE};
+use http::header::{HeaderMap, ORIGIN};
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, StatusCode};
 use latchkey_net::body::{self, Body};
 use latchkey_net::proxy::failure::HostFailure;
 use latchkey_web::browser::wants_page;
@@ -172,16 +172,7 @@ fn is_own_origin(headers: &HeaderMap, public: &Public) -> bool {
 
 fn with_cookies(answer: Answer, cookies: Vec<HeaderValue>) -> Answer {
     match answer {
-        Answer::Plain(mut response) => {
-            append(&mut response, cookies);
-            Answer::Plain(response)
-        }
+        Answer::Plain(response) => Answer::Plain(contract::with_cookies(response, cookies)),
         socket => socket,
-    }
-}
-
-fn append(response: &mut Response<Body>, cookies: Vec<HeaderValue>) {
-    for cookie in cookies {
-        response.headers_mut().append(SET_COOKIE, cookie);
     }
 }

@@ -58,6 +58,8 @@ struct Book {
 struct Entry {
     request: KeyRequest,
     user_token: DecisionToken,
+    /// Somebody's decision is being kept: for its app it still waits, for other people it is over.
+    decided: bool,
 }
 
 /// A request as it is shown to those who may decide it.
@@ -139,6 +141,7 @@ impl KeyRequests {
         let entry = Entry {
             request,
             user_token,
+            decided: false,
         };
         book.by_app.insert(app_token.hash(), entry);
         drop(book);
@@ -164,7 +167,9 @@ impl KeyRequests {
     pub(crate) fn find(&self, app_token: &str) -> Option<Shown> {
         self.end_given_up(self.clock.now());
         let token = RequestTokenHash::of(app_token);
-        self.book().by_app.get(&token).map(Entry::shown)
+        let book = self.book();
+        let entry = book.by_app.get(&token).filter(|entry| !entry.decided);
+        entry.map(Entry::shown)
     }
 
     /// The request of a person's token, if it waits for that person.
@@ -173,14 +178,14 @@ impl KeyRequests {
         let book = self.book();
         let app_token = book.by_user.get(&DecisionTokenHash::of(user_token))?;
         let entry = book.by_app.get(app_token)?;
-        entry.request.concerns(user).then(|| entry.shown())
+        entry.is_for(user).then(|| entry.shown())
     }
 
     /// What waits for a user, the oldest first.
     pub(crate) fn list_for(&self, user: &UserName) -> Vec<Shown> {
         self.end_given_up(self.clock.now());
         let book = self.book();
-        let concerning = book.by_app.values().filter(|e| e.request.concerns(user));
+        let concerning = book.by_app.values().filter(|entry| entry.is_for(user));
         let mut shown: Vec<Shown> = concerning.map(Entry::shown).collect();
         shown.sort_by_key(|shown| shown.request.created);
         shown
@@ -194,20 +199,13 @@ impl KeyRequests {
         decision: Decision,
     ) -> Result<(), DecideError> {
         self.end_given_up(self.clock.now());
-        let (app_token, entry) = self.take(user_token, user).ok_or(DecideError::Gone)?;
-        let ended = Notice::RequestEnded {
-            user_token: user_token.to_owned(),
-            user: entry.request.user.clone(),
-        };
+        let claim = self.claim(user_token, user).ok_or(DecideError::Gone)?;
         if let Decision::Grant(scope) = decision
-            && let Err(error) = self
-                .keep_grant(&app_token, &entry.request, user, scope)
-                .await
+            && let Err(error) = self.keep_grant(&claim, user, scope).await
         {
-            self.put_back(app_token, entry);
+            claim.give_up();
             return Err(error.into());
         }
-        self.notices.tell(ended);
         Ok(())
     }
 
@@ -230,8 +228,7 @@ impl KeyRequests {
 
     async fn keep_grant(
         &self,
-        app_token: &RequestTokenHash,
-        request: &KeyRequest,
+        claim: &Claim<'_>,
         user: &UserName,
         scope: KeyScope,
     ) -> Result<(), StoreError> {
@@ -240,31 +237,27 @@ impl KeyRequests {
         self.store.grants().prune(forgotten).await?;
         let grant = Grant {
             user: user.clone(),
-            app: request.app.clone(),
+            app: claim.request.app.clone(),
             scope,
             at: now,
         };
-        self.store.grants().keep(app_token, &grant).await
+        self.store.grants().keep(&claim.app_token, &grant).await
     }
 
-    fn take(&self, user_token: &str, user: &UserName) -> Option<(RequestTokenHash, Entry)> {
+    fn claim(&self, user_token: &str, user: &UserName) -> Option<Claim<'_>> {
         let mut book = self.book();
-        let user_token = DecisionTokenHash::of(user_token);
-        let app_token = *book.by_user.get(&user_token)?;
-        let entry = book.by_app.get(&app_token)?;
-        if !entry.request.concerns(user) {
+        let app_token = *book.by_user.get(&DecisionTokenHash::of(user_token))?;
+        let entry = book.by_app.get_mut(&app_token)?;
+        if !entry.is_for(user) {
             return None;
         }
-        book.by_user.remove(&user_token);
-        book.by_app
-            .remove(&app_token)
-            .map(|entry| (app_token, entry))
-    }
-
-    fn put_back(&self, app_token: RequestTokenHash, entry: Entry) {
-        let mut book = self.book();
-        book.by_user.insert(entry.user_token.hash(), app_token);
-        book.by_app.insert(app_token, entry);
+        entry.decided = true;
+        Some(Claim {
+            requests: self,
+            app_token,
+            request: entry.request.clone(),
+            given_up: false,
+        })
     }
 
     fn end_given_up(&self, now: Timestamp) {
@@ -275,14 +268,15 @@ impl KeyRequests {
         } = &mut *book;
         by_app.retain(|_, entry| {
             let waiting = entry.request.waiting(now);
-            if waiting != Waiting::Yes {
+            // The decision that is under way tells of its end itself.
+            if waiting != Waiting::Yes && !entry.decided {
                 by_user.remove(&entry.user_token.hash());
                 ended.push(Notice::RequestEnded {
                     user_token: entry.user_token.expose().to_owned(),
                     user: entry.request.user.clone(),
                 });
             }
-            waiting == Waiting::Yes
+            waiting == Waiting::Yes || entry.decided
         });
         drop(book);
         for notice in ended {
@@ -295,7 +289,49 @@ impl KeyRequests {
     }
 }
 
+/// The one decision that counts. The request ends with it, however it comes about: when the
+/// decider's connection is lost meanwhile, what was kept is kept.
+struct Claim<'r> {
+    requests: &'r KeyRequests,
+    app_token: RequestTokenHash,
+    request: KeyRequest,
+    given_up: bool,
+}
+
+impl Claim<'_> {
+    /// Nothing was decided after all: the request waits on.
+    fn give_up(mut self) {
+        self.given_up = true;
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        let mut book = self.requests.book();
+        if self.given_up {
+            if let Some(entry) = book.by_app.get_mut(&self.app_token) {
+                entry.decided = false;
+            }
+            return;
+        }
+        let Some(entry) = book.by_app.remove(&self.app_token) else {
+            return;
+        };
+        book.by_user.remove(&entry.user_token.hash());
+        drop(book);
+        self.requests.notices.tell(Notice::RequestEnded {
+            user_token: entry.user_token.expose().to_owned(),
+            user: entry.request.user,
+        });
+    }
+}
+
 impl Entry {
+    /// Whether it waits for a user's decision.
+    fn is_for(&self, user: &UserName) -> bool {
+        !self.decided && self.request.concerns(user)
+    }
+
     fn shown(&self) -> Shown {
         Shown {
             request: self.request.clone(),

@@ -105,6 +105,36 @@ impl Bench {
 const FULL: Decision = Decision::Grant(KeyScope::Full);
 
 #[tokio::test]
+async fn an_app_that_asks_while_its_grant_is_being_kept_is_not_turned_away() {
+    let bench = Bench::set_up().await;
+    let app_token = bench.ask("Fieldglass", None);
+    let user_token = bench.user_token(&app_token);
+    // In this order: the decision has begun and waits for the database.
+    let (decided, polled) = tokio::join!(
+        bench.decide(&user_token, "ann", FULL),
+        bench.poll(&app_token)
+    );
+    assert!(decided);
+    assert_eq!(polled, "waiting");
+    assert_eq!(bench.poll(&app_token).await, "granted");
+}
+
+#[tokio::test]
+async fn a_decision_whose_connection_is_lost_ends_the_request() {
+    let mut bench = Bench::set_up().await;
+    let app_token = bench.ask("Fieldglass", None);
+    let user_token = bench.user_token(&app_token);
+    tokio::select! {
+        biased;
+        _ = bench.decide(&user_token, "ann", FULL) => panic!("kept at once"),
+        () = std::future::ready(()) => {}
+    }
+    assert!(!bench.decide(&user_token, "bob", FULL).await);
+    assert_ne!(bench.poll(&app_token).await, "waiting");
+    assert_eq!(bench.told(), ["asked", "ended"]);
+}
+
+#[tokio::test]
 async fn a_granted_key_is_fetched_once() {
     let mut bench = Bench::set_up().await;
     let app_token = bench.ask("Fieldglass", None);

@@ -9,13 +9,15 @@ mod setup;
 mod users;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 
 use crate::authority::Authority;
 
 pub(crate) fn routes() -> Router<Authority> {
     Router::new()
+        .route("/latchkey", get(home::move_on))
         .route("/latchkey/", get(home::show))
+        .route("/latchkey/{*unknown}", any(home::missing))
         .route("/latchkey/setup", get(setup::show).post(setup::create))
         .route("/latchkey/sign-out", post(account::sign_out))
         .route("/latchkey/account", get(account::show))
@@ -25,7 +27,7 @@ pub(crate) fn routes() -> Router<Authority> {
         .route("/latchkey/users/{name}", get(users::show))
         .route("/latchkey/users/{name}/group", post(users::set_group))
         .route("/latchkey/users/{name}/password", post(users::set_password))
-        .route("/latchkey/users/{name}/active", post(users::activate))
+        .route("/latchkey/users/{name}/activate", post(users::activate))
         .route(
             "/latchkey/users/{name}/deactivate",
             get(users::ask_to_deactivate).post(users::deactivate),

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use ::http::header::{CONTENT_TYPE, SET_COOKIE};
+use ::http::header::{ACCEPT, CONTENT_TYPE, SET_COOKIE};
 use ::http::request::Parts;
 use ::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use askama::Template;
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Redirect, Response};
 use latchkey_model::clock::Timestamp;
-use latchkey_model::user::User;
+use latchkey_model::user::{User, UserName};
 use latchkey_store::StoreError;
 use latchkey_web::moment::Moment;
 use latchkey_web::problem::Problem;
@@ -84,7 +84,7 @@ impl Visit {
         if self.authority.is_fresh(&self.caller) {
             return Ok(());
         }
-        let name = self.caller.user_name().map(|name| name.as_str());
+        let name = self.caller.user_name().map(UserName::as_str);
         Err(self.to_sign_in(back, name))
     }
 
@@ -193,11 +193,13 @@ impl Visit {
         }
     }
 
-    pub(crate) fn with_cookies(&self, mut answer: Response, cookies: Vec<HeaderValue>) -> Response {
-        for cookie in cookies {
-            answer.headers_mut().append(SET_COOKIE, cookie);
-        }
-        answer
+    /// Whether a script of ours asks, which wants no page.
+    pub(crate) fn is_script(&self) -> bool {
+        let accepts = self
+            .headers
+            .get(ACCEPT)
+            .and_then(|value| value.to_str().ok());
+        accepts.is_some_and(|accepts| accepts.starts_with("application/json"))
     }
 
     /// Path and query of this request, as a path that leads back here.

@@ -7,8 +7,7 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
-use http::header::SET_COOKIE;
-use http::{HeaderValue, Request, StatusCode};
+use http::{Request, StatusCode};
 
 use super::csrf::Forged;
 use super::sign_in::{Attempt, SignInError};
@@ -85,7 +84,7 @@ async fn log_in(
         public: &public,
     };
     match sessions.sign_in(attempt).await {
-        Ok(signed_in) => with_cookies(
+        Ok(signed_in) => contract::with_cookies(
             introduce(sessions, &signed_in.caller, &inbound),
             signed_in.cookies,
         ),
@@ -119,7 +118,9 @@ async fn log_out(
         .sessions
         .log_out(&caller, request.headers(), &public);
     match outcome.await {
-        Ok(cookies) => with_cookies(contract::json(StatusCode::OK, &wire::left()), cookies),
+        Ok(cookies) => {
+            contract::with_cookies(contract::json(StatusCode::OK, &wire::left()), cookies)
+        }
         Err(failure) => contract::failed(&failure),
     }
 }
@@ -167,11 +168,4 @@ pub(crate) fn refuse(forged: Forged) -> Response {
             "A page of another address may not do this in your name.",
         ),
     }
-}
-
-fn with_cookies(mut answer: Response, cookies: Vec<HeaderValue>) -> Response {
-    for cookie in cookies {
-        answer.headers_mut().append(SET_COOKIE, cookie);
-    }
-    answer
 }

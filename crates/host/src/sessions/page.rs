@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::csrf::Forged;
 use super::sign_in::{Attempt, SignInError};
+use crate::authority::owner::{Owner, owner_of};
 use crate::contract;
 use crate::pages::views::{Purpose, SignIn, SignInProblem, UserField};
 use crate::pages::visit::Visit;
@@ -63,7 +64,7 @@ pub(super) async fn show(visit: Visit, Query(wanted): Query<Wanted>) -> Response
             let answer = contract::found(&format!("{}{target}", visit.public.prefix()));
             // Programs come here for the token, signed in or not.
             let csrf = visit.authority.sessions.csrf(&visit.headers, &visit.public);
-            return visit.with_cookies(answer, csrf.set_cookie.into_iter().collect());
+            return contract::with_cookies(answer, csrf.set_cookie.into_iter().collect());
         }
         Missing::Right(user) => Some(SignInProblem::MayNot { user }),
         Missing::SignIn => None,
@@ -141,7 +142,7 @@ pub(super) async fn sign_in(visit: Visit, Form(fields): Form<Fields>) -> Respons
     match sessions.sign_in(attempt).await {
         Ok(signed_in) => {
             let answer = visit.go_on(&target(&fields.redirect, &visit.public));
-            visit.with_cookies(answer, signed_in.cookies)
+            contract::with_cookies(answer, signed_in.cookies)
         }
         Err(SignInError::Wrong) => again(StatusCode::FORBIDDEN, SignInProblem::WrongPair),
         Err(SignInError::TooMany(too_many)) => {
@@ -232,7 +233,9 @@ fn target(redirect: &str, public: &Public) -> String {
                 !matches!(segment, "." | "..")
                     && (place > 0 || !segment.is_empty() || decoded == "/")
             });
-    let is_known = path == "/" || path.starts_with(DIALOG) || path.starts_with(OWN_PAGES);
+    let is_printers =
+        path.starts_with('/') && owner_of(path) == Owner::Upstream && !path.starts_with("/api/");
+    let is_known = is_printers || path.starts_with(DIALOG) || path.starts_with(OWN_PAGES);
     if is_plain && is_known {
         target.to_owned()
     } else {
@@ -259,6 +262,10 @@ mod tests {
                 "/plugin/appkeys/auth/abc?user=ann&redirect=https%3A%2F%2Fx",
             ),
             ("", "/latchkey/keys", "/latchkey/keys"),
+            ("", "/?tab=control", "/?tab=control"),
+            ("", "/maintenance/files?x=1", "/maintenance/files?x=1"),
+            ("", "/login/?redirect=/", "/"),
+            ("", "/API/logout", "/"),
             ("/octo", "/octo/latchkey/keys", "/latchkey/keys"),
             ("/octo", "/latchkey/keys", "/latchkey/keys"),
             ("/octo", "/octo/", "/"),

@@ -115,7 +115,7 @@ impl Upstream {
             Answer::WebSocket(fields, socket, _) => {
                 Answer::WebSocket(fields, socket, Some(hold.clone()))
             }
-            own => own,
+            own @ Answer::OwnSocket(..) => own,
         })
     }
 

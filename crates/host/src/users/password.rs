@@ -162,7 +162,7 @@ pub fn is_known_form(kept: &PasswordHash) -> bool {
 
 enum Form {
     Argon2 {
-        hash: phc::PasswordHash,
+        hash: Box<phc::PasswordHash>,
         ours: bool,
     },
     Pbkdf2 {
@@ -199,7 +199,10 @@ impl Form {
         let ours = algorithm == Algorithm::Argon2id
             && hash.version == Some(Version::V0x13.into())
             && (params.m_cost(), params.t_cost(), params.p_cost()) == (MEMORY_KIB, PASSES, LANES);
-        Some(Self::Argon2 { hash, ours })
+        Some(Self::Argon2 {
+            hash: Box::new(hash),
+            ours,
+        })
     }
 }
 
@@ -244,7 +247,7 @@ fn verify(password: &str, kept: &str) -> Result<Verified, PasswordsError> {
     let (ok, ours) = match form {
         Form::Argon2 { hash, ours } => {
             use argon2::password_hash::Error;
-            match argon2().verify_password(password.as_bytes(), &hash) {
+            match argon2().verify_password(password.as_bytes(), &*hash) {
                 Ok(()) => (true, ours),
                 Err(Error::PasswordInvalid) => (false, ours),
                 Err(_) => return Err(PasswordsError::Memory),

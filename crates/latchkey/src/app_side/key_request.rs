@@ -20,7 +20,7 @@ const OUTAGE: Duration = Duration::from_secs(30);
 const FORGOTTEN: Duration = Duration::from_secs(5);
 /// The server ends a request after 600 s.
 const ENDED_BY_ITSELF: Duration = Duration::from_secs(595);
-const LONGEST: Duration = Duration::from_secs(660);
+const LONGEST: Duration = Duration::from_mins(11);
 const LONGEST_KEY: usize = 512;
 
 /// How a key request went wrong, in a sentence that says what to do.
@@ -182,17 +182,22 @@ pub(crate) async fn wait(
                 return key(&answer)
                     .ok_or_else(|| KeyRequestError::NoKey(client.name().to_owned()));
             }
-            StatusCode::NOT_FOUND if longest_gap > FORGOTTEN => {
-                return Err(KeyRequestError::Forgotten(longest_gap));
-            }
-            StatusCode::NOT_FOUND if pending.began.elapsed() >= ENDED_BY_ITSELF => {
-                return Err(KeyRequestError::TimedOut);
-            }
-            StatusCode::NOT_FOUND => return Err(KeyRequestError::Denied),
+            StatusCode::NOT_FOUND => return Err(gone(pending.began.elapsed(), longest_gap)),
             _ => return Err(refusal(client, &answer, &pending.poll)),
         }
     }
     Err(KeyRequestError::TimedOut)
+}
+
+/// Why a request is gone: nothing but the time tells a denial from an end by itself.
+fn gone(age: Duration, longest_gap: Duration) -> KeyRequestError {
+    if longest_gap > FORGOTTEN {
+        KeyRequestError::Forgotten(longest_gap)
+    } else if age >= ENDED_BY_ITSELF {
+        KeyRequestError::TimedOut
+    } else {
+        KeyRequestError::Denied
+    }
 }
 
 /// A key goes to scripts and into their commands: nothing but visible ASCII.
@@ -258,6 +263,22 @@ fn relay_says(code: u16) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_that_is_gone_was_denied_unless_time_says_otherwise() {
+        let seconds = Duration::from_secs;
+        for (age, gap, sentence) in [
+            (3, 1, "the request was denied"),
+            (594, 4, "the request was denied"),
+            (595, 1, "nobody decided"),
+            (600, 4, "nobody decided"),
+            (20, 6, "the connection was lost for 6 s"),
+            (600, 30, "the connection was lost for 30 s"),
+        ] {
+            let error = gone(seconds(age), seconds(gap)).to_string();
+            assert!(error.contains(sentence), "{age} {gap}: {error}");
+        }
+    }
 
     #[test]
     fn a_redirect_is_told_as_the_address_to_give() {

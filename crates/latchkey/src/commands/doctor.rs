@@ -7,10 +7,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::bail;
+use latchkey_host::config::{AuthorityMode, Config, UpstreamKind};
 use latchkey_host::{UpstreamCheck, check_upstream};
 use latchkey_model::clock::{Clock, SystemClock};
 use latchkey_relay::Relay;
-use latchkey_store::{RelayStore, SchemaVersions};
+use latchkey_store::{HostStore, RelayStore, SchemaVersions, StoreError};
 use tokio::net::{TcpListener, TcpStream, lookup_host};
 
 use crate::config::{self, Checked, Checking, Role};
@@ -62,7 +63,7 @@ pub(crate) async fn run(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn examine_host(checked: Checked<latchkey_host::config::Config>) -> Vec<Finding> {
+async fn examine_host(checked: Checked<Config>) -> Vec<Finding> {
     let config = checked.config;
     let mut findings = vec![
         clock(),
@@ -70,6 +71,10 @@ async fn examine_host(checked: Checked<latchkey_host::config::Config>) -> Vec<Fi
         data(&config.data),
         upstream(&config).await,
     ];
+    if config.authority == AuthorityMode::Host {
+        findings.push(host_database(&config).await);
+        findings.extend(missing_credential(&config));
+    }
     match &config.relay {
         None => findings.push(Finding::Note(
             "no relay is configured: the printer can be reached at home only".to_owned(),
@@ -86,7 +91,7 @@ async fn examine_relay(checked: Checked<latchkey_relay::config::Config>) -> Vec<
         clock(),
         listener(config.listen).await,
         data(&config.data),
-        database(&config.data).await,
+        database(&Relay::database(&config.data), RelayStore::inspect).await,
         certificate(&config),
         wildcard(&config).await,
     ];
@@ -145,7 +150,7 @@ fn mode(meta: &std::fs::Metadata) -> u32 {
     std::os::unix::fs::PermissionsExt::mode(&meta.permissions())
 }
 
-async fn upstream(config: &latchkey_host::config::Config) -> Finding {
+async fn upstream(config: &Config) -> Finding {
     let kind = config.upstream.kind.as_str();
     let at = config.upstream.address.authority();
     match check_upstream(config).await {
@@ -185,13 +190,39 @@ async fn reach_relay(url: &url::Url) -> Finding {
     }
 }
 
-/// A running relay may have the database open, and may be of another version: it is only
+async fn host_database(config: &Config) -> Finding {
+    let path = config.database();
+    let found = database(&path, HostStore::inspect).await;
+    // Without its key file the database works, and shows no key again.
+    if path.exists() && !config.master_key().exists() {
+        return wrong(
+            format!("{} is missing", config.master_key().display()),
+            "put the key file back; without it keys cannot be shown and people sign in anew",
+        );
+    }
+    found
+}
+
+fn missing_credential(config: &Config) -> Option<Finding> {
+    let asks = config.upstream.kind != UpstreamKind::Generic;
+    (asks && config.upstream.credential.is_none()).then(|| {
+        Finding::Note(format!(
+            "no `upstream.api_key_file` is set: {} will refuse what the host lets through, \
+             unless it trusts this machine",
+            config.upstream.kind.as_str()
+        ))
+    })
+}
+
+/// A running role may have the database open, and may be of another version: it is only
 /// looked at.
-async fn database(data: &Path) -> Finding {
-    let path = Relay::database(data);
+async fn database<'p, Look>(path: &'p Path, inspect: impl FnOnce(&'p Path) -> Look) -> Finding
+where
+    Look: Future<Output = Result<SchemaVersions, StoreError>>,
+{
     let shown = path.display();
     // Opened before SQLite does: closing a file drops the locks that SQLite has on it.
-    match OpenOptions::new().append(true).open(&path) {
+    match OpenOptions::new().append(true).open(path) {
         Ok(_) => {}
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return Finding::Note("the database does not exist yet and will be made".to_owned());
@@ -203,7 +234,7 @@ async fn database(data: &Path) -> Finding {
             );
         }
     }
-    match RelayStore::inspect(&path).await {
+    match inspect(path).await {
         Ok(SchemaVersions { found, known }) if found > known => wrong(
             format!("{shown} was made by a newer Latchkey (version {found}, {known} is known)"),
             "run that Latchkey, or one newer still",

@@ -134,15 +134,14 @@ fn own_key(entry: &Value, user: &UserName, what: &str, found: &mut Found) {
     let Some(text) = entry["apikey"].as_str().filter(|text| !text.is_empty()) else {
         return;
     };
-    match (AppKeyText::parse(text), AppName::parse(OWN_KEY)) {
-        (Ok(key), Ok(app)) => found.keys.push(FoundKey {
+    if let (Ok(key), Ok(app)) = (AppKeyText::parse(text), AppName::parse(OWN_KEY)) {
+        found.keys.push(FoundKey {
             user: user.clone(),
             app,
             key,
-        }),
-        _ => {
-            let why = "their own API key is not 16 to 128 letters, digits, - and _";
-            found.leave(what, why);
-        }
+        });
+    } else {
+        let why = "their own API key is not 16 to 128 letters, digits, - and _";
+        found.leave(what, why);
     }
 }

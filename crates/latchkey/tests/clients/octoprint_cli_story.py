@@ -40,6 +40,12 @@ class Command:
         return ended.stdout
 
 
+def select(command):
+    """A printer may be printing by itself, as the demo's does."""
+    command.run("print", "cancel")
+    return FILE in command.run("print", "select", FILE).stdout
+
+
 def use(command, folder, story):
     story.note(version=command.ok("version").strip())
     if "Disconnected" in command.ok("connection", "status"):
@@ -56,7 +62,7 @@ def use(command, folder, story):
         uploaded=FILE in command.ok("files", "list"),
         described=FILE in command.ok("files", "info", FILE),
         status=command.ok("print", "status").splitlines()[0],
-        selected=FILE in command.ok("print", "select", FILE),
+        selected=until("a selected file", lambda: select(command)),
         layers=command.run("layers").returncode,
     )
 

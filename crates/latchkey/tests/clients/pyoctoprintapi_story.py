@@ -49,6 +49,9 @@ async def use(client, story):
     # These it sends to `//api/printer/bed`.
     await client.set_bed_temperature(35)
     await client.turn_bed_off()
+    # A printer may be printing by itself, as the demo's does.
+    with contextlib.suppress(ApiError):
+        await client.cancel_job()
     try:
         await client.pause_job()
         paused = True

@@ -8,6 +8,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::harness::home::{ANN, BOB, Browser, EVE, Home};
 use crate::harness::http::{Generated, Request, websocket};
+use crate::harness::stack::latchkey;
 use crate::harness::within;
 
 /// An app's side of the workflow up to its first question.
@@ -268,4 +269,28 @@ async fn uses_of_a_key_are_counted() {
     assert!(facts["requests"].as_u64().unwrap() >= 7, "{facts}");
     assert_eq!(facts["last_network"], "127.0.0.0/24");
     assert!(facts["last_used"].as_i64() >= facts["created"].as_i64());
+}
+
+#[tokio::test]
+async fn a_user_removed_on_the_command_line_loses_what_is_open() {
+    let home = Home::start().await;
+    let mut bob = home.sign_in(BOB).await;
+    let key = allow(&home, &mut bob, "Fieldglass", "full").await;
+    let stream = home.url("/webcam/?action=stream");
+    let mut stream = with(&key, Method::GET, stream).send().await;
+    assert!(stream.chunk().await.unwrap().is_some());
+    let removed = latchkey()
+        .args(["user", "remove", BOB.name, "--config"])
+        .arg(home.config())
+        .output();
+    let removed = within("the command", removed).await.unwrap();
+    assert!(removed.status.success(), "{removed:?}");
+    within("the camera's stream to end", async {
+        while let Ok(Some(_)) = stream.chunk().await {}
+    })
+    .await;
+    let refused = with(&key, Method::GET, home.url("/api/version"))
+        .send()
+        .await;
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
 }

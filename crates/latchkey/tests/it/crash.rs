@@ -13,7 +13,7 @@ use crate::harness::http::Request;
 
 const KILLS: usize = 200;
 /// By then every step of a round has been taken at least now and then.
-const LATEST_KILL: Duration = Duration::from_millis(40);
+const LATEST_KILL: Duration = Duration::from_millis(120);
 
 /// What the test was told of the keys it has seen, by their text.
 #[derive(Default)]

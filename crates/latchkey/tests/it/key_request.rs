@@ -16,8 +16,9 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, BufReader};
 use tokio::net::TcpListener;
 
+use crate::harness::home::{BOB, Home};
 use crate::harness::stack::{latchkey, signal};
-use crate::harness::within;
+use crate::harness::{self, within};
 
 /// What the server says.
 #[derive(Clone)]
@@ -234,6 +235,36 @@ async fn a_granted_key_is_all_there_is_on_standard_output() {
         ]
     );
     assert_eq!(fake.asked()[1].body, json!({"app": "My app"}));
+}
+
+#[tokio::test]
+async fn a_latchkey_host_gives_the_key_that_its_user_grants() {
+    let home = Home::start().await;
+    let mut bob = home.sign_in(BOB).await;
+    let mut command = latchkey();
+    command
+        .args(["key", "request", &home.url("/")])
+        .args(["--name", "My app", "--user", BOB.name])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+    let line = within("the address", said.next_line()).await;
+    let line = line.unwrap().unwrap();
+    let dialog = &line[line.find("http://").unwrap()..];
+    let page = bob.get(dialog.strip_prefix(&home.url("")).unwrap()).await;
+    assert_eq!(page.status, 200, "{dialog}");
+    let pending = bob.get("/api/plugin/appkeys").await.json()["pending"].clone();
+    let token = pending.as_object().unwrap().keys().next().unwrap();
+    let path = format!("/plugin/appkeys/decision/{token}");
+    let decided = bob.post(&path, &json!({"decision": true})).await;
+    assert_eq!(decided.status, 204);
+    let output = within("the end", child.wait_with_output()).await.unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let key = String::from_utf8(output.stdout).unwrap();
+    let me = harness::http::Request::get(home.url("/api/currentuser"));
+    let me = me.header("X-Api-Key", key.trim_end()).send().await;
+    assert_eq!(me.read().await.json()["name"], BOB.name);
 }
 
 #[tokio::test]

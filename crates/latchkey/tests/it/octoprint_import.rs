@@ -12,6 +12,7 @@ use latchkey_store::HostStore;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::harness::home::Home;
 use crate::harness::http::Request;
 use crate::harness::octoprint::{ADMIN, ADMIN_API_KEY, OctoPrint, USER};
 use crate::harness::stack::latchkey;
@@ -130,4 +131,33 @@ async fn people_keep_their_passwords_and_apps_their_keys() {
     let again = import(octoprint.folder(), &config, &[]).await;
     assert_eq!(again["users"], json!([]), "{again}");
     assert_eq!(again["app_keys"], json!([]), "{again}");
+}
+
+#[tokio::test]
+async fn who_was_known_to_octoprint_signs_in_at_the_running_host_and_apps_go_on() {
+    let mut octoprint = OctoPrint::start().await;
+    let key = key_of(&octoprint, "OctoPod", USER.name).await;
+    octoprint.stop().await;
+    let home = Home::start().await;
+    let report = import(octoprint.folder(), &home.config(), &[]).await;
+    assert_eq!(report["users"], json!(["admin", "olivia"]), "{report}");
+
+    let me = Request::get(home.url("/api/currentuser")).header("X-Api-Key", &key);
+    assert_eq!(me.send().await.read().await.json()["name"], USER.name);
+    for first in [true, false] {
+        let mut browser = home.browser();
+        let answer = browser.log_in(USER.name, USER.password).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        let store = home.open_store().await;
+        let verified = verify(&store, USER.name, USER.password).await;
+        let ours = Verified {
+            ok: true,
+            rehash: false,
+        };
+        assert_eq!(verified, ours, "hashed anew, first sign-in: {first}");
+        store.close().await;
+    }
+    let listed = Request::get(home.url("/api/plugin/appkeys?app=octopod"));
+    let listed = listed.header("X-Api-Key", &key).send().await;
+    assert_eq!(listed.read().await.json()["key"]["api_key"], *key);
 }

@@ -1,6 +1,6 @@
 //! `latchkey user …`: the people known to a host, from the command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use latchkey_host::users::Passwords;
@@ -10,10 +10,12 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
 
+use crate::harness::home::Home;
 use crate::harness::stack::latchkey;
 use crate::harness::within;
 
-struct Home {
+/// The commands on a host that does not run.
+struct Commands {
     folder: TempDir,
 }
 
@@ -23,7 +25,7 @@ struct Ended {
     said: String,
 }
 
-impl Home {
+impl Commands {
     fn new() -> Self {
         let folder = TempDir::new().unwrap();
         let text = "upstream: {kind: octoprint, url: \"http://127.0.0.1:5000\"}\ndata: ./data\n";
@@ -35,29 +37,8 @@ impl Home {
         self.folder.path().join(path)
     }
 
-    /// Runs `latchkey user …` with a password on standard input.
     async fn user(&self, arguments: &[&str], password: &str) -> Ended {
-        let mut command = latchkey();
-        command
-            .arg("user")
-            .args(arguments)
-            .arg("--config")
-            .arg(self.at("host.yaml"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut input = child.stdin.take().unwrap();
-        // Nobody reads it when the command ends before it asks.
-        let _ = input.write_all(password.as_bytes()).await;
-        drop(input);
-        let output = within("the command", child.wait_with_output()).await;
-        let output = output.unwrap();
-        Ended {
-            code: output.status.code(),
-            result: String::from_utf8(output.stdout).unwrap(),
-            said: String::from_utf8(output.stderr).unwrap(),
-        }
+        user(&self.at("host.yaml"), arguments, password).await
     }
 
     async fn add(&self, name: &str, more: &[&str]) -> Ended {
@@ -87,13 +68,38 @@ impl Home {
     }
 }
 
+/// Runs `latchkey user …` with a password on standard input.
+async fn user(config: &Path, arguments: &[&str], password: &str) -> Ended {
+    let mut command = latchkey();
+    command
+        .arg("user")
+        .args(arguments)
+        .arg("--config")
+        .arg(config)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    // Nobody reads it when the command ends before it asks.
+    let _ = input.write_all(password.as_bytes()).await;
+    drop(input);
+    let output = within("the command", child.wait_with_output()).await;
+    let output = output.unwrap();
+    Ended {
+        code: output.status.code(),
+        result: String::from_utf8(output.stdout).unwrap(),
+        said: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
 fn pair(name: &str, group: &str) -> (String, String) {
     (name.to_owned(), group.to_owned())
 }
 
 #[tokio::test]
 async fn users_are_added_listed_given_passwords_and_removed() {
-    let home = Home::new();
+    let home = Commands::new();
     assert!(home.list().await.is_empty());
     for (name, more) in [
         ("ann", &["--admin"][..]),
@@ -126,7 +132,7 @@ async fn users_are_added_listed_given_passwords_and_removed() {
 
 #[tokio::test]
 async fn what_cannot_be_done_is_said_and_changes_nothing() {
-    let home = Home::new();
+    let home = Commands::new();
     assert_eq!(home.add("ann", &["--admin"]).await.code, Some(0));
     for (arguments, password, code, sentence) in [
         (
@@ -186,4 +192,19 @@ async fn what_cannot_be_done_is_said_and_changes_nothing() {
     }
     assert_eq!(home.list().await, [pair("ann", "admins")]);
     assert!(home.has_password("ann", "correct horse").await);
+}
+
+#[tokio::test]
+async fn a_user_added_or_removed_beside_a_running_host_counts_at_once() {
+    let home = Home::start().await;
+    let add = ["add", "carl", "--password-stdin"];
+    let ended = user(&home.config(), &add, "correct horse").await;
+    assert_eq!(ended.code, Some(0), "{}", ended.said);
+    let mut browser = home.browser();
+    let answer = browser.log_in("carl", "correct horse").await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let ended = user(&home.config(), &["remove", "carl"], "").await;
+    assert_eq!(ended.code, Some(0), "{}", ended.said);
+    let me = browser.get("/api/currentuser").await.json();
+    assert_eq!(me["name"], Value::Null, "{me}");
 }

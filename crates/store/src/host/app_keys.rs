@@ -45,6 +45,10 @@ const LIST: &str = "
 SELECT id, user_name, app_name, hash, scope, created_at, last_used_at, last_network, requests
 FROM app_keys ORDER BY user_name, app_fold";
 
+const HOLDS: &str = "
+SELECT 1 FROM app_keys k JOIN users u ON u.name = k.user_name AND u.active = 1
+WHERE k.id = $1";
+
 const LIST_OF: &str = "
 SELECT id, user_name, app_name, hash, scope, created_at, last_used_at, last_network, requests
 FROM app_keys WHERE user_name = $1 ORDER BY app_fold";
@@ -186,6 +190,15 @@ impl<'a> AppKeys<'a> {
             .fetch_optional(self.pools.read())
             .await?;
         row.as_ref().map(kept).transpose()
+    }
+
+    /// Whether a key is kept and its owner active.
+    pub async fn holds(&self, id: &AppKeyId) -> Result<bool, StoreError> {
+        let row = sqlx::query(HOLDS)
+            .bind(id.as_str())
+            .fetch_optional(self.pools.read())
+            .await?;
+        Ok(row.is_some())
     }
 
     /// The keys of a user by app.

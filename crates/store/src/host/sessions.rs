@@ -63,6 +63,11 @@ const END_OF: &str = "DELETE FROM sessions WHERE user_name = $1 AND id <> $2 RET
 
 const IDS_OF: &str = "SELECT id FROM sessions WHERE user_name = $1 ORDER BY id";
 
+// Of an inactive user nothing holds, whatever is still kept.
+const HOLDS: &str = "
+SELECT 1 FROM sessions s JOIN users u ON u.name = s.user_name AND u.active = 1
+WHERE s.id = $1";
+
 const PRUNE: &str = "
 DELETE FROM sessions WHERE $1 - seen_at >= $2 OR $1 - created_at >= $3 RETURNING id";
 
@@ -144,6 +149,15 @@ impl<'a> Sessions<'a> {
             .fetch_optional(self.pools.read())
             .await?;
         row.as_ref().map(found).transpose()
+    }
+
+    /// Whether a session is kept and its user active. Its age is for the caller to look at.
+    pub async fn holds(&self, id: &SessionId) -> Result<bool, StoreError> {
+        let row = sqlx::query(HOLDS)
+            .bind(id.as_str())
+            .fetch_optional(self.pools.read())
+            .await?;
+        Ok(row.is_some())
     }
 
     /// The sessions of a user, the last seen first.

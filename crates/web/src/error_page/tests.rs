@@ -89,7 +89,7 @@ fn pages_carry_a_policy_that_allows_their_style_only() {
             .unwrap();
         assert!(policy.contains("default-src 'none'") && policy.contains("style-src 'sha256-"));
         assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe"));
-        assert_eq!(response.headers()[header::REFERRER_POLICY], "no-referrer");
+        assert_eq!(response.headers()[header::REFERRER_POLICY], "same-origin");
         let html = std::str::from_utf8(response.body()).unwrap();
         assert!(html.contains(&format!("<style>{}</style>", self_contained::style())));
         assert!(

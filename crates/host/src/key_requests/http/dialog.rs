@@ -3,6 +3,7 @@
 use axum::extract::{Path, Query};
 use axum::response::Response;
 use http::Uri;
+use latchkey_model::access::KeyScope;
 use latchkey_model::user::User;
 use serde::Deserialize;
 
@@ -50,7 +51,8 @@ pub(super) async fn show(
     } = &visit;
     match outcome(authority, caller, &app_token, asked.user.as_deref()) {
         Outcome::Question(shown, user) => {
-            decide::ask(&visit, &user, &shown, asked.redirect.as_deref())
+            let redirect = asked.redirect.as_deref();
+            decide::ask(&visit, &user, &shown, redirect, KeyScope::Full)
         }
         Outcome::SignIn(who) => to_sign_in(&who, &uri, &visit.public),
         Outcome::Nothing => decide::gone(&visit),

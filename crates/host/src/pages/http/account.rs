@@ -9,6 +9,7 @@ use latchkey_model::session::Mechanism;
 use latchkey_model::user::User;
 use serde::Deserialize;
 
+use crate::contract::with_cookies;
 use crate::pages::views::{AccountDone, AccountPage, PasswordProblem, SignedIn, Tab};
 use crate::pages::visit::Visit;
 use crate::users::{LEAST_PASSWORD, MOST_PASSWORD, UserError};
@@ -110,7 +111,7 @@ pub(super) async fn sign_out(visit: Visit, Form(fields): Form<Fields>) -> Respon
     let sessions = &visit.authority.sessions;
     let outcome = sessions.log_out(&visit.caller, &visit.headers, &visit.public);
     match outcome.await {
-        Ok(cookies) => visit.with_cookies(visit.go_on("/login/"), cookies),
+        Ok(cookies) => with_cookies(visit.go_on("/login/"), cookies),
         Err(failure) => visit.failed(&failure),
     }
 }

@@ -9,6 +9,7 @@ use latchkey_model::key_request::Decision;
 use latchkey_model::user::User;
 use serde::Deserialize;
 
+use crate::contract;
 use crate::key_requests::{DecideError, Shown};
 use crate::pages::views::{Decide, Decided, Outcome, Target};
 use crate::pages::visit::Visit;
@@ -16,6 +17,8 @@ use crate::pages::visit::Visit;
 #[derive(Deserialize)]
 pub(super) struct Onward {
     redirect: Option<String>,
+    /// What was chosen before a password was asked for.
+    scope: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -31,7 +34,13 @@ pub(super) struct Answer {
 }
 
 /// The question, for a person who was found to be the one to decide.
-pub(crate) fn ask(visit: &Visit, user: &User, shown: &Shown, redirect: Option<&str>) -> Response {
+pub(crate) fn ask(
+    visit: &Visit,
+    user: &User,
+    shown: &Shown,
+    redirect: Option<&str>,
+    chosen: KeyScope,
+) -> Response {
     let site = visit.site();
     let target = redirect.and_then(Target::read);
     visit.page(&Decide {
@@ -40,6 +49,7 @@ pub(crate) fn ask(visit: &Visit, user: &User, shown: &Shown, redirect: Option<&s
         pending: visit.pending(shown),
         user: user.name.to_string(),
         group: user.group.into(),
+        access: chosen.into(),
         by_name: shown.request.user.is_some(),
         target_refused: redirect.is_some_and(|to| !to.is_empty()) && target.is_none(),
         target,
@@ -61,14 +71,37 @@ pub(super) async fn show(
     if let Err(sign_in) = visit.fresh(&visit.here()) {
         return sign_in;
     }
-    ask(&visit, user, &shown, onward.redirect.as_deref())
+    let chosen = onward.scope.as_deref().unwrap_or_default();
+    let chosen = chosen.parse().unwrap_or(KeyScope::Full);
+    ask(&visit, user, &shown, onward.redirect.as_deref(), chosen)
 }
 
+/// Answers the form, and the dialog that pops in: a script, which looks at the status only and
+/// leads to the page where it needs more.
 pub(super) async fn decide(
     visit: Visit,
     Path(user_token): Path<String>,
     Form(answer): Form<Answer>,
 ) -> Response {
+    if visit.is_script() {
+        return for_script(decide_in(&visit, &user_token, answer).await.status());
+    }
+    decide_in(&visit, &user_token, answer).await
+}
+
+fn for_script(status: StatusCode) -> Response {
+    if status.is_success() {
+        return contract::no_content();
+    }
+    let status = if status.is_redirection() {
+        StatusCode::FORBIDDEN
+    } else {
+        status
+    };
+    contract::error(status, "The request's own page says more.")
+}
+
+async fn decide_in(visit: &Visit, user_token: &str, answer: Answer) -> Response {
     let user = match visit.user() {
         Ok(user) => user,
         Err(sign_in) => return sign_in,
@@ -76,10 +109,14 @@ pub(super) async fn decide(
     if let Err(refusal) = visit.own_form(&answer.csrf_token) {
         return refusal;
     }
-    let Some(shown) = find(&visit, user, &user_token) else {
-        return gone(&visit);
+    let Some(shown) = find(visit, user, user_token) else {
+        return gone(visit);
     };
-    let back = format!("/latchkey/requests/{user_token}");
+    let mut typed = vec![("scope", &*answer.scope)];
+    if !answer.redirect.is_empty() {
+        typed.push(("redirect", &answer.redirect));
+    }
+    let back = contract::with_query(&format!("/latchkey/requests/{user_token}"), &typed);
     if let Err(sign_in) = visit.fresh(&back) {
         return sign_in;
     }
@@ -98,16 +135,16 @@ pub(super) async fn decide(
         _ => return visit.problem(StatusCode::BAD_REQUEST),
     };
     let requests = &visit.authority.key_requests;
-    match requests.decide(&user_token, &user.name, decision).await {
+    match requests.decide(user_token, &user.name, decision).await {
         Ok(()) => {}
-        Err(DecideError::Gone) => return gone(&visit),
+        Err(DecideError::Gone) => return gone(visit),
         Err(DecideError::Store(failure)) => return visit.failed(&failure),
     }
     if matches!(outcome, Outcome::Blocked { .. }) {
         requests.block(shown.request.remote);
     }
     let target = Target::read(&answer.redirect);
-    decided(&visit, StatusCode::OK, outcome, target)
+    decided(visit, StatusCode::OK, outcome, target)
 }
 
 fn find(visit: &Visit, user: &User, user_token: &str) -> Option<Shown> {

@@ -1,7 +1,10 @@
 //! The printer's page.
 
 use axum::response::Response;
+use http::{Method, StatusCode};
+use latchkey_web::browser::wants_page;
 
+use crate::contract;
 use crate::pages::views::{Camera, Home, Tab};
 use crate::pages::visit::Visit;
 
@@ -28,4 +31,17 @@ pub(super) async fn show(visit: Visit) -> Response {
         pending: waiting.iter().map(|shown| visit.pending(shown)).collect(),
         version: env!("CARGO_PKG_VERSION"),
     })
+}
+
+/// The address as people type it.
+pub(super) async fn move_on(visit: Visit) -> Response {
+    visit.go_on("/latchkey/")
+}
+
+/// Below our pages, where there is none.
+pub(super) async fn missing(visit: Visit, method: Method) -> Response {
+    if wants_page(&visit.headers, &method) {
+        return visit.problem(StatusCode::NOT_FOUND);
+    }
+    contract::error(StatusCode::NOT_FOUND, "There is nothing at this address.")
 }

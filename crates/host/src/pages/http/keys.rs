@@ -174,14 +174,14 @@ pub(super) async fn ask_to_revoke(
         Ok(user) => user,
         Err(sign_in) => return sign_in,
     };
+    visit.authority.usage.write().await;
     let kept = match find(&visit, user, &id).await {
         Ok(Some(kept)) => kept,
         Ok(None) => return visit.problem(StatusCode::NOT_FOUND),
         Err(failure) => return visit.failed(&failure),
     };
     // Asked for now, so that the red button is the last step and not a detour.
-    let back = format!("{OWN}/{id}/revoke");
-    if let Err(sign_in) = visit.fresh(&back) {
+    if let Err(sign_in) = visit.fresh(&visit.here()) {
         return sign_in;
     }
     let whose = whose(user, &kept, &origin);
@@ -208,7 +208,7 @@ pub(super) async fn revoke(
     if let Err(refusal) = visit.own_form(&confirmed.csrf_token) {
         return refusal;
     }
-    if let Err(sign_in) = visit.fresh(&format!("{OWN}/{id}/revoke")) {
+    if let Err(sign_in) = visit.fresh(&visit.here()) {
         return sign_in;
     }
     let kept = match find(&visit, user, &id).await {
@@ -277,12 +277,15 @@ async fn show(visit: &Visit, user: &User, shown: ShownKey) -> Response {
 }
 
 async fn list(visit: &Visit, user: &User, whose: Whose, beside: Beside) -> Response {
+    // What an app did a moment ago is told too.
+    visit.authority.usage.write().await;
     let keys = &visit.authority.app_keys;
     let of = matches!(whose, Whose::Mine).then_some(&user.name);
     let found = async {
-        let everybodys = match visit.caller.is_admin() {
-            true => Some(keys.list(None).await?.len()),
-            false => None,
+        let everybodys = if visit.caller.is_admin() {
+            Some(keys.list(None).await?.len())
+        } else {
+            None
         };
         Ok::<_, StoreError>((keys.list(of).await?, everybodys))
     };

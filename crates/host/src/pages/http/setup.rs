@@ -5,6 +5,7 @@ use axum::response::Response;
 use http::StatusCode;
 use serde::Deserialize;
 
+use crate::contract::with_cookies;
 use crate::pages::views::{Setup, SetupForm, SetupProblem, SetupState};
 use crate::pages::visit::Visit;
 use crate::service::Door;
@@ -57,7 +58,7 @@ pub(super) async fn create(visit: Visit, Form(first): Form<First>) -> Response {
                 .open(&user, &visit.headers, inbound, &visit.public)
                 .await
             {
-                Ok(cookies) => visit.with_cookies(visit.go_on("/latchkey/"), cookies),
+                Ok(cookies) => with_cookies(visit.go_on("/latchkey/"), cookies),
                 Err(failure) => visit.failed(&failure),
             }
         }

@@ -25,6 +25,11 @@ pub(super) struct Told {
     added: Option<String>,
     removed: Option<String>,
     changed: Option<String>,
+    /// What stood in the form before a password was asked for.
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    group: String,
 }
 
 #[derive(Deserialize)]
@@ -36,8 +41,6 @@ pub(super) struct Fields {
     #[serde(default)]
     group: String,
     #[serde(default)]
-    active: String,
-    #[serde(default)]
     csrf_token: String,
 }
 
@@ -48,11 +51,18 @@ pub(super) async fn list(visit: Visit, Query(told): Query<Told>) -> Response {
     };
     let added = told.added.map(|name| UserDone::Added { name });
     let done = added.or(told.removed.map(|name| UserDone::Removed { name }));
-    all(&visit, admin, StatusCode::OK, NewUser::default(), done).await
+    let form = NewUser {
+        name: told.name,
+        group: told.group.parse().unwrap_or(Group::Users).into(),
+        problem: None,
+    };
+    all(&visit, admin, StatusCode::OK, form, done).await
 }
 
 pub(super) async fn add(visit: Visit, Form(fields): Form<Fields>) -> Response {
-    let admin = match allowed(&visit, &fields, LIST) {
+    let typed = [("name", &*fields.name), ("group", &*fields.group)];
+    let again = contract::with_query(LIST, &typed);
+    let admin = match allowed(&visit, &fields, &again) {
         Ok(admin) => admin,
         Err(refusal) => return refusal,
     };
@@ -131,10 +141,6 @@ pub(super) async fn activate(
     Path(name): Path<String>,
     Form(fields): Form<Fields>,
 ) -> Response {
-    // Deactivating has a page of its own, which posts elsewhere.
-    if fields.active != "true" {
-        return visit.problem(StatusCode::BAD_REQUEST);
-    }
     let users = visit.authority.users.clone();
     change(&visit, &name, &fields, "activated", async |name| {
         users.set_active(&name, true).await

@@ -18,6 +18,8 @@ pub struct Decide {
     /// Who decides; the key will act as them.
     pub user: String,
     pub group: Group,
+    /// What is chosen when the page opens.
+    pub access: Access,
     /// Whether the app asked for this user by name.
     pub by_name: bool,
     /// Where the app wants the browser to go on to.

@@ -25,7 +25,7 @@ pub struct Home {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Camera {
-    /// A path of this host, without the prefix, or an address `<img>` may load.
+    /// A path of this host, without the prefix; the policy lets nothing else in.
     pub url: String,
 }
 

@@ -1,7 +1,7 @@
 //! A host at home as the process it is in the field, with people who know their passwords, and a browser for each.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
 use http::{Method, StatusCode};
@@ -117,6 +117,11 @@ impl Home {
     pub(crate) async fn open_store(&self) -> HostStore {
         let path = self.folder.path().join("data/host.db");
         HostStore::open(path).await.unwrap()
+    }
+
+    /// Its configuration, for commands beside it.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.folder.path().join("host.yaml")
     }
 
     /// The address of a path, which starts with a slash.

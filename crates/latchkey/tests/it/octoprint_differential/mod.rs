@@ -18,20 +18,22 @@ mod workflow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use argon2::{Argon2, PasswordHasher as _};
 use futures_util::future::BoxFuture;
+use latchkey_model::clock::{Clock as _, SystemClock};
+use latchkey_model::secret::PasswordHash;
+use latchkey_model::user::{Group, User, UserName};
+use latchkey_store::HostStore;
 use serde_json::json;
 use tempfile::TempDir;
-use tokio::io::AsyncWriteExt as _;
-use tokio::time::timeout;
 
 use self::known::{Known, WANTED};
 use self::observe::Row;
 use self::server::{Person, Probe, Server};
+use crate::harness::artifacts;
 use crate::harness::demo::Demo;
 use crate::harness::http::Request;
 use crate::harness::octoprint::{ADMIN, ADMIN_API_KEY, OctoPrint, USER};
-use crate::harness::stack::latchkey;
-use crate::harness::{PATIENCE, artifacts};
 
 const VIEWER: &str = "vera";
 const VIEWER_PASSWORD: &str = "only-looking-around";
@@ -144,29 +146,20 @@ async fn octoprint_server(octoprint: &OctoPrint) -> Server {
 
 /// The demo's host, with somebody added likewise.
 async fn latchkey_server(demo: &Demo, data: &TempDir) -> Server {
-    let config = data.path().join("host.yaml");
-    let mut add = latchkey()
-        .args([
-            "user",
-            "add",
-            VIEWER,
-            "--group",
-            "readonly",
-            "--password-stdin",
-            "--config",
-        ])
-        .arg(config)
-        .stdin(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut password = add.stdin.take().unwrap();
-    password
-        .write_all(VIEWER_PASSWORD.as_bytes())
+    let store = HostStore::open(data.path().join("host/host.db"))
         .await
         .unwrap();
-    drop(password);
-    let added = timeout(PATIENCE * 3, add.wait()).await.unwrap().unwrap();
-    assert!(added.success(), "{added}");
+    let viewer = User {
+        name: UserName::parse(VIEWER).unwrap(),
+        group: Group::Readonly,
+        active: true,
+        created: SystemClock.now(),
+    };
+    let hash = Argon2::default().hash_password(VIEWER_PASSWORD.as_bytes());
+    let hash = PasswordHash::new(hash.unwrap().to_string());
+    let added = store.users().create(&viewer, Some(&hash)).await;
+    added.unwrap();
+    store.close().await;
     let users = demo.facts["host_users"].as_array().unwrap();
     let person = |admin: bool| {
         let found = users.iter().find(|user| user["admin"] == admin).unwrap();

@@ -154,8 +154,8 @@ async fn talk(probe: &mut Probe, mut socket: Socket) {
         .read()
         .await;
     visitor.learn(&logout);
-    let ended = socket.until("reauthRequired").await;
-    probe.note("logout", ended);
+    let told = within("the logout", socket.told("reauthRequired")).await;
+    probe.note("logout", told.unwrap_or_else(|| json!("the socket ended")));
 }
 
 /// What a page sends after a passive login.
@@ -218,17 +218,23 @@ impl Socket {
     }
 
     async fn next(&mut self) -> Value {
+        let next = within("a message", self.next_or_end()).await;
+        next.expect("the socket is open")
+    }
+
+    async fn next_or_end(&mut self) -> Option<Value> {
         while self.waiting.is_empty() {
-            let frame = self.frame().await;
+            let frame = self.frame_or_end().await?;
             match frame.strip_prefix('a') {
                 Some(messages) if self.framed => {
                     self.waiting = serde_json::from_str(messages).unwrap();
                 }
+                None if self.framed && frame.starts_with('c') => return None,
                 None if self.framed => assert_eq!(frame, "h", "an unknown frame"),
                 _ => self.waiting = vec![serde_json::from_str(&frame).unwrap()],
             }
         }
-        self.waiting.remove(0)
+        Some(self.waiting.remove(0))
     }
 
     /// The names of the next message's members; there is one.
@@ -243,15 +249,17 @@ impl Socket {
     }
 
     async fn until(&mut self, name: &str) -> Value {
-        within(name, async {
-            loop {
-                let mut message = self.next().await;
-                if !message[name].is_null() {
-                    return message[name].take();
-                }
+        let told = within(name, self.told(name)).await;
+        told.unwrap_or_else(|| panic!("the socket ended before {name}"))
+    }
+
+    async fn told(&mut self, name: &str) -> Option<Value> {
+        loop {
+            let mut message = self.next_or_end().await?;
+            if !message[name].is_null() {
+                return Some(message[name].take());
             }
-        })
-        .await
+        }
     }
 
     /// What is pushed about the request of `app`.

@@ -14,6 +14,7 @@ fn questions(words: &Words, pages: &mut Pages) {
         pending: words.pending(),
         user: words.user.into(),
         group: Group::Admins,
+        access: Access::Full,
         by_name: false,
         target: None,
         target_refused: false,
