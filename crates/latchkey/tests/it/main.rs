@@ -29,6 +29,8 @@ mod octoprint_key_request;
 mod octoprint_outages;
 mod octoprint_secrets;
 mod octoprint_tls;
+mod secrets_at_home;
 mod situations;
+mod threats_at_home;
 mod tunnel_identity;
 mod user_commands;

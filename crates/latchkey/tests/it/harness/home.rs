@@ -1,7 +1,7 @@
 //! A host at home as the process it is in the field, with people who know their passwords, and a browser for each.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
 use http::{Method, StatusCode};
@@ -87,6 +87,24 @@ impl Home {
         }
         store.close().await;
         home
+    }
+
+    /// Sets something in its configuration, before it is started.
+    pub(crate) fn configure(&self, name: &str, value: Value) {
+        let path = self.folder().join("host.yaml");
+        let config = std::fs::read_to_string(&path).unwrap();
+        let mut config: Value = serde_json::from_str(&config).unwrap();
+        config[name] = value;
+        std::fs::write(path, config.to_string()).unwrap();
+    }
+
+    /// Where its configuration, its data and its log are.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Starts it (again) and waits until it answers.
