@@ -130,6 +130,8 @@ pub(super) const ROUTES: &[Route] = &[
         [303, 303, 303, 303, 303, 400, 400, 400],
         &[Guest, Rita, Ben, Ann],
     ),
+    get("/latchkey", ALWAYS_ON),
+    get("/latchkey/{*unknown}", [404; 8]),
     get("/latchkey/", PERSONAL),
     get("/latchkey/setup", ANYBODY),
     post(
@@ -179,8 +181,8 @@ pub(super) const ROUTES: &[Route] = &[
         &[Ann],
     )),
     fresh(post(
-        "/latchkey/users/{name}/active",
-        Form("active=true"),
+        "/latchkey/users/{name}/activate",
+        Form("x=1"),
         ADMINS_FORM,
         &[Ann],
     )),
