@@ -129,7 +129,12 @@ pub(super) const ROUTES: &[Route] = &[
         [303, 303, 303, 303, 303, 400, 400, 400],
         &[Guest, Rita, Ben, Ann],
     ),
+    get("/latchkey", ALWAYS_ON),
     get("/latchkey/", PERSONAL),
+    Route {
+        method: "ANY",
+        ..get("/latchkey/{*unknown}", [404; 8])
+    },
     get("/latchkey/setup", ANYBODY),
     post(
         "/latchkey/setup",
@@ -178,8 +183,8 @@ pub(super) const ROUTES: &[Route] = &[
         &[Ann],
     )),
     fresh(post(
-        "/latchkey/users/{name}/active",
-        Form("active=true"),
+        "/latchkey/users/{name}/activate",
+        Form("x=1"),
         ADMINS_FORM,
         &[Ann],
     )),
