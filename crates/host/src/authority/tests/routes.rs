@@ -6,6 +6,7 @@ use std::path::Path;
 use super::{Sent, Who};
 
 /// A route and what is expected of it.
+#[derive(Clone, Copy)]
 pub(super) struct Route {
     pub(super) method: &'static str,
     pub(super) path: &'static str,
