@@ -10,8 +10,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use argon2::password_hash::phc;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use data_encoding::{BASE64_NOPAD, HEXLOWER_PERMISSIVE};
 use latchkey_model::chance::{Chance, SystemChance};
 use latchkey_model::secret::PasswordHash;
@@ -24,6 +23,7 @@ const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 const SALT: usize = 16;
+const KEY: usize = 32;
 /// At 19 MiB each.
 const AT_ONCE: usize = 4;
 /// Who comes while so many wait already is sent away.
@@ -227,32 +227,71 @@ fn argon2() -> Argon2<'static> {
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
 }
 
+/// What a hash is computed in. glibc keeps what it was given back of up to 32 MiB, once for every
+/// thread; what is larger goes back to the system. What is reserved beyond the need is never
+/// touched and takes no memory.
+fn blocks(params: &Params) -> Result<Vec<Block>, PasswordsError> {
+    const RESERVED: usize = 33 * 1024;
+    let mut blocks = Vec::new();
+    let needed = params.block_count();
+    let room = blocks.try_reserve_exact(needed.max(RESERVED));
+    room.map_err(|_| PasswordsError::Memory)?;
+    blocks.resize(needed, Block::default());
+    Ok(blocks)
+}
+
+fn fill(
+    argon2: &Argon2<'_>,
+    password: &str,
+    salt: &[u8],
+    out: &mut [u8],
+) -> Result<(), PasswordsError> {
+    let mut blocks = blocks(argon2.params())?;
+    argon2
+        .hash_password_into_with_memory(password.as_bytes(), salt, out, &mut blocks)
+        .map_err(|_| PasswordsError::Memory)
+}
+
 fn hash(password: &str, salt: &[u8]) -> Result<PasswordHash, PasswordsError> {
-    let hash = argon2().hash_password_with_salt(password.as_bytes(), salt);
-    match hash {
-        Ok(hash) => Ok(PasswordHash::new(hash.to_string())),
-        Err(_) => Err(PasswordsError::Memory),
-    }
+    let mut key = Zeroizing::new([0; KEY]);
+    fill(&argon2(), password, salt, &mut *key)?;
+    let (salt, key) = (BASE64_NOPAD.encode(salt), BASE64_NOPAD.encode(&*key));
+    let text = format!("$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}${salt}${key}");
+    Ok(PasswordHash::new(text))
+}
+
+/// Whether a password leads to the hash, with whatever parameters that was made.
+fn is_of(password: &str, hash: &phc::PasswordHash) -> Result<bool, PasswordsError> {
+    let (Some(salt), Some(kept)) = (&hash.salt, &hash.hash) else {
+        return Ok(false);
+    };
+    let made = || {
+        let algorithm = Algorithm::try_from(hash.algorithm.as_str()).ok()?;
+        let version = hash
+            .version
+            .map_or(Ok(Version::default()), Version::try_from);
+        let params = Params::try_from(hash).ok()?;
+        Some(Argon2::new(algorithm, version.ok()?, params))
+    };
+    let Some(argon2) = made() else {
+        return Ok(false);
+    };
+    let mut key = Zeroizing::new(vec![0; kept.as_bytes().len()]);
+    fill(&argon2, password, salt.as_ref(), &mut key)?;
+    Ok(bool::from(key.ct_eq(kept.as_bytes())))
 }
 
 fn verify(password: &str, kept: &str) -> Result<Verified, PasswordsError> {
     let Some(form) = Form::of(kept) else {
         let kept = phc::PasswordHash::new(NOBODYS).expect("the hash is well formed");
-        let _ = argon2().verify_password(password.as_bytes(), &kept);
+        is_of(password, &kept)?;
         return Ok(Verified {
             ok: false,
             rehash: false,
         });
     };
     let (ok, ours) = match form {
-        Form::Argon2 { hash, ours } => {
-            use argon2::password_hash::Error;
-            match argon2().verify_password(password.as_bytes(), &*hash) {
-                Ok(()) => (true, ours),
-                Err(Error::PasswordInvalid) => (false, ours),
-                Err(_) => return Err(PasswordsError::Memory),
-            }
-        }
+        Form::Argon2 { hash, ours } => (is_of(password, &hash)?, ours),
         Form::Pbkdf2 { rounds, salt, key } => {
             let mut derived = Zeroizing::new([0; 32]);
             pbkdf2::pbkdf2_hmac::<Sha256>(password.as_bytes(), &salt, rounds, &mut *derived);

@@ -112,8 +112,7 @@ async fn a_stolen_cookie_dies_with_the_session_and_open_sockets_are_told() {
         });
         assert_eq!(told.await.as_deref(), Ok(reason), "{path}");
         if path.ends_with("/deactivate") {
-            let active = [("active", "true")];
-            ann.submit("/latchkey/users/bob/active", &active).await;
+            ann.submit("/latchkey/users/bob/activate", &[]).await;
         }
     }
 }

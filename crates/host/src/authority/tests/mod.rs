@@ -228,6 +228,7 @@ impl Things {
             .replace("{user_token}", &self.user_token)
             .replace("{id}", &self.key_id)
             .replace("{name}", "olga")
+            .replace("{*unknown}", "nothing/here")
     }
 }
 

@@ -131,8 +131,8 @@ pub(super) const ROUTES: &[Route] = &[
         &[Guest, Rita, Ben, Ann],
     ),
     get("/latchkey", ALWAYS_ON),
-    get("/latchkey/{*unknown}", [404; 8]),
     get("/latchkey/", PERSONAL),
+    get("/latchkey/{*unknown}", [404; 8]),
     get("/latchkey/setup", ANYBODY),
     post(
         "/latchkey/setup",

@@ -11,6 +11,9 @@ const NEVER: &str = "no-store, no-cache, must-revalidate, post-check=0, pre-chec
 const JSON: (&str, &str) = ("content-type", "application/json");
 const SECOND: Duration = Duration::from_secs(1);
 
+/// Fields, a body, and the status that both lead to.
+type Row<'r> = (&'r [(&'r str, &'r str)], &'r str, u16);
+
 /// Asks from an address of its own, so that limits do not count.
 async fn wish(bench: &Bench, from: u8, fields: &[(&str, &str)], body: &str) -> Reply {
     let mut inbound = at_home();
@@ -62,13 +65,11 @@ async fn the_probe_is_empty_and_has_no_other_spelling() {
     }
 }
 
-type Fields<'a> = &'a [(&'a str, &'a str)];
-
 #[tokio::test]
 async fn an_app_asks_in_the_contracts_form() {
     let bench = host().await;
     let long = format!(r#"{{"app":"{}"}}"#, "x".repeat(MAX_BODY));
-    let rows: &[(Fields<'_>, &str, u16)] = &[
+    let rows: &[Row] = &[
         (&[JSON], r#"{"app":"A"}"#, 201),
         (
             &[("content-type", "application/json; charset=UTF-8")],

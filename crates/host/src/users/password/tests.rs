@@ -1,3 +1,5 @@
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+
 use super::*;
 
 /// Made with `OctoPrint` 1.11.8's own hashing and its passlib.
@@ -163,4 +165,16 @@ async fn who_comes_when_too_many_wait_is_sent_away() {
     drop(waiting);
     drop(held);
     assert_eq!(passwords.pretend("x").await, Ok(()));
+}
+
+#[test]
+fn a_hash_of_ours_is_what_others_know_as_argon2id() {
+    let made = hash("secret-secret", b"0123456789abcdef").unwrap();
+    let read = phc::PasswordHash::new(made.expose()).unwrap();
+    let verify = |password: &[u8]| argon2().verify_password(password, &read).is_ok();
+    assert!(verify(b"secret-secret") && !verify(b"secret-secres"));
+    let theirs = argon2()
+        .hash_password_with_salt(b"secret-secret", b"0123456789abcdef")
+        .unwrap();
+    assert_eq!(made.expose(), theirs.to_string());
 }
