@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { DESKTOP, PHONE, assertAccessible, assertFitsWidth, launch, screenshot, startDemo, until } from './lib.mjs';
+import { PHONE, assertAccessible, assertFitsWidth, launch, screenshot, startDemo, until } from './lib.mjs';
 import { ask, cookiesOf, fillSignIn, free, leave, nameFor, pop, signIn, startHost, visit, withKey } from './host.mjs';
 
 const ANN = { name: 'ann', password: 'correct-horse-battery' };

@@ -9,7 +9,7 @@ mod setup;
 mod users;
 
 use axum::Router;
-use axum::routing::{any, get, post};
+use axum::routing::{get, post};
 
 use crate::authority::Authority;
 
@@ -17,7 +17,7 @@ pub(crate) fn routes() -> Router<Authority> {
     Router::new()
         .route("/latchkey", get(home::move_on))
         .route("/latchkey/", get(home::show))
-        .route("/latchkey/{*unknown}", any(home::missing))
+        .route("/latchkey/{*unknown}", get(home::missing))
         .route("/latchkey/setup", get(setup::show).post(setup::create))
         .route("/latchkey/sign-out", post(account::sign_out))
         .route("/latchkey/account", get(account::show))

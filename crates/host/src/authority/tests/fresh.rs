@@ -59,8 +59,8 @@ async fn after_five_minutes_and_a_second_a_password_is_asked_for_once_more() {
                 continue;
             }
             assert_eq!(
-                without_seen(state(&bench, &things).await),
-                without_seen(before),
+                without_seen(&state(&bench, &things).await),
+                without_seen(&before),
                 "{what}"
             );
             if reply.status == StatusCode::FORBIDDEN {
@@ -76,7 +76,7 @@ async fn after_five_minutes_and_a_second_a_password_is_asked_for_once_more() {
 }
 
 /// Without when sessions were last used, which every request notes.
-fn without_seen(state: String) -> String {
+fn without_seen(state: &str) -> String {
     let mut parts = state.split(" seen: ");
     let mut rest = parts.next().unwrap().to_owned();
     for part in parts {

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::{Sent, Who};
 
 /// A route and what is expected of it.
+#[derive(Clone, Copy)]
 pub(super) struct Route {
     pub(super) method: &'static str,
     pub(super) path: &'static str,
@@ -129,6 +130,8 @@ pub(super) const ROUTES: &[Route] = &[
         [303, 303, 303, 303, 303, 400, 400, 400],
         &[Guest, Rita, Ben, Ann],
     ),
+    get("/latchkey", ALWAYS_ON),
+    get("/latchkey/{*unknown}", [404; 8]),
     get("/latchkey/", PERSONAL),
     get("/latchkey/setup", ANYBODY),
     post(
@@ -178,8 +181,8 @@ pub(super) const ROUTES: &[Route] = &[
         &[Ann],
     )),
     fresh(post(
-        "/latchkey/users/{name}/active",
-        Form("active=true"),
+        "/latchkey/users/{name}/activate",
+        Form("x=1"),
         ADMINS_FORM,
         &[Ann],
     )),

@@ -62,11 +62,13 @@ async fn the_probe_is_empty_and_has_no_other_spelling() {
     }
 }
 
+type Fields<'a> = &'a [(&'a str, &'a str)];
+
 #[tokio::test]
 async fn an_app_asks_in_the_contracts_form() {
     let bench = host().await;
     let long = format!(r#"{{"app":"{}"}}"#, "x".repeat(MAX_BODY));
-    let rows: &[(&[(&str, &str)], &str, u16)] = &[
+    let rows: &[(Fields<'_>, &str, u16)] = &[
         (&[JSON], r#"{"app":"A"}"#, 201),
         (
             &[("content-type", "application/json; charset=UTF-8")],
@@ -107,7 +109,7 @@ async fn an_app_asks_in_the_contracts_form() {
     ];
     for (from, (fields, body, status)) in (0..).zip(rows) {
         let reply = wish(&bench, from, fields, body).await;
-        assert_eq!(reply.status, *status, "{fields:?} {:.80}", body);
+        assert_eq!(reply.status, *status, "{fields:?} {body:.80}");
         if *status != 201 {
             assert!(reply.json()["error"].is_string());
             continue;
