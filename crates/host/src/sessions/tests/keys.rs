@@ -168,9 +168,14 @@ async fn an_app_connection_without_a_key_is_nobody_in_particular_and_may_not_let
     let caller = bench.authority.sessions.identify_push("_api", handle).await;
     assert!(matches!(caller, Some(Caller::AppConnection(id)) if id == "conn-1"));
 
-    // A key is looked at first, and a wrong one makes its sender a guest there too.
+    // A key is looked at first, and a wrong one makes its sender a guest there too. An empty one is
+    // what apps send that were given none.
     let key = bench.key("bob", KeyScope::Full).await;
-    for (key, name) in [(&*key, json!("bob")), ("wrong", json!(null))] {
+    for (key, name) in [
+        (&*key, json!("bob")),
+        ("wrong", json!(null)),
+        ("", json!("_api")),
+    ] {
         let fields = [("x-api-key", key)];
         let request = request("GET", "/api/currentuser", &fields, "");
         assert_eq!(bench.ask(request, &through).await.json()["name"], name);
