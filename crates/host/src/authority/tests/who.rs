@@ -14,7 +14,7 @@ async fn everybody_gets_at_every_route_what_is_theirs_and_changes_nothing_else()
             let before = state(&bench, &things).await;
             let path = things.fill(route.path);
             let body = fill(route.body, &things);
-            let reply = caller.send(&method, &path, body).await;
+            let reply = caller.send(route.method, &path, body).await;
             let changed = state(&bench, &things).await != before;
             let status = reply.status.as_u16();
             if status != expected || changed != route.changes_for.contains(&who) {
