@@ -44,6 +44,7 @@ const ANSWER: &str = "status|cache-control|expires|pragma";
 const NOT_STORED: &str = "pages for one person, and redirects to them, are not stored";
 const A_PAGE: &str = "404 as well; people get a page";
 const HIDDEN: &str = "403 here: strangers are not told what the printer's server has";
+const BACK: &str = "any page of the printer's server may be the one that was asked for";
 const PROOF: &str = "programs fetch the token there, signed in or not";
 const WHOSE: &str = "403 before 400: whether another has a key for an app is not told";
 const ONE_ODD: &str = "one odd message ends the socket there; here it is ignored as others are";
@@ -142,6 +143,16 @@ pub(super) const WANTED: &[Known] = &[
         "dialog:",
         "cache-control",
         "not stored either, in fewer words",
+    ),
+    known(
+        "login page: user ?redirect=/nothing/known",
+        "location",
+        BACK,
+    ),
+    known(
+        "login page: stale ?redirect=/nothing/known",
+        "location",
+        BACK,
     ),
     added("login page:", CACHING, NOT_STORED),
     added("login page:", "cookie csrf_token", PROOF),
