@@ -28,7 +28,7 @@ impl Caller {
         }
     }
 
-    /// The user's name, of a user who is active.
+    /// The user, if they are active.
     pub(crate) fn active_user(&self) -> Option<&User> {
         self.user().filter(|user| user.active)
     }

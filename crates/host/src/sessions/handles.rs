@@ -15,7 +15,7 @@ use latchkey_model::sealed::SigningKey;
 pub(super) enum Named {
     Session(SessionId),
     Key(AppKeyId),
-    Connection(String),
+    AppConnection(String),
 }
 
 /// Makes and reads handles.
@@ -39,7 +39,7 @@ impl Handles {
 
     /// The host does not hear when an app connection ends, so its handle is good for this day
     /// and the next.
-    pub(super) fn of_connection(&self, id: &str, now: Timestamp) -> String {
+    pub(super) fn of_app_connection(&self, id: &str, now: Timestamp) -> String {
         self.signed("connection", &format!("c{}-{id}", day(now)))
     }
 
@@ -56,7 +56,7 @@ impl Handles {
         if is("connection") {
             let (given, id) = name.strip_prefix('c')?.split_once('-')?;
             let age = day(now).checked_sub(given.parse().ok()?)?;
-            return (age <= 1).then(|| Named::Connection(id.to_owned()));
+            return (age <= 1).then(|| Named::AppConnection(id.to_owned()));
         }
         None
     }
@@ -91,11 +91,11 @@ mod tests {
         let session = handles.of_session(&id.parse().unwrap());
         let key = handles.of_key(&id.parse().unwrap());
         // Named so that its handle begins like a session's.
-        let connection = handles.of_connection("a.b:c", NOW);
+        let connection = handles.of_app_connection("a.b:c", NOW);
         let read = |handle: &str| handles.read(handle, NOW);
         assert_eq!(read(&session), Some(Named::Session(id.parse().unwrap())));
         assert_eq!(read(&key), Some(Named::Key(id.parse().unwrap())));
-        assert_eq!(read(&connection), Some(Named::Connection("a.b:c".into())));
+        assert_eq!(read(&connection), Some(Named::AppConnection("a.b:c".into())));
         let mac = |handle: &str| handle.rsplit_once('.').unwrap().1.to_owned();
         for made_up in [
             String::new(),
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn an_app_connections_handle_is_good_for_two_days() {
         let handles = Handles::new(MasterKey::from_bytes([1; 32]).signing("push session"));
-        let handle = handles.of_connection("c1", NOW);
+        let handle = handles.of_app_connection("c1", NOW);
         assert!(handles.read(&handle, NOW.plus(DAY)).is_some());
         assert!(handles.read(&handle, NOW.plus(DAY * 2)).is_none());
     }

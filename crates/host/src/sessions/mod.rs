@@ -258,7 +258,7 @@ impl Sessions {
             Caller::Guest => String::new(),
             Caller::Person(person) => handles.of_session(&person.1.id),
             Caller::App(app) => handles.of_key(&app.1.id),
-            Caller::AppConnection(id) => handles.of_connection(id, self.0.clock.now()),
+            Caller::AppConnection(id) => handles.of_app_connection(id, self.0.clock.now()),
         }
     }
 
@@ -297,10 +297,10 @@ impl Sessions {
                 let owner = owner.filter(|owner| owner.active && owner.name.as_str() == user);
                 Ok(owner.map(|owner| Caller::App(Box::new((owner, kept.key)))))
             }
-            Some(Named::Connection(id)) if user == wire::API_USER => {
+            Some(Named::AppConnection(id)) if user == wire::API_USER => {
                 Ok(Some(Caller::AppConnection(id)))
             }
-            Some(Named::Connection(_)) | None => Ok(None),
+            Some(Named::AppConnection(_)) | None => Ok(None),
         }
     }
 
