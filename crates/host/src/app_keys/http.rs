@@ -137,6 +137,16 @@ async fn generate(
         Ok(false) => return contract::error(StatusCode::NOT_FOUND, "There is no such user."),
         Err(failure) => return contract::failed(&failure),
     }
+    match authority.app_keys.find(&user, &app).await {
+        Ok(Some(kept)) if members.contains_key("scope") && kept.key.scope != scope => {
+            return contract::error(
+                StatusCode::CONFLICT,
+                "There is a key for that app with another scope. Revoke it first.",
+            );
+        }
+        Ok(_) => {}
+        Err(failure) => return contract::failed(&failure),
+    }
     match authority.app_keys.generate(&user, &app, scope).await {
         Ok(key) => contract::json(
             StatusCode::OK,

@@ -5,6 +5,7 @@ pub(crate) mod usage;
 mod wire;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use latchkey_model::access::KeyScope;
 use latchkey_model::app::AppName;
@@ -19,6 +20,9 @@ use latchkey_store::StoreError;
 use latchkey_store::host::{Grant, HostStore, KeptAppKey, NewAppKey};
 
 use crate::authority::endings::{Endings, Holder};
+
+/// A grant that nobody fetches for so long is forgotten: it is a key in waiting.
+pub(crate) const UNFETCHED: Duration = Duration::from_hours(24);
 
 /// Makes keys. The text of a key is kept sealed, because the same app and user get it again.
 #[derive(Clone)]
@@ -50,12 +54,18 @@ impl Minting {
         token: &RequestTokenHash,
         now: Timestamp,
     ) -> Result<Option<AppKeyText>, StoreError> {
+        // Looked up first: anybody may ask for any token, and only a granted one is worth a write.
+        let Some(grant) = self.store.grants().find(token).await? else {
+            return Ok(None);
+        };
+        if now.since(grant.at) > UNFETCHED {
+            return Ok(None);
+        }
         let make = |grant: Grant| self.candidate(&grant.user, &grant.app, grant.scope, now);
         let Some(kept) = self.store.app_keys().redeem(token, &make).await? else {
             return Ok(None);
         };
-        self.end_if_rescoped(&kept);
-        self.text(&kept).map(Some)
+        self.told(&kept, now).await.map(Some)
     }
 
     /// The key of a user and app, made if there is none.
@@ -68,8 +78,7 @@ impl Minting {
     ) -> Result<AppKeyText, StoreError> {
         let candidate = self.candidate(user, app, scope, now);
         let kept = self.store.app_keys().keep(&candidate).await?;
-        self.end_if_rescoped(&kept);
-        self.text(&kept)
+        self.told(&kept, now).await
     }
 
     /// The text of a key that is kept.
@@ -114,16 +123,33 @@ impl Minting {
         new
     }
 
-    /// What is open was opened under the old scope.
-    fn end_if_rescoped(&self, kept: &KeptAppKey) {
-        if kept.rescoped {
-            self.endings.end(&Holder::Key(kept.key.id.clone()));
+    /// The text that an app is told for a key that is kept: the same again, or that of a new key
+    /// in its place.
+    ///
+    /// The name by which an app asks is what it says. If another scope was chosen this time, whoever
+    /// holds the key so far must neither gain nor lose by it, so the two do not share a key. And a
+    /// key that was sealed with another key file cannot be told to anybody again.
+    async fn told(&self, kept: &KeptAppKey, now: Timestamp) -> Result<AppKeyText, StoreError> {
+        if !kept.rescoped
+            && let Ok(text) = self.reveal(kept)
+        {
+            return Ok(text);
         }
-    }
-
-    fn text(&self, kept: &KeptAppKey) -> Result<AppKeyText, StoreError> {
-        self.reveal(kept)
-            .map_err(|error| StoreError::Failed(error.into()))
+        let AppKey {
+            id,
+            user,
+            app,
+            scope,
+            ..
+        } = &kept.key;
+        tracing::info!(app_key.id = %id, "a key was replaced");
+        self.store.app_keys().revoke_by_id(id, None).await?;
+        self.endings.end(&Holder::Key(id.clone()));
+        let text = AppKeyText::generate(&*self.chance);
+        let mut new = self.taken_over(&text, user, app, now);
+        new.key.scope = *scope;
+        self.store.app_keys().keep(&new).await?;
+        Ok(text)
     }
 }
 
@@ -192,7 +218,7 @@ impl AppKeys {
         scope: KeyScope,
     ) -> Result<AppKeyText, StoreError> {
         if let Some(kept) = self.find(user, app).await? {
-            return self.minting.text(&kept);
+            return self.minting.told(&kept, self.clock.now()).await;
         }
         let now = self.clock.now();
         self.minting.generate(user, app, scope, now).await

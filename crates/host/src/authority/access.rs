@@ -92,6 +92,27 @@ pub(crate) fn needed(
     level
 }
 
+/// Whether reading this address would do something, or tell a secret: some servers take commands by
+/// GET, which a page elsewhere can make a browser send.
+pub(crate) fn is_command_by_get(kind: UpstreamKind, path: &str, query: Option<&str>) -> bool {
+    if commands_a_camera(query) {
+        return true;
+    }
+    // Their APIs; beside them stand the files of a web interface, which do nothing.
+    let apis: &[&str] = match kind {
+        UpstreamKind::Moonraker => &["printer", "machine", "server", "access", "api", "debug"],
+        UpstreamKind::PrusaLink => &["api"],
+        UpstreamKind::OctoPrint | UpstreamKind::Generic => return false,
+    };
+    let below_api = paths::readings(path).is_none_or(|readings| {
+        readings
+            .iter()
+            .filter_map(|path| path.split('/').nth(1))
+            .any(|first| apis.contains(&first))
+    });
+    below_api && needed(kind, &Method::GET, path, query, false) > Access::View
+}
+
 /// Which level a request to a camera needs: looking is reading.
 pub(crate) fn needed_at_camera(method: &Method, query: Option<&str>, websocket: bool) -> Access {
     if is_reading(method) && !websocket && !commands_a_camera(query) {

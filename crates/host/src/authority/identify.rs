@@ -31,16 +31,19 @@ pub(crate) struct Identified {
 }
 
 impl Authority {
-    /// Who makes a request.
+    /// Who makes a request. A remembered browser comes back only where the answer can tell it so
+    /// and goes on with it.
     pub(crate) async fn identify(
         &self,
         parts: &Parts,
         inbound: &Inbound,
+        comes_back: bool,
     ) -> Result<Identified, StoreError> {
         let mut set_cookies = Vec::new();
         for _ in 0..MOST_LOOKS {
             let before = self.endings.count();
-            let caller = self.look(parts, inbound, &mut set_cookies).await?;
+            let cookies = comes_back.then_some(&mut set_cookies);
+            let caller = self.look(parts, inbound, cookies).await?;
             let hold = match &caller {
                 Caller::Person(person) => Some(Holder::Session(person.1.id.clone())),
                 Caller::App(app) => Some(Holder::Key(app.1.id.clone())),
@@ -67,7 +70,7 @@ impl Authority {
         &self,
         parts: &Parts,
         inbound: &Inbound,
-        set_cookies: &mut Vec<HeaderValue>,
+        set_cookies: Option<&mut Vec<HeaderValue>>,
     ) -> Result<Caller, StoreError> {
         let public = Public::of(inbound);
         for cookie in Sessions::cookies(&parts.headers, &public) {
@@ -75,10 +78,12 @@ impl Authority {
                 return Ok(person);
             }
         }
-        let returned = self.sessions.come_back(&parts.headers, inbound, &public);
-        if let Some((person, cookies)) = returned.await? {
-            *set_cookies = cookies;
-            return Ok(person);
+        if let Some(set_cookies) = set_cookies {
+            let returned = self.sessions.come_back(&parts.headers, inbound, &public);
+            if let Some((person, cookies)) = returned.await? {
+                *set_cookies = cookies;
+                return Ok(person);
+            }
         }
         // An empty key is no key, and hides those in later places all the same.
         match key_of(&parts.headers, &parts.uri) {

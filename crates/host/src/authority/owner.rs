@@ -44,6 +44,19 @@ pub(crate) fn owner_of(path: &str) -> Owner {
     Owner::Upstream
 }
 
+/// Whether a path with its query may be led to after signing in or deciding: a page of the
+/// printer's server, and no address of an API, for some servers take commands by GET.
+pub(crate) fn is_page_of_upstream(target: &str) -> bool {
+    const APIS: [&str; 6] = ["api", "printer", "machine", "server", "access", "debug"];
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let path = path.split('#').next().unwrap_or_default();
+    let first = |path: &str| path.split('/').nth(1).unwrap_or_default().to_owned();
+    path.starts_with('/')
+        && owner_of(path) == Owner::Upstream
+        && spellings(path).all(|path| !APIS.contains(&first(&path).as_str()))
+        && !decoded(query).to_lowercase().contains("action=command")
+}
+
 fn is_hosts(path: &str) -> bool {
     EXACT.contains(&path)
         || path == "/sockjs"
@@ -84,6 +97,28 @@ fn simplified(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_is_led_to_a_command() {
+        for (target, leads) in [
+            ("/", true),
+            ("/?tab=control", true),
+            ("/maintenance/files?x=1", true),
+            ("/printers-page", true),
+            ("/api/version", false),
+            ("/API/version", false),
+            ("/%61pi/settings", false),
+            ("/printer/gcode/script?script=M112", false),
+            ("/x/../printer/emergency_stop", false),
+            ("/machine/reboot", false),
+            ("/webcam/?action=command&id=1", false),
+            ("/webcam/?action%3Dcommand", false),
+            ("/login/", false),
+            ("x", false),
+        ] {
+            assert_eq!(is_page_of_upstream(target), leads, "{target}");
+        }
+    }
 
     #[test]
     fn the_hosts_paths_are_its_own_in_every_spelling() {

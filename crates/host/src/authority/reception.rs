@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use http::header::{HeaderMap, ORIGIN};
+use http::header::{Entry, HeaderMap, ORIGIN, SET_COOKIE};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, StatusCode};
 use latchkey_net::body::{self, Body};
@@ -12,16 +12,22 @@ use latchkey_net::proxy::failure::HostFailure;
 use latchkey_web::browser::wants_page;
 use tower::ServiceExt;
 
+use super::access::is_command_by_get;
 use super::caller::Caller;
 use super::identify::Identified;
 use super::owner::{Owner, owner_of};
 use super::{Admission, Authority, router};
+use crate::config::UpstreamKind;
 use crate::contract::{self, Caching};
 use crate::pages::Pages;
 use crate::public::Public;
 use crate::push::Push;
-use crate::service::Inbound;
+use crate::service::{Door, Inbound};
+use crate::sessions::csrf::Forged;
 use crate::upstream::{Answer, Upstream};
+
+/// Where a browser that was remembered must not come back first: what comes next would be undone.
+const ENDS_A_SIGN_IN: [&str; 4] = ["/login", "/login/", "/latchkey/sign-out", "/api/logout"];
 
 /// The way in. Clones share everything.
 #[derive(Clone)]
@@ -56,7 +62,8 @@ impl Reception {
             return Ok(plain(contract::error(StatusCode::NOT_FOUND, sentence)));
         }
         let (parts, body) = request.into_parts();
-        let identified = match self.authority.identify(&parts, inbound).await {
+        let comes_back = !inbound.websocket && !ENDS_A_SIGN_IN.contains(&parts.uri.path());
+        let identified = match self.authority.identify(&parts, inbound, comes_back).await {
             Ok(identified) => identified,
             Err(failure) => return Ok(plain(contract::failed(&failure))),
         };
@@ -69,7 +76,15 @@ impl Reception {
             Owner::Host => Ok(self.route(request, identified.caller, inbound).await),
             _ => self.pass(request, identified, inbound, upstream).await,
         };
-        answer.map(|answer| with_cookies(answer, cookies))
+        match answer {
+            // The browser's old cookie is used up; the new one must not be lost with the answer.
+            Err(_) if !cookies.is_empty() && inbound.door == Door::Lan => {
+                let sentence = "The printer's server does not answer.";
+                let failed = contract::error(StatusCode::BAD_GATEWAY, sentence);
+                Ok(with_cookies(plain(failed), cookies))
+            }
+            answer => answer.map(|answer| with_cookies(answer, cookies)),
+        }
     }
 
     async fn route(&self, mut request: Request<Body>, caller: Caller, inbound: &Inbound) -> Answer {
@@ -100,7 +115,8 @@ impl Reception {
         let public = Public::of(inbound);
         let is_page = wants_page(request.headers(), request.method());
         if let Caller::Person(_) = caller
-            && let Some(refusal) = self.refuse_foreign_page(&request, inbound, &public)
+            && let Some(refusal) =
+                self.refuse_foreign_page(&request, inbound, &public, upstream.kind())
         {
             return Ok(plain(refusal));
         }
@@ -122,6 +138,7 @@ impl Reception {
         request: &Request<Body>,
         inbound: &Inbound,
         public: &Public,
+        kind: UpstreamKind,
     ) -> Option<axum::response::Response> {
         if inbound.websocket {
             return (!is_own_origin(request.headers(), public)).then(|| {
@@ -133,10 +150,18 @@ impl Reception {
             *request.method(),
             Method::GET | Method::HEAD | Method::OPTIONS
         );
-        let sessions = &self.authority.sessions;
-        if safe {
+        let uri = request.uri();
+        if safe && !is_command_by_get(kind, uri.path(), uri.query()) {
             return None;
         }
+        // Web interfaces of other servers know no token of ours. What their pages send says where
+        // it comes from, and then it need not be proved twice.
+        let says_where = request.headers().contains_key(ORIGIN);
+        if !safe && kind != UpstreamKind::OctoPrint && says_where {
+            let is_own = is_own_origin(request.headers(), public);
+            return (!is_own).then(|| crate::sessions::http::refuse(Forged::Origin));
+        }
+        let sessions = &self.authority.sessions;
         let checked = sessions.check_origin(request.headers(), None, public);
         checked.err().map(crate::sessions::http::refuse)
     }
@@ -172,9 +197,17 @@ fn is_own_origin(headers: &HeaderMap, public: &Public) -> bool {
         .is_ok_and(|origin| origin.eq_ignore_ascii_case(&public.origin()))
 }
 
+/// Sets cookies before those that the answer itself sets: of two of one name the last counts.
 fn with_cookies(answer: Answer, cookies: Vec<HeaderValue>) -> Answer {
     match answer {
-        Answer::Plain(response) => Answer::Plain(contract::with_cookies(response, cookies)),
-        socket => socket,
+        Answer::Plain(mut response) if !cookies.is_empty() => {
+            let own: Vec<_> = match response.headers_mut().entry(SET_COOKIE) {
+                Entry::Occupied(own) => own.remove_entry_mult().1.collect(),
+                Entry::Vacant(_) => Vec::new(),
+            };
+            let all = cookies.into_iter().chain(own).collect();
+            Answer::Plain(contract::with_cookies(response, all))
+        }
+        other => other,
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use latchkey_model::clock::Timestamp;
 
+use crate::limits::household;
+
 /// How long an address is blocked.
 pub(super) const FOR: Duration = Duration::from_hours(1);
 
@@ -25,12 +27,12 @@ impl Blocked {
             let first = *first.0;
             self.0.remove(&first);
         }
-        self.0.insert(address.to_canonical(), now.plus(FOR));
+        self.0.insert(household(address), now.plus(FOR));
     }
 
     pub(super) fn contains(&self, address: IpAddr, now: Timestamp) -> bool {
         self.0
-            .get(&address.to_canonical())
+            .get(&household(address))
             .is_some_and(|until| *until > now)
     }
 }

@@ -26,13 +26,11 @@ use latchkey_store::host::{Grant, HostStore};
 use tokio_util::sync::CancellationToken;
 
 use self::blocked::Blocked;
-use crate::app_keys::Minting;
+use crate::app_keys::{Minting, UNFETCHED};
 use crate::notices::{Notice, Notices};
 
 /// Most requests that wait at once; limits per address come before.
 const MOST_WAITING: usize = 256;
-/// A grant that nobody fetches for so long is forgotten: it is a key in waiting.
-const UNFETCHED: Duration = Duration::from_hours(24);
 /// How often given-up requests are looked for.
 const SWEEP: Duration = Duration::from_millis(500);
 

@@ -309,3 +309,58 @@ async fn what_waits_is_bounded() {
         AskError::TooMany
     );
 }
+
+#[tokio::test]
+async fn another_scope_is_another_key_and_ends_the_one_so_far() {
+    let bench = Bench::set_up().await;
+    let mut keys = Vec::new();
+    for scope in [KeyScope::View, KeyScope::Full, KeyScope::Full] {
+        let app_token = bench.ask("Dashboard", None);
+        let user_token = bench.user_token(&app_token);
+        let decision = Decision::Grant(scope);
+        assert!(bench.decide(&user_token, "ann", decision).await);
+        keys.push(bench.fetch(&app_token).await);
+    }
+    assert_ne!(
+        keys[0], keys[1],
+        "whoever watches gains nothing by a namesake"
+    );
+    assert_eq!(keys[1], keys[2]);
+    let found = |key: &str| {
+        let hash = latchkey_model::secret::AppKeyHash::of(key);
+        let store = bench.store.clone();
+        async move { store.app_keys().find_by_hash(&hash).await.unwrap() }
+    };
+    assert!(found(&keys[0]).await.is_none());
+    assert_eq!(found(&keys[1]).await.unwrap().key.scope, KeyScope::Full);
+}
+
+#[tokio::test]
+async fn a_key_whose_key_file_is_lost_is_replaced_for_its_app() {
+    let bench = Bench::set_up().await;
+    let app_token = bench.ask("Fieldglass", None);
+    let user_token = bench.user_token(&app_token);
+    assert!(bench.decide(&user_token, "ann", FULL).await);
+    let before = bench.fetch(&app_token).await;
+    let elsewhere = MasterKey::from_bytes([2; 32]).sealing();
+    let chance: Arc<dyn Chance> = Arc::new(SeededChance::new(8));
+    let minting = Minting::new(bench.store.clone(), elsewhere, Endings::default(), chance);
+    let app_token = bench.ask("Fieldglass", None);
+    let user_token = bench.user_token(&app_token);
+    assert!(bench.decide(&user_token, "ann", FULL).await);
+    let token = RequestTokenHash::of(&app_token);
+    let after = minting.redeem(&token, bench.clock.now()).await.unwrap();
+    let after = after.expect("the grant was worth a key");
+    assert_ne!(after.expose(), before);
+    assert_eq!(bench.store.app_keys().list().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_grant_is_worth_nothing_after_a_day() {
+    let bench = Bench::set_up().await;
+    let app_token = bench.ask("Fieldglass", None);
+    let user_token = bench.user_token(&app_token);
+    assert!(bench.decide(&user_token, "ann", FULL).await);
+    bench.pass(24 * 3600 + 1);
+    assert_eq!(bench.poll(&app_token).await, "gone");
+}

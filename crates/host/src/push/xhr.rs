@@ -203,7 +203,8 @@ impl Reception {
             Way::Polling if is_new => Next::Open,
             Way::Polling => Next::Frame,
         };
-        claimed.then_some(Self {
+        // Made only for who has it: dropping one lets the line go.
+        claimed.then(|| Self {
             line,
             way,
             next,

@@ -95,7 +95,10 @@ mod tests {
         let read = |handle: &str| handles.read(handle, NOW);
         assert_eq!(read(&session), Some(Named::Session(id.parse().unwrap())));
         assert_eq!(read(&key), Some(Named::Key(id.parse().unwrap())));
-        assert_eq!(read(&connection), Some(Named::AppConnection("a.b:c".into())));
+        assert_eq!(
+            read(&connection),
+            Some(Named::AppConnection("a.b:c".into()))
+        );
         let mac = |handle: &str| handle.rsplit_once('.').unwrap().1.to_owned();
         for made_up in [
             String::new(),

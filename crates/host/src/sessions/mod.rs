@@ -197,8 +197,11 @@ impl Sessions {
             return Ok(None);
         }
         if now.since(session.seen) >= NOTED_EVERY {
-            self.0.store.sessions().touch(&session.id, now).await?;
-            session.seen = now;
+            // A full disk or a busy database must not turn people out.
+            match self.0.store.sessions().touch(&session.id, now).await {
+                Ok(()) => session.seen = now,
+                Err(error) => tracing::warn!(%error, "the use of a session could not be noted"),
+            }
         }
         Ok(Some(Caller::Person(Box::new((user, session)))))
     }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::csrf::Forged;
 use super::sign_in::{Attempt, SignInError};
-use crate::authority::owner::{Owner, owner_of};
+use crate::authority::owner::is_page_of_upstream;
 use crate::contract;
 use crate::pages::views::{Purpose, SignIn, SignInProblem, UserField};
 use crate::pages::visit::Visit;
@@ -233,9 +233,8 @@ fn target(redirect: &str, public: &Public) -> String {
                 !matches!(segment, "." | "..")
                     && (place > 0 || !segment.is_empty() || decoded == "/")
             });
-    let is_printers =
-        path.starts_with('/') && owner_of(path) == Owner::Upstream && !path.starts_with("/api/");
-    let is_known = is_printers || path.starts_with(DIALOG) || path.starts_with(OWN_PAGES);
+    let is_known =
+        is_page_of_upstream(target) || path.starts_with(DIALOG) || path.starts_with(OWN_PAGES);
     if is_plain && is_known {
         target.to_owned()
     } else {

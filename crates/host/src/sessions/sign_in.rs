@@ -1,7 +1,7 @@
 //! Signing in with a name and a password.
 
 use http::{HeaderMap, HeaderValue};
-use latchkey_model::secret::SessionToken;
+use latchkey_model::secret::{PasswordHash, SessionToken};
 use latchkey_model::session::{Mechanism, Session};
 use latchkey_model::user::{User, UserName};
 use latchkey_store::StoreError;
@@ -60,7 +60,7 @@ impl Sessions {
         // Once more: of many who try at the same time no more may learn an answer than of those
         // who try one after the other.
         self.may_try(attempt.inbound, attempt.user)?;
-        let Some(user) = user else {
+        let Some((user, kept)) = user else {
             self.note_failure(attempt.inbound, attempt.user);
             return Err(SignInError::Wrong);
         };
@@ -68,10 +68,20 @@ impl Sessions {
         let Attempt {
             headers, public, ..
         } = attempt;
+        // A password that was changed since it was checked has ended all that it opened but this.
+        if !self.is_still(&user.name, &kept).await? {
+            self.end(&session.id).await?;
+            return Err(SignInError::Wrong);
+        }
         let mut cookies = vec![
             Cookie::Session.set(token.expose(), public),
             Cookie::ActiveLogout.remove(public),
         ];
+        let is_again = attempt.caller.user_name() == Some(&user.name);
+        if !attempt.remember && !is_again {
+            // Somebody else may have been remembered in this browser.
+            cookies.push(Cookie::RememberToken.remove(public));
+        }
         if attempt.remember {
             self.forget_browser(headers, public).await?;
             let token = self.remember(&user.name).await?;
@@ -88,7 +98,7 @@ impl Sessions {
         &self,
         name: &str,
         password: &str,
-    ) -> Result<Option<User>, SignInError> {
+    ) -> Result<Option<(User, PasswordHash)>, SignInError> {
         let passwords = &self.0.passwords;
         let found = match UserName::parse(name) {
             Ok(name) => self.0.store.users().find_sign_in(&name).await?,
@@ -105,13 +115,20 @@ impl Sessions {
         }
         if verified.rehash {
             let better = passwords.hash(password).await?;
-            self.0
-                .store
-                .users()
-                .rehash(&user.name, &kept, &better)
-                .await?;
+            let users = self.0.store.users();
+            if users.rehash(&user.name, &kept, &better).await? {
+                return Ok(Some((user, better)));
+            }
         }
-        Ok(Some(user))
+        Ok(Some((user, kept)))
+    }
+
+    /// Whether the password's hash is the one that was checked.
+    async fn is_still(&self, name: &UserName, checked: &PasswordHash) -> Result<bool, StoreError> {
+        let found = self.0.store.users().find_sign_in(name).await?;
+        let now = found.and_then(|found| found.password_hash);
+        // Hashes are no secret to compare in constant time: nobody presents one.
+        Ok(now.is_some_and(|now| now.expose() == checked.expose()))
     }
 
     /// The same person in the same browser goes on with their session; its cookie is another one

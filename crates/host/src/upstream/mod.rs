@@ -32,7 +32,7 @@ use self::probe::Trust;
 use self::routes::{Route, Routes, Target};
 use crate::authority::endings::Hold;
 use crate::authority::{Admission, access};
-use crate::config::{ClientAddress, Config};
+use crate::config::{ClientAddress, Config, UpstreamKind};
 use crate::service::Inbound;
 
 const SEC_WEBSOCKET_KEY: HeaderName = HeaderName::from_static("sec-websocket-key");
@@ -91,6 +91,11 @@ impl Upstream {
             }),
             client,
         }
+    }
+
+    /// Which API the printer's server speaks.
+    pub(crate) fn kind(&self) -> UpstreamKind {
+        self.shared.config.upstream.kind
     }
 
     /// Passes a request on and awaits the head of the answer. Both bodies, and the waiting, end

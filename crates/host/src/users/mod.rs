@@ -106,13 +106,13 @@ impl Users {
         }
     }
 
-    /// Whether anybody is known, so that the first run is over. A database that does not answer
-    /// counts as one where somebody is known: nobody may become the first meanwhile.
+    /// Whether there is an administrator, so that the first run is over. A database that does not
+    /// answer counts as one with an administrator: nobody may become the first meanwhile.
     pub(crate) async fn is_set_up(&self) -> bool {
         if self.set_up.load(Ordering::Relaxed) {
             return true;
         }
-        let any = self.store.users().any().await;
+        let any = self.store.users().any_admin().await;
         if let Ok(true) = any {
             self.set_up.store(true, Ordering::Relaxed);
         }
@@ -144,8 +144,11 @@ impl Users {
             .map_err(UserError::from)?;
         let user = self.new_user(name, Group::Admins);
         let first = self.store.users().create_first(&user, &hash).await;
-        if !first.map_err(UserError::from)? {
-            return Err(FirstError::Done);
+        match first {
+            Ok(true) => {}
+            Ok(false) => return Err(FirstError::Done),
+            Err(StoreError::Conflict) => return Err(UserError::NameTaken.into()),
+            Err(failure) => return Err(UserError::from(failure).into()),
         }
         tracing::info!("the first administrator was made");
         Ok(user)

@@ -151,3 +151,18 @@ async fn what_a_removed_user_has_open_ends() {
     ));
     assert!(store.app_keys().list().await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn somebody_without_rights_does_not_end_the_first_run() {
+    let (users, _) = users().await;
+    users.add("bob", "long-enough", Group::Users).await.unwrap();
+    assert!(!users.is_set_up().await);
+    let code = users.setup_code().await.unwrap();
+    let taken = users.create_first(&code, "bob", "long-enough").await;
+    assert!(matches!(taken, Err(FirstError::User(UserError::NameTaken))));
+    users
+        .create_first(&code, "ann", "long-enough")
+        .await
+        .unwrap();
+    assert!(users.is_set_up().await);
+}

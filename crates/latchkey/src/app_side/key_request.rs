@@ -67,6 +67,10 @@ pub(crate) enum KeyRequestError {
         .0.as_secs()
     )]
     Forgotten(Duration),
+    #[error(
+        "an answer was lost, and the request is gone since; if it was allowed, asking again gives the same key"
+    )]
+    Unheard,
     #[error("the connection was lost while waiting for the decision; ask again once it is back")]
     Lost(#[source] CallError),
     #[error("{0} sent no usable key; look at its version")]
@@ -158,6 +162,8 @@ pub(crate) async fn wait(
 ) -> Result<String, KeyRequestError> {
     let mut heard = Instant::now();
     let mut longest_gap = Duration::ZERO;
+    // The answer with the key may be the one that got lost; it is given once.
+    let mut unheard = false;
     while pending.began.elapsed() < LONGEST {
         sleep(POLL_EVERY).await;
         let polled = client.get(&pending.poll, POLL_WITHIN).await;
@@ -170,17 +176,23 @@ pub(crate) async fn wait(
                 continue;
             }
             Ok(answer) => answer,
-            Err(error) if error.may_pass() && gap <= OUTAGE => continue,
+            Err(error) if error.may_pass() && gap <= OUTAGE => {
+                unheard = true;
+                continue;
+            }
             Err(error) if error.may_pass() => return Err(KeyRequestError::Lost(error)),
             Err(error) => return Err(error.into()),
         };
         longest_gap = longest_gap.max(gap);
         heard = Instant::now();
         match answer.status {
-            StatusCode::ACCEPTED => {}
+            StatusCode::ACCEPTED => unheard = false,
             StatusCode::OK => {
                 return key(&answer)
                     .ok_or_else(|| KeyRequestError::NoKey(client.name().to_owned()));
+            }
+            StatusCode::NOT_FOUND if unheard && longest_gap <= FORGOTTEN => {
+                return Err(KeyRequestError::Unheard);
             }
             StatusCode::NOT_FOUND => return Err(gone(pending.began.elapsed(), longest_gap)),
             _ => return Err(refusal(client, &answer, &pending.poll)),

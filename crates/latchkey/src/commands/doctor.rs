@@ -172,7 +172,9 @@ async fn upstream(config: &Config) -> Finding {
 }
 
 async fn reach_relay(url: &url::Url) -> Finding {
+    // An IPv6 address stands in brackets in a URL and nowhere else.
     let host = url.host_str().unwrap_or_default();
+    let host = host.trim_matches(['[', ']']);
     let port = url.port_or_known_default().unwrap_or(443);
     let connecting = TcpStream::connect((host, port));
     match tokio::time::timeout(Duration::from_secs(10), connecting).await {

@@ -13,7 +13,12 @@ use crate::output;
 
 pub(crate) async fn run(path: &Path) -> anyhow::Result<()> {
     let config = config::host::read(&Checking::with_environment(path))?.logged();
-    let url = format!("http://{}/latchkey/setup", config.listen);
+    let port = config.listen.port();
+    let url = if config.listen.ip().is_unspecified() {
+        format!("http://ADDRESS-OF-THIS-MACHINE:{port}/latchkey/setup")
+    } else {
+        format!("http://{}/latchkey/setup", config.listen)
+    };
     let host = Host::bind(config, Arc::new(SystemClock), Arc::new(SystemChance)).await?;
     tracing::info!(
         host.address = %host.local_addr()?,

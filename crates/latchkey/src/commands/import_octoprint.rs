@@ -146,9 +146,12 @@ async fn preview(config: &Config, found: Found) -> anyhow::Result<Report> {
         ..Report::default()
     };
     // A missing database is not made, and one of another version not brought up to date.
-    let store = match HostStore::inspect(config.database()).await {
-        Ok(versions) if versions.found == versions.known => Some(config.open_store().await?),
-        _ => None,
+    let path = config.database();
+    let store = if path.exists() {
+        let versions = HostStore::inspect(&path).await?;
+        (versions.found == versions.known).then_some(config.open_store().await?)
+    } else {
+        None
     };
     for person in &found.people {
         let known = match &store {

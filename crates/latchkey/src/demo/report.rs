@@ -103,8 +103,12 @@ impl Report {
         if let Some(admin) = self.host_users.iter().find(|user| user.admin) {
             let _ = writeln!(
                 text,
-                "\nAt home, sign in at {}/latchkey/ as {} with the password {}\nand let an app in (it asks, you decide in the browser):\n\n  latchkey key request {} --name \"My first app\" --open",
-                self.host_url, admin.name, admin.password, self.host_url
+                "\nAt home, sign in at {}/latchkey/ as {} with the password {}\nand let an app in (it asks, you decide in the browser):\n\n  {} key request {} --name \"My first app\" --open",
+                self.host_url,
+                admin.name,
+                admin.password,
+                this_program(),
+                self.host_url
             );
         }
         if let Some(curl) = self.curl() {
@@ -124,5 +128,16 @@ impl Report {
             "curl -u {user}:{password} {}/api/version",
             connection.url
         ))
+    }
+}
+
+/// What to type for another command of this program: cargo's line where cargo built it.
+fn this_program() -> String {
+    match std::env::current_exe() {
+        Ok(path) if path.components().any(|part| part.as_os_str() == "target") => {
+            "cargo run --release --".to_owned()
+        }
+        Ok(path) => path.display().to_string(),
+        Err(_) => "latchkey".to_owned(),
     }
 }

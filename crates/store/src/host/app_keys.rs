@@ -216,18 +216,21 @@ impl<'a> AppKeys<'a> {
         rows.iter().map(key).collect()
     }
 
+    // Each reads to the end: a statement that is left half way is committed by its reset, and sqlx
+    // drops what a full disk says there.
+
     /// Revokes the user's key for this app, in whatever spelling. Says which it was.
     pub async fn revoke(
         &self,
         user: &UserName,
         app: &AppName,
     ) -> Result<Option<AppKeyId>, StoreError> {
-        let row = sqlx::query(REVOKE)
+        let rows = sqlx::query(REVOKE)
             .bind(user.as_str())
             .bind(app.fold())
-            .fetch_optional(self.pools.write())
+            .fetch_all(self.pools.write())
             .await?;
-        row.as_ref().map(id).transpose()
+        rows.first().map(id).transpose()
     }
 
     /// Revokes the key with this hash; only that of `owner`, if one is given.
@@ -236,12 +239,12 @@ impl<'a> AppKeys<'a> {
         hash: &AppKeyHash,
         owner: Option<&UserName>,
     ) -> Result<Option<AppKeyId>, StoreError> {
-        let row = sqlx::query(REVOKE_BY_HASH)
+        let rows = sqlx::query(REVOKE_BY_HASH)
             .bind(hash.as_bytes().as_slice())
             .bind(owner.map(UserName::as_str))
-            .fetch_optional(self.pools.write())
+            .fetch_all(self.pools.write())
             .await?;
-        row.as_ref().map(id).transpose()
+        rows.first().map(id).transpose()
     }
 
     /// Revokes the key with this id; only that of `owner`, if one is given.
@@ -250,12 +253,12 @@ impl<'a> AppKeys<'a> {
         key: &AppKeyId,
         owner: Option<&UserName>,
     ) -> Result<Option<AppKeyId>, StoreError> {
-        let row = sqlx::query(REVOKE_BY_ID)
+        let rows = sqlx::query(REVOKE_BY_ID)
             .bind(key.as_str())
             .bind(owner.map(UserName::as_str))
-            .fetch_optional(self.pools.write())
+            .fetch_all(self.pools.write())
             .await?;
-        row.as_ref().map(id).transpose()
+        rows.first().map(id).transpose()
     }
 
     /// Adds a batch of use, as a whole or not at all. Revoked keys are passed over.

@@ -19,9 +19,10 @@ VALUES ($1, $2, $3, $4, $5)";
 
 const CREATE_FIRST: &str = "
 INSERT INTO users (name, user_group, active, password_hash, created_at)
-SELECT $1, $2, $3, $4, $5 WHERE NOT EXISTS (SELECT 1 FROM users)";
+SELECT $1, $2, $3, $4, $5
+WHERE NOT EXISTS (SELECT 1 FROM users WHERE user_group = 'admins' AND active = 1)";
 
-const ANY: &str = "SELECT 1 FROM users LIMIT 1";
+const ANY_ADMIN: &str = "SELECT 1 FROM users WHERE user_group = 'admins' AND active = 1 LIMIT 1";
 
 const FIND: &str = "
 SELECT name AS id, name AS user_name, user_group, active AS user_active,
@@ -111,7 +112,8 @@ impl<'a> Users<'a> {
         Ok(())
     }
 
-    /// Keeps the very first user. False if anybody is known already.
+    /// Keeps the first administrator. False if there is an active one already;
+    /// [`StoreError::Conflict`] if the name is taken.
     pub async fn create_first(
         &self,
         user: &User,
@@ -138,9 +140,11 @@ impl<'a> Users<'a> {
         Ok(done.rows_affected())
     }
 
-    /// Whether anybody is known: the first run is over.
-    pub async fn any(&self) -> Result<bool, StoreError> {
-        let row = sqlx::query(ANY).fetch_optional(self.pools.read()).await?;
+    /// Whether there is an active administrator.
+    pub async fn any_admin(&self) -> Result<bool, StoreError> {
+        let row = sqlx::query(ANY_ADMIN)
+            .fetch_optional(self.pools.read())
+            .await?;
         Ok(row.is_some())
     }
 

@@ -308,3 +308,31 @@ fn shown(rows: &[Row]) -> String {
     }
     table
 }
+
+#[test]
+fn commands_that_are_taken_by_get_are_known_as_such() {
+    for (kind, target, is) in [
+        (Moonraker, "/printer/gcode/script?script=M112", true),
+        (Moonraker, "/PRINTER/emergency_stop", true),
+        (Moonraker, "/%70rinter/emergency_stop", true),
+        (Moonraker, "/x/../printer/emergency_stop", true),
+        (Moonraker, "/machine/reboot", true),
+        (Moonraker, "/printer/info", false),
+        (Moonraker, "/assets/index.js", false),
+        (Moonraker, "/", false),
+        (PrusaLink, "/api/settings/apikey", true),
+        (PrusaLink, "/api/v1/status", false),
+        (OctoPrint, "/api/job", false),
+        (OctoPrint, "/webcam/?action=command&id=1", true),
+        (Generic, "/anything", false),
+    ] {
+        let (path, query) = target
+            .split_once('?')
+            .map_or((target, None), |(p, q)| (p, Some(q)));
+        assert_eq!(
+            is_command_by_get(kind, path, query),
+            is,
+            "{kind:?} {target}"
+        );
+    }
+}

@@ -61,7 +61,15 @@ pub(super) async fn change_password(visit: Visit, Form(fields): Form<Fields>) ->
     }
     let users = &visit.authority.users;
     let outcome = users.change_own_password(&user.name, &fields.old, &fields.password, &session.id);
-    let problem = match outcome.await {
+    let outcome = outcome.await;
+    // Once more: who guesses many times at once learns no more than who guesses one by one.
+    if let Err(too_many) = sessions.may_try(&visit.inbound, user.name.as_str())
+        && outcome.is_err()
+    {
+        let minutes = too_many.wait.as_secs().div_ceil(60);
+        return Ok(wrong(&visit, user, PasswordProblem::TooMany { minutes }).await);
+    }
+    let problem = match outcome {
         Ok(()) => return Ok(visit.go_on(&format!("{PAGE}?done=password"))),
         Err(UserError::OldWrong) => {
             sessions.note_failure(&visit.inbound, user.name.as_str());

@@ -2,6 +2,8 @@
 
 use url::Url;
 
+use crate::authority::owner::is_page_of_upstream;
+
 /// A place the app named, checked: nothing that runs as a script of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
@@ -15,7 +17,9 @@ impl Target {
     /// this host is given as an absolute path. Everything else leads nowhere.
     pub fn read(redirect: &str) -> Option<Self> {
         if let Some(rest) = redirect.strip_prefix('/') {
-            let local = !rest.starts_with(['/', '\\'])
+            let own = rest.starts_with("latchkey/") || is_page_of_upstream(redirect);
+            let local = own
+                && !rest.starts_with(['/', '\\'])
                 && !redirect.chars().any(|c| c.is_control() || c == '\\');
             return local.then(|| Self {
                 url: redirect.to_owned(),

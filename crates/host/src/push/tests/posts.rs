@@ -123,6 +123,9 @@ async fn a_session_has_one_receiver_at_a_time() {
         poll(&bench).await,
         "c[2010,\"Another connection still open\"]\n"
     );
+    // The one that was refused took nothing from the one that waits.
+    assert_eq!(whole(waiting).await, "h\n");
+    let waiting = post(&bench, "/sockjs/1/abc/xhr", "").await;
     drop(waiting);
     bench.settle().await;
     assert_eq!(poll(&bench).await, "c[1002,\"Connection interrupted!\"]\n");

@@ -57,7 +57,11 @@ async fn a_logout_ends_copies_of_the_cookie_and_the_push_socket() {
         "",
     );
     let (parts, _) = request.into_parts();
-    let held = bench.authority.identify(&parts, &at_home()).await.unwrap();
+    let held = bench
+        .authority
+        .identify(&parts, &at_home(), true)
+        .await
+        .unwrap();
     let mut copy = browser.clone();
     let reply = browser.post("/api/logout", json!({})).await;
     assert_eq!(reply.status, StatusCode::OK);
@@ -213,6 +217,34 @@ async fn a_browser_is_remembered_for_ninety_days_and_not_after_a_logout() {
     bench.clock.advance(MINUTE * 60 * 24 * 90);
     assert_eq!(late.who().await, None);
     assert_eq!(browser.who().await, None);
+}
+
+#[tokio::test]
+async fn signing_out_of_a_session_that_was_idle_lasts() {
+    let bench = Bench::new().await;
+    let mut browser = bench.browser();
+    browser.visit_login().await;
+    let wish = json!({ "user": "bob", "pass": PASSWORD, "remember": true });
+    browser.post("/api/login", wish).await;
+    bench.clock.advance(MINUTE * 20);
+    browser.post("/api/logout", json!({})).await;
+    assert_eq!(browser.cookie("remember_token"), None);
+    assert_eq!(browser.who().await, None);
+}
+
+#[tokio::test]
+async fn who_signs_in_where_somebody_was_remembered_stays_who_they_are() {
+    let bench = Bench::new().await;
+    let mut browser = bench.browser();
+    browser.visit_login().await;
+    let wish = json!({ "user": "bob", "pass": PASSWORD, "remember": true });
+    browser.post("/api/login", wish).await;
+    bench.clock.advance(MINUTE * 20);
+    let other = json!({ "user": "ann", "pass": PASSWORD });
+    browser.post("/api/login", other).await;
+    assert_eq!(browser.who().await.as_deref(), Some("ann"));
+    bench.clock.advance(MINUTE * 20);
+    assert_eq!(browser.who().await, None, "nobody comes back as bob");
 }
 
 #[tokio::test]
