@@ -26,7 +26,8 @@ use crate::service::{Door, Inbound};
 use crate::sessions::csrf::Forged;
 use crate::upstream::{Answer, Upstream};
 
-/// Where a browser that was remembered must not come back first: what comes next would be undone.
+/// Where a browser that was remembered must not come back first, by POST: what comes next would be
+/// undone.
 const ENDS_A_SIGN_IN: [&str; 4] = ["/login", "/login/", "/latchkey/sign-out", "/api/logout"];
 
 /// The way in. Clones share everything.
@@ -62,7 +63,8 @@ impl Reception {
             return Ok(plain(contract::error(StatusCode::NOT_FOUND, sentence)));
         }
         let (parts, body) = request.into_parts();
-        let comes_back = !inbound.websocket && !ENDS_A_SIGN_IN.contains(&parts.uri.path());
+        let ends_it = parts.method == Method::POST && ENDS_A_SIGN_IN.contains(&parts.uri.path());
+        let comes_back = !inbound.websocket && !ends_it;
         let identified = match self.authority.identify(&parts, inbound, comes_back).await {
             Ok(identified) => identified,
             Err(failure) => return Ok(plain(contract::failed(&failure))),

@@ -233,6 +233,19 @@ async fn signing_out_of_a_session_that_was_idle_lasts() {
 }
 
 #[tokio::test]
+async fn a_remembered_browser_is_led_on_from_the_sign_in() {
+    let bench = Bench::new().await;
+    let mut browser = bench.browser();
+    browser.visit_login().await;
+    let wish = json!({ "user": "bob", "pass": PASSWORD, "remember": true });
+    browser.post("/api/login", wish).await;
+    bench.clock.advance(MINUTE * 20);
+    let reply = browser.send("GET", "/login/", &[], "").await;
+    assert_eq!(reply.status, StatusCode::FOUND);
+    assert_eq!(browser.who().await.as_deref(), Some("bob"));
+}
+
+#[tokio::test]
 async fn who_signs_in_where_somebody_was_remembered_stays_who_they_are() {
     let bench = Bench::new().await;
     let mut browser = bench.browser();
