@@ -2,14 +2,12 @@
 // test's own, without anybody in it yet.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ARTIFACTS, open, until } from './lib.mjs';
+import { open } from './lib.mjs';
+import { ARTIFACTS, freePort, startIn, until } from './processes.mjs';
 
 let addresses = 0;
 
@@ -126,19 +124,10 @@ export async function startHost(demo, settings = {}) {
   const logs = join(ARTIFACTS, 'host');
   await mkdir(logs, { recursive: true });
   const log = join(logs, `host-${process.pid}-${port}.log`);
-  const child = spawn(binary, ['host', '--config', join(folder, 'host.yaml')], { stdio: ['ignore', 'ignore', 'pipe'] });
-  const ended = once(child, 'exit');
-  const kill = () => child.kill('SIGKILL');
-  process.once('exit', kill);
+  const { child, stop } = startIn(folder, binary, ['host', '--config', join(folder, 'host.yaml')], ['ignore', 'ignore', 'pipe']);
   child.stderr.pipe(createWriteStream(log));
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text) => { said += text; });
-  const stop = async () => {
-    process.off('exit', kill);
-    kill();
-    await ended;
-    await rm(folder, { recursive: true, force: true });
-  };
   try {
     const code = await until(`the code of the first person, see ${log}`, () => said.match(/\b([A-Z]{4}-[A-Z]{4})\b/)?.[1], Boolean, 60);
     return { url: `http://127.0.0.1:${port}`, code, log, stop };
@@ -146,13 +135,4 @@ export async function startHost(demo, settings = {}) {
     await stop();
     throw error;
   }
-}
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
 }

@@ -6,14 +6,13 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import axe from 'axe-core';
 import { chromium } from 'playwright-core';
+import { ARTIFACTS, freePort, until } from './processes.mjs';
 
-export const ARTIFACTS = process.env.LATCHKEY_ARTIFACTS ?? fileURLToPath(new URL('../artifacts', import.meta.url));
+export { ARTIFACTS, until };
 
 export const PHONE = { name: 'phone', viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 };
 export const DESKTOP = { name: 'desktop', viewport: { width: 1280, height: 800 } };
@@ -100,27 +99,6 @@ export async function inEveryLook(browser, body) {
       await page.context().close();
     }
   }
-}
-
-/** Calls `read` until `accept` likes what it returns, and returns that; fails after `seconds`. */
-export async function until(what, read, accept, seconds = 20) {
-  const deadline = Date.now() + seconds * 1000;
-  let last;
-  while (Date.now() < deadline) {
-    last = await read();
-    if (accept(last)) return last;
-    await new Promise((wake) => setTimeout(wake, 100));
-  }
-  assert.fail(`waited ${seconds} s for ${what}; last: ${JSON.stringify(last)}`);
-}
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /**
