@@ -8,11 +8,10 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-import threading
 
 import octoprint_client
 
-from story import MODEL, PATIENCE, Story, until
+from story import MODEL, PATIENCE, Story, until_heard
 
 APP = "octoprint client story"
 FILE = "octoprint-client-story.gcode"
@@ -80,23 +79,10 @@ def listen(key, story):
         # Its socket has no place for an app connection's credentials.
         return
     client = octoprint_client.Client(story.url, key)
-    seen, changed = set(), threading.Event()
-
-    def on_message(_socket, name, _payload):
-        seen.add(name)
-        changed.set()
-
-    def heard(name):
-        def look():
-            changed.wait(PATIENCE)
-            changed.clear()
-            return name in seen
-
-        return until(f"{name} on the push socket", look)
-
-    socket = client.create_socket(on_message=on_message)
+    heard = set()
+    socket = client.create_socket(on_message=lambda _socket, name, _payload: heard.add(name))
     for name in ["connected", "history", "current"]:
-        heard(name)
+        until_heard(name, heard)
     socket.throttle(2)
     socket.disconnect()
     story.note(pushed=True)

@@ -2,13 +2,12 @@
 
 import io
 import random
-import threading
 
 import octorest
 import requests
 from octorest import OctoRest, WorkflowAppKeyRequestResult, XHRStreamingGenerator
 
-from story import MODEL, PATIENCE, Story, until
+from story import MODEL, PATIENCE, Story, until, until_heard
 
 APP = "octorest story"
 FILE = "octorest-story.gcode"
@@ -64,28 +63,15 @@ def listen(client, story, session):
     if story.http:
         return
 
-    seen, changed = {}, threading.Event()
-
-    def on_message(_socket, message):
-        seen.update(message)
-        changed.set()
-
-    def heard(name):
-        def look():
-            changed.wait(PATIENCE)
-            changed.clear()
-            return name in seen
-
-        return until(f"{name} on the push socket", look)
-
-    socket = octorest.WebSocketEventHandler(story.url, on_message=on_message)
+    heard = set()
+    socket = octorest.WebSocketEventHandler(story.url, on_message=lambda _socket, message: heard.update(message))
     socket.run()
-    heard("connected")
+    until_heard("connected", heard)
     login = client._post("/api/login", json={"passive": True})
     # What it sends is one SockJS frame: a list of texts.
     socket.send(['{"auth": "%s:%s"}' % (login["name"], login["session"])])
-    heard("history")
-    heard("current")
+    until_heard("history", heard)
+    until_heard("current", heard)
     socket.socket.keep_running = False
     story.note(pushed=True, who=login["name"])
 

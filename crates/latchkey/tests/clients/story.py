@@ -133,5 +133,10 @@ def until(what, look):
     raise AssertionError(f"waited {PATIENCE} s for {what}")
 
 
+def until_heard(name, heard):
+    """Waits until `heard`, the names of what came over a push socket so far, has `name`."""
+    until(f"{name} on the push socket", lambda: name in heard)
+
+
 MODEL = b"; a cube of one line\nM105\nG1 X10 Y10 F3000\nG1 X20 Y20 F3000\n"
 """What the clients upload. Nothing in it takes time or heats."""

@@ -13,9 +13,10 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, BufReader};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 
+use crate::harness::asking::Asking;
 use crate::harness::home::{BOB, Home};
 use crate::harness::stack::{latchkey, signal};
 use crate::harness::{self, within};
@@ -241,17 +242,9 @@ async fn a_granted_key_is_all_there_is_on_standard_output() {
 async fn a_latchkey_host_gives_the_key_that_its_user_grants() {
     let home = Home::start().await;
     let mut bob = home.sign_in(BOB).await;
-    let mut command = latchkey();
-    command
-        .args(["key", "request", &home.url("/")])
-        .args(["--name", "My app", "--user", BOB.name])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
-    let line = within("the address", said.next_line()).await;
-    let line = line.unwrap().unwrap();
-    let dialog = &line[line.find("http://").unwrap()..];
+    let arguments = [&*home.url("/"), "--name", "My app", "--user", BOB.name];
+    let asking = Asking::start(&arguments).await;
+    let dialog = &asking.dialog;
     let page = bob.get(dialog.strip_prefix(&home.url("")).unwrap()).await;
     assert_eq!(page.status, 200, "{dialog}");
     let pending = bob.get("/api/plugin/appkeys").await.json()["pending"].clone();
@@ -259,7 +252,7 @@ async fn a_latchkey_host_gives_the_key_that_its_user_grants() {
     let path = format!("/plugin/appkeys/decision/{token}");
     let decided = bob.post(&path, &json!({"decision": true})).await;
     assert_eq!(decided.status, 204);
-    let output = within("the end", child.wait_with_output()).await.unwrap();
+    let (output, _) = asking.end().await;
     assert_eq!(output.status.code(), Some(0));
     let key = String::from_utf8(output.stdout).unwrap();
     let me = harness::http::Request::get(home.url("/api/currentuser"));
@@ -407,26 +400,13 @@ async fn a_wrong_command_line_is_exit_code_2_and_repeats_no_password() {
 #[tokio::test]
 async fn an_interrupt_ends_it_at_once_and_without_a_result() {
     let fake = Fake::start(Script::default()).await;
-    let mut command = latchkey();
-    command
-        .args(["key", "request", &fake.at, "--name", "My app"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
-    let line = within("the address", said.next_line())
-        .await
-        .unwrap()
-        .unwrap();
-    assert!(line.contains("/plugin/appkeys/auth/TOKEN"), "{line}");
-    signal(child.id().unwrap(), "INT").await;
-    let output = within("the end", child.wait_with_output()).await.unwrap();
+    let asking = Asking::start(&[&fake.at, "--name", "My app"]).await;
+    let dialog = &asking.dialog;
+    assert!(dialog.contains("/plugin/appkeys/auth/TOKEN"), "{dialog}");
+    signal(asking.id(), "INT").await;
+    let (output, rest) = asking.end().await;
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty());
-    let mut rest = String::new();
-    while let Some(line) = said.next_line().await.unwrap() {
-        rest.push_str(&line);
-    }
     assert!(rest.contains("stopped"), "{rest}");
 }
 

@@ -1,46 +1,18 @@
 //! `latchkey key request` before a real OctoPrint.
 
-use std::process::Stdio;
-
 use http::StatusCode;
 use serde_json::json;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, ChildStderr};
 use tokio::time::sleep;
 
+use crate::harness::asking::Asking;
 use crate::harness::http::Request;
 use crate::harness::octoprint::{ADMIN, ADMIN_API_KEY, OctoPrint};
 use crate::harness::stack::latchkey;
 use crate::harness::within;
 
-struct Asking {
-    child: Child,
-    said: tokio::io::Lines<BufReader<ChildStderr>>,
-    dialog: String,
-}
-
 /// Runs the command up to where it waits for a person.
 async fn ask(octoprint: &OctoPrint, name: &str) -> Asking {
-    let mut command = latchkey();
-    command
-        .args(["key", "request", octoprint.base_url().as_str()])
-        .args(["--name", name])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
-    let line = within("the address", said.next_line())
-        .await
-        .unwrap()
-        .unwrap();
-    let at = line.find("http://").unwrap_or_else(|| panic!("{line}"));
-    let dialog = line[at..].to_owned();
-    Asking {
-        child,
-        said,
-        dialog,
-    }
+    Asking::start(&[octoprint.base_url().as_str(), "--name", name]).await
 }
 
 /// Decides the only request there is. A key counts as recently proven, and needs no CSRF token.
@@ -66,8 +38,7 @@ async fn a_granted_key_is_printed_and_works() {
     // Longer than the 5 s after which a request that is not polled for is dropped.
     sleep(std::time::Duration::from_secs(6)).await;
     decide(&octoprint, "Bench app", true).await;
-    let output = within("the end", asking.child.wait_with_output()).await;
-    let output = output.unwrap();
+    let (output, _) = asking.end().await;
     assert_eq!(output.status.code(), Some(0));
     let key = String::from_utf8(output.stdout).unwrap();
     let me = Request::get(octoprint.url("api/currentuser")).header("X-Api-Key", key.trim_end());
@@ -77,16 +48,11 @@ async fn a_granted_key_is_printed_and_works() {
 #[tokio::test]
 async fn a_denied_request_and_one_too_many_fail_with_a_sentence() {
     let octoprint = OctoPrint::start().await;
-    let mut asking = ask(&octoprint, "Bench app").await;
+    let asking = ask(&octoprint, "Bench app").await;
     decide(&octoprint, "Bench app", false).await;
-    let output = within("the end", asking.child.wait_with_output()).await;
-    let output = output.unwrap();
+    let (output, said) = asking.end().await;
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty());
-    let mut said = String::new();
-    while let Some(line) = asking.said.next_line().await.unwrap() {
-        said.push_str(&line);
-    }
     assert!(said.contains("the request was denied"), "{said}");
 
     for _ in 0..2 {

@@ -1,5 +1,6 @@
 //! What the stories stand on: a real OctoPrint, an HTTP client that hides nothing, and peers that speak raw bytes.
 
+pub(crate) mod asking;
 pub(crate) mod demo;
 pub(crate) mod home;
 pub(crate) mod http;

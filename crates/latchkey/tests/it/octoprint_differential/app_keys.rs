@@ -125,12 +125,7 @@ pub(super) async fn commands(probe: &mut Probe) {
 }
 
 async fn order(probe: &mut Probe, who: &str, visitor: &Visitor) {
-    let typed = |kind: &str, body: &str| {
-        let request = visitor.request(Method::POST, KEYS);
-        request
-            .header_opt("X-CSRF-Token", visitor.csrf())
-            .body(kind, body.to_owned())
-    };
+    let typed = |kind: &str, body: &str| visitor.post_typed(KEYS, kind, body);
     let unprotected = visitor.post_bare(
         KEYS,
         &json!({"command": "generate", "app": "command order"}),

@@ -121,13 +121,7 @@ async fn clients(probe: &mut Probe) {
         probe
             .ask(&app, request.header("X-Forwarded-For", chain))
             .await;
-        let listed = reader
-            .get("/api/plugin/appkeys")
-            .send()
-            .await
-            .read()
-            .await
-            .json();
+        let listed = reader.listed().await;
         let pending = listed["pending"].as_object().unwrap().values();
         let seen = pending.filter(|one| one["app_id"] == app.as_str());
         let seen: Vec<_> = seen.map(|one| one["remote_address"].clone()).collect();

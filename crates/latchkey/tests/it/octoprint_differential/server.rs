@@ -179,6 +179,13 @@ impl Visitor {
         self.request(Method::POST, path).json(body)
     }
 
+    /// Any body, with the CSRF token.
+    pub(super) fn post_typed(&self, path: &str, kind: &str, body: &str) -> Request {
+        self.request(Method::POST, path)
+            .header_opt("X-CSRF-Token", self.csrf())
+            .body(kind, body.to_owned())
+    }
+
     pub(super) fn csrf(&self) -> Option<&str> {
         self.cookies.find("csrf_token")
     }
@@ -202,10 +209,15 @@ impl Visitor {
         self.cookies.retain(|_, value| !value.is_empty());
     }
 
+    /// The keys and the pending requests.
+    pub(super) async fn listed(&self) -> Value {
+        let answer = self.get("/api/plugin/appkeys").send().await;
+        answer.read().await.json()
+    }
+
     /// The user's token of the pending request of `app`.
     pub(super) async fn pending(&self, app: &str) -> Option<String> {
-        let listed = self.get("/api/plugin/appkeys").send().await.read().await;
-        let listed = listed.json();
+        let listed = self.listed().await;
         let pending = listed["pending"].as_object()?;
         let found = pending.iter().find(|(_, one)| one["app_id"] == app);
         found.map(|(token, _)| token.clone())

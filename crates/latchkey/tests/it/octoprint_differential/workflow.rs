@@ -136,13 +136,7 @@ pub(super) async fn polling(probe: &mut Probe) {
     let others = probe.key("polling", &admin).await;
     probe.note("same key in another spelling", json!(first == again));
     probe.note("same key for another user", json!(first == others));
-    let listed = user
-        .get("/api/plugin/appkeys")
-        .send()
-        .await
-        .read()
-        .await
-        .json();
+    let listed = user.listed().await;
     probe.note("the first spelling is kept", listed["keys"].clone());
 }
 
@@ -173,13 +167,7 @@ pub(super) async fn times(probe: &mut Probe) {
     probe
         .ask("granted and fetched late", app.fetch(&granted))
         .await;
-    let listed = user
-        .get("/api/plugin/appkeys")
-        .send()
-        .await
-        .read()
-        .await
-        .json();
+    let listed = user.listed().await;
     let mut pending: Vec<_> = listed["pending"].as_object().unwrap().values().collect();
     pending.retain(|one| one["app_id"].as_str().unwrap().starts_with("times"));
     probe.note("pending", json!(pending));
@@ -305,12 +293,7 @@ async fn order(probe: &mut Probe, visitor: &Visitor, path: &str, who: &str) {
     made_up.cookies.put("csrf_token", "made-up");
     let made_up = made_up.post(path, &body);
     probe.ask(&format!("{who}, made-up pair"), made_up).await;
-    let typed = |kind: &str, body: &str| {
-        let request = visitor.request(Method::POST, path);
-        request
-            .header_opt("X-CSRF-Token", visitor.csrf())
-            .body(kind, body.to_owned())
-    };
+    let typed = |kind: &str, body: &str| visitor.post_typed(path, kind, body);
     probe
         .ask(&format!("{who}, text"), typed("text/plain", "x"))
         .await;
