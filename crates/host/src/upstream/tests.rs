@@ -18,9 +18,10 @@ use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::authority::endings::{Endings, Holder};
-use crate::config::{AuthorityMode, Timeouts, UpstreamAddress, UpstreamKind, Webcam};
+use crate::config::{UpstreamAddress, UpstreamKind, Webcam};
 use crate::doors::farewell;
 use crate::service::Door;
+use crate::sessions::tests::config;
 
 /// How soon everything has to be over.
 const SOON: Duration = Duration::from_secs(1);
@@ -50,28 +51,18 @@ impl Bench {
         let url = format!("http://{}", server.local_addr().unwrap());
         let address = UpstreamAddress::from_url(&url.parse().unwrap()).unwrap();
         let config = Config {
-            name: "Workshop".to_owned(),
-            listen: (Ipv4Addr::LOCALHOST, 0).into(),
-            status_listen: None,
-            data: "unused".into(),
-            key_file: None,
             upstream: crate::config::Upstream {
                 kind: UpstreamKind::OctoPrint,
                 address: address.clone(),
                 credential: None,
             },
-            authority: AuthorityMode::Host,
             webcams: vec![Webcam {
                 path: "/webcam/".to_owned(),
                 address,
             }],
             client_address: ClientAddress::Hide,
-            hostnames: Vec::new(),
-            trusted_proxies: Vec::new(),
-            relay: None,
-            timeouts: Timeouts::default(),
-            fresh_for: SOON,
             drain: SOON,
+            ..config()
         };
         let endings = Endings::default();
         let hold = endings.hold(holder());

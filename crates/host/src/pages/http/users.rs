@@ -247,9 +247,8 @@ async fn ending(
     problem: Option<UserProblem>,
 ) -> Response {
     let user = match find(visit, name).await {
-        Ok(Some(user)) => user,
-        Ok(None) => return visit.problem(StatusCode::NOT_FOUND),
-        Err(failure) => return visit.failed(&failure),
+        Ok(user) => user,
+        Err(answer) => return answer,
     };
     let (site, viewer) = (visit.site(), visit.viewer(admin));
     visit.page(&EndUser {
@@ -270,9 +269,8 @@ async fn one(
     changed: Option<UserChange>,
 ) -> Response {
     let user = match find(visit, name).await {
-        Ok(Some(user)) => user,
-        Ok(None) => return visit.problem(StatusCode::NOT_FOUND),
-        Err(failure) => return visit.failed(&failure),
+        Ok(user) => user,
+        Err(answer) => return answer,
     };
     let (site, viewer) = (visit.site(), visit.viewer(admin));
     visit.page(&UserPage {
@@ -308,8 +306,23 @@ async fn all(
     visit.page_with(status, &page)
 }
 
-async fn find(visit: &Visit, name: &str) -> Result<Option<UserRow>, StoreError> {
-    Ok(rows(visit).await?.into_iter().find(|row| row.name == name))
+/// The user of that name, or the answer in place of a page about them.
+async fn find(visit: &Visit, name: &str) -> Result<UserRow, Response> {
+    let found = match UserName::parse(name) {
+        Ok(parsed) if parsed.as_str() == name => find_row(visit, &parsed).await,
+        _ => Ok(None),
+    };
+    found
+        .map_err(|failure| visit.failed(&failure))?
+        .ok_or_else(|| visit.problem(StatusCode::NOT_FOUND))
+}
+
+async fn find_row(visit: &Visit, name: &UserName) -> Result<Option<UserRow>, StoreError> {
+    let Some(user) = visit.authority.users.find(name).await? else {
+        return Ok(None);
+    };
+    let keys = visit.authority.app_keys.list(Some(name)).await?.len();
+    row(visit, user, keys).await.map(Some)
 }
 
 async fn rows(visit: &Visit) -> Result<Vec<UserRow>, StoreError> {
@@ -320,17 +333,23 @@ async fn rows(visit: &Visit) -> Result<Vec<UserRow>, StoreError> {
     }
     let mut rows = Vec::new();
     for user in authority.users.list().await? {
-        let sessions = authority.store.sessions().list_of(&user.name).await?;
-        let seen = sessions.iter().map(|session| session.seen).max();
-        rows.push(UserRow {
-            keys: keys.get(&user.name).copied().unwrap_or_default(),
-            name: user.name.to_string(),
-            group: user.group.into(),
-            active: user.active,
-            seen: seen.map(|at| visit.moment(at)),
-        });
+        let keys = keys.get(&user.name).copied().unwrap_or_default();
+        rows.push(row(visit, user, keys).await?);
     }
     Ok(rows)
+}
+
+async fn row(visit: &Visit, user: User, keys: usize) -> Result<UserRow, StoreError> {
+    let sessions = visit.authority.store.sessions();
+    let sessions = sessions.list_of(&user.name).await?;
+    let seen = sessions.iter().map(|session| session.seen).max();
+    Ok(UserRow {
+        keys,
+        name: user.name.to_string(),
+        group: user.group.into(),
+        active: user.active,
+        seen: seen.map(|at| visit.moment(at)),
+    })
 }
 
 fn problem(error: &UserError) -> Option<UserProblem> {

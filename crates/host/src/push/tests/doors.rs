@@ -16,41 +16,12 @@ use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use super::*;
-use crate::config::{
-    AuthorityMode, ClientAddress, Config, Timeouts, Upstream as UpstreamConfig, UpstreamAddress,
-    UpstreamKind,
-};
 use crate::doors::{Doors, LanDoor, TunnelDoor};
 use crate::pages::Pages;
 use crate::service::Service;
+use crate::sessions::tests::config;
 use crate::upstream::Upstream;
 use crate::upstream::probe::Trust;
-
-/// A configuration whose printer's server is nowhere.
-fn config() -> Config {
-    let nowhere = UpstreamAddress::from_url(&"http://127.0.0.1:1".parse().unwrap()).unwrap();
-    Config {
-        name: "host".to_owned(),
-        listen: "127.0.0.1:0".parse().unwrap(),
-        status_listen: None,
-        data: std::path::PathBuf::new(),
-        key_file: None,
-        upstream: UpstreamConfig {
-            kind: UpstreamKind::Generic,
-            address: nowhere,
-            credential: None,
-        },
-        authority: AuthorityMode::Host,
-        webcams: Vec::new(),
-        client_address: ClientAddress::Auto,
-        hostnames: Vec::new(),
-        trusted_proxies: Vec::new(),
-        relay: None,
-        timeouts: Timeouts::default(),
-        fresh_for: Duration::ZERO,
-        drain: Duration::from_secs(1),
-    }
-}
 
 fn doors(bench: &Bench) -> Doors {
     let upstream = Upstream::new(config(), Trust::default());
