@@ -47,6 +47,13 @@ pub(crate) struct TooMany {
     pub(crate) wait: Duration,
 }
 
+impl TooMany {
+    /// The same in whole minutes, not too few.
+    pub(crate) fn minutes(self) -> u64 {
+        self.wait.as_secs().div_ceil(60)
+    }
+}
+
 /// Counts tries by whoever `K` is. A window begins with the first try in it.
 #[derive(Debug)]
 pub(crate) struct Limits<K> {
@@ -80,29 +87,14 @@ impl<K: Hash + Eq + Clone> Limits<K> {
     /// Whether one more try would be too many. Counts nothing.
     pub(crate) fn check(&self, who: &K, now: Timestamp) -> Result<(), TooMany> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(counts) = known.counts.get(who) else {
-            return Ok(());
-        };
-        let waits = self
-            .windows
-            .iter()
-            .zip(counts)
-            .filter_map(|(window, count)| {
-                let passed = elapsed(now, count.since);
-                let full = passed < window.span && count.tries >= window.most;
-                full.then(|| window.span.saturating_sub(passed))
-            });
-        match waits.max() {
-            Some(wait) => Err(TooMany { wait }),
-            None => Ok(()),
-        }
+        known.check(self.windows, who, now)
     }
 
     /// Counts a try, unless it is one too many.
     pub(crate) fn count(&self, who: &K, now: Timestamp) -> Result<(), TooMany> {
-        self.check(who, now)?;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let known = &mut *known;
+        known.check(self.windows, who, now)?;
         if !known.counts.contains_key(who) {
             if known.counts.len() >= MOST_KNOWN
                 && let Some(first) = known.order.pop_front()
@@ -129,6 +121,23 @@ impl<K: Hash + Eq + Clone> Limits<K> {
             count.tries = count.tries.saturating_add(1);
         }
         Ok(())
+    }
+}
+
+impl<K: Hash + Eq> Known<K> {
+    fn check(&self, windows: &[Window], who: &K, now: Timestamp) -> Result<(), TooMany> {
+        let Some(counts) = self.counts.get(who) else {
+            return Ok(());
+        };
+        let waits = windows.iter().zip(counts).filter_map(|(window, count)| {
+            let passed = elapsed(now, count.since);
+            let full = passed < window.span && count.tries >= window.most;
+            full.then(|| window.span.saturating_sub(passed))
+        });
+        match waits.max() {
+            Some(wait) => Err(TooMany { wait }),
+            None => Ok(()),
+        }
     }
 }
 

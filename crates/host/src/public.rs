@@ -1,8 +1,8 @@
 //! The address under which a caller knows this host: what URLs, redirects and the names of
 //! cookies are made of.
 
-use http::Uri;
 use http::uri::PathAndQuery;
+use http::{HeaderValue, Uri};
 use latchkey_net::authority::Authority;
 use latchkey_net::client_addr::Scheme;
 
@@ -55,6 +55,12 @@ impl Public {
             .port_or(if self.is_secure() { 443 } else { 80 })
     }
 
+    /// Whether a browser that says this `Origin` shows a page of this address.
+    pub(crate) fn is_origin(&self, origin: &HeaderValue) -> bool {
+        let origin = origin.to_str();
+        origin.is_ok_and(|origin| origin.eq_ignore_ascii_case(&self.origin()))
+    }
+
     /// By what cookies of several servers on one machine are told apart; clients compute it too.
     pub(crate) fn cookie_suffix(&self) -> String {
         let mut suffix = format!("_P{}", self.port());
@@ -64,6 +70,15 @@ impl Public {
         }
         suffix
     }
+}
+
+/// Whether it is a [`Public::cookie_suffix`], of whichever address: `_P443` or `_P443_R|octo`.
+pub(crate) fn is_cookie_suffix(suffix: &str) -> bool {
+    let Some(rest) = suffix.strip_prefix("_P") else {
+        return false;
+    };
+    let rest_of_port = rest.trim_start_matches(|digit: char| digit.is_ascii_digit());
+    rest_of_port.len() < rest.len() && (rest_of_port.is_empty() || rest_of_port.starts_with("_R"))
 }
 
 /// Takes the prefix off a request's path, if the proxy left it on.

@@ -18,24 +18,19 @@ pub struct Permission {
     pub from: Group,
 }
 
+/// The key of the permission to decide about apps' requests.
+pub const GRANT: &str = "PLUGIN_APPKEYS_GRANT";
+
 impl Permission {
     /// Whether members of `group` have it.
     pub fn is_of(&self, group: Group) -> bool {
-        rank(group) >= rank(self.from)
+        group.access() >= self.from.access()
     }
 }
 
 /// All that a group has, in the order in which clients are told.
 pub fn of(group: Group) -> impl Iterator<Item = &'static Permission> {
     ALL.iter().filter(move |permission| permission.is_of(group))
-}
-
-const fn rank(group: Group) -> u8 {
-    match group {
-        Group::Admins => 2,
-        Group::Users => 1,
-        Group::Readonly => 0,
-    }
 }
 
 macro_rules! permissions {

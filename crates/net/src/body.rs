@@ -1,7 +1,8 @@
 //! The one body type that crosses module borders.
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, Full, combinators::UnsyncBoxBody};
+use futures_util::future::{BoxFuture, FutureExt, TryFutureExt};
+use http_body_util::{BodyExt, Collected, Empty, Full, Limited, combinators::UnsyncBoxBody};
 
 /// Any error a body can end with. Bodies fail for the reasons of whoever feeds them.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
@@ -19,6 +20,15 @@ pub fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into())
         .map_err(|never| match never {})
         .boxed_unsync()
+}
+
+/// Reads a whole body that has `most` bytes at most; a longer one fails with
+/// [`http_body_util::LengthLimitError`]. Trailers are dropped.
+///
+/// Boxed, for the compiler does not see otherwise that it may change threads.
+pub fn read_up_to(most: usize, body: Body) -> BoxFuture<'static, Result<Bytes, BodyError>> {
+    let body = Limited::new(body, most).collect();
+    body.map_ok(Collected::to_bytes).boxed()
 }
 
 /// Boxes a streamed body.

@@ -137,7 +137,8 @@ fn commands_a_camera(query: Option<&str>) -> bool {
     })
 }
 
-fn is_reading(method: &Method) -> bool {
+/// Whether a request with this method only looks. TRACE is none of them: it repeats credentials.
+pub(super) fn is_reading(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 

@@ -15,8 +15,7 @@ use super::endings::{Hold, Holder};
 use crate::public::Public;
 use crate::service::{Door, Inbound};
 use crate::sessions::Sessions;
-
-const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+use crate::upstream::credentials::X_API_KEY;
 
 /// How often a caller is looked up again because something ended meanwhile. More is no chance.
 const MOST_LOOKS: usize = 8;
@@ -44,12 +43,7 @@ impl Authority {
             let before = self.endings.count();
             let cookies = comes_back.then_some(&mut set_cookies);
             let caller = self.look(parts, inbound, cookies).await?;
-            let hold = match &caller {
-                Caller::Person(person) => Some(Holder::Session(person.1.id.clone())),
-                Caller::App(app) => Some(Holder::Key(app.1.id.clone())),
-                Caller::Guest | Caller::AppConnection(_) => None,
-            };
-            let hold = hold.map(|holder| self.endings.hold(holder));
+            let hold = self.hold(&caller);
             // What ended between the two would not have ended what is opened now.
             if self.endings.count() == before {
                 return Ok(Identified {
@@ -64,6 +58,16 @@ impl Authority {
             hold: None,
             set_cookies,
         })
+    }
+
+    /// Joins what is open in the caller's name. What an app connection has open ends at the relay.
+    pub(crate) fn hold(&self, caller: &Caller) -> Option<Hold> {
+        let holder = match caller {
+            Caller::Person(person) => Holder::Session(person.1.id.clone()),
+            Caller::App(app) => Holder::Key(app.1.id.clone()),
+            Caller::Guest | Caller::AppConnection(_) => return None,
+        };
+        Some(self.endings.hold(holder))
     }
 
     async fn look(

@@ -3,8 +3,7 @@
 use futures_util::future::BoxFuture;
 
 use super::Authority;
-use super::caller::Caller;
-use super::endings::{Hold, Holder};
+use super::endings::Hold;
 use crate::push::{Listener, Listeners};
 
 impl Listeners for Authority {
@@ -13,7 +12,7 @@ impl Listeners for Authority {
             // Whatever ends between the two looks is seen by the second one.
             let before = self.endings.count();
             let mut caller = self.sessions.identify_push(user, session).await?;
-            let hold = self.hold(&caller);
+            let hold = self.hold(&caller).unwrap_or_else(Hold::elsewhere);
             if self.endings.count() != before {
                 caller = self.sessions.identify_push(user, session).await?;
             }
@@ -25,16 +24,5 @@ impl Listeners for Authority {
                 hold,
             })
         })
-    }
-}
-
-impl Authority {
-    /// Joins what is open in the caller's name.
-    pub(crate) fn hold(&self, caller: &Caller) -> Hold {
-        match caller {
-            Caller::Person(person) => self.endings.hold(Holder::Session(person.1.id.clone())),
-            Caller::App(app) => self.endings.hold(Holder::Key(app.1.id.clone())),
-            Caller::Guest | Caller::AppConnection(_) => Hold::elsewhere(),
-        }
     }
 }

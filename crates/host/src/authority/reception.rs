@@ -13,6 +13,7 @@ use latchkey_web::browser::wants_page;
 use tower::ServiceExt;
 
 use super::access::is_command_by_get;
+use super::access::is_reading;
 use super::caller::Caller;
 use super::identify::Identified;
 use super::owner::{Owner, owner_of};
@@ -125,11 +126,12 @@ impl Reception {
         if let Caller::App(app) = caller {
             self.authority.usage.note(&app.1.id, inbound.address);
         }
-        let csrf = self.authority.sessions.csrf(request.headers(), &public);
+        // The printer's own page reads the token for what it sends.
+        let sessions = &self.authority.sessions;
+        let csrf = is_page.then(|| sessions.csrf(request.headers(), &public));
         let admission = Admission::Upto(access, identified.hold.clone());
         let answer = upstream.pass(request, inbound, &admission).await?;
-        // The printer's own page reads the token for what it sends.
-        let cookie = csrf.set_cookie.filter(|_| is_page);
+        let cookie = csrf.map(|csrf| csrf.set_cookie);
         Ok(with_cookies(answer, cookie.into_iter().collect()))
     }
 
@@ -148,10 +150,7 @@ impl Reception {
                 contract::error(StatusCode::FORBIDDEN, sentence)
             });
         }
-        let safe = matches!(
-            *request.method(),
-            Method::GET | Method::HEAD | Method::OPTIONS
-        );
+        let safe = is_reading(request.method());
         let uri = request.uri();
         if safe && !is_command_by_get(kind, uri.path(), uri.query()) {
             return None;
@@ -194,9 +193,7 @@ fn is_own_origin(headers: &HeaderMap, public: &Public) -> bool {
     let Some(origin) = headers.get(ORIGIN) else {
         return true;
     };
-    origin
-        .to_str()
-        .is_ok_and(|origin| origin.eq_ignore_ascii_case(&public.origin()))
+    public.is_origin(origin)
 }
 
 /// Sets cookies before those that the answer itself sets: of two of one name the last counts.

@@ -5,9 +5,10 @@ use axum::extract::State;
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::{Extension, Router};
-use http::{Method, Request, StatusCode};
+use http::{Request, StatusCode};
 
 use super::Authority;
+use super::access::is_reading;
 use super::caller::Caller;
 use crate::contract::{self, Caching};
 use crate::public::Public;
@@ -79,17 +80,13 @@ async fn proof(
     let path = request.uri().path();
     let exempt = path == EXEMPT
         || sessions::http::PROVEN_HERE.contains(&path)
-        || is_safe(request.method())
+        || is_reading(request.method())
         || !caller.needs_csrf_token();
     let sessions = &authority.sessions;
     if !exempt && let Err(forged) = sessions.check_origin(request.headers(), None, &public) {
         return sessions::http::refuse(forged);
     }
     next.run(request).await
-}
-
-fn is_safe(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
 fn caching(path: &str) -> Caching {

@@ -156,9 +156,7 @@ impl Visit {
         let kind = HeaderValue::from_static("text/html; charset=utf-8");
         let mut answer = (status, [(CONTENT_TYPE, kind)], html).into_response();
         let fields = answer.headers_mut();
-        if let Some(cookie) = &self.csrf.set_cookie {
-            fields.append(SET_COOKIE, cookie.clone());
-        }
+        fields.append(SET_COOKIE, self.csrf.set_cookie.clone());
         fields.insert(
             "x-robots-tag",
             HeaderValue::from_static("noindex, nofollow, noimageindex"),

@@ -69,8 +69,8 @@ pub(super) async fn answer(
         return Answer::Plain(plain(StatusCode::NOT_FOUND, ""));
     };
     let allowed: &[Method] = match place {
-        Place::Socket(_) if inbound.websocket => {
-            return upgrade(shared, &request, inbound, &place);
+        Place::Socket(framing) if inbound.websocket => {
+            return upgrade(shared, &request, inbound, framing);
         }
         Place::Socket(_) => &[Method::GET],
         Place::Greeting => &[Method::GET, Method::HEAD],
@@ -102,11 +102,8 @@ fn upgrade(
     shared: &Arc<Shared>,
     request: &Request<Body>,
     inbound: &Inbound,
-    place: &Place<'_>,
+    framing: Framing,
 ) -> Answer {
-    let Place::Socket(framing) = *place else {
-        return Answer::Plain(plain(StatusCode::NOT_FOUND, ""));
-    };
     let asked = request.headers();
     if !is_from_here(asked, inbound) {
         return Answer::Plain(plain(StatusCode::FORBIDDEN, ""));

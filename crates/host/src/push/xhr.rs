@@ -8,11 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
-use futures_util::{FutureExt, TryFutureExt, stream};
+use futures_util::stream;
 use http::{Response, StatusCode};
 use http_body::Frame;
-use http_body_util::{BodyExt, Collected, LengthLimitError, Limited, StreamBody};
+use http_body_util::{LengthLimitError, StreamBody};
 use latchkey_net::authority::Authority;
 use latchkey_net::body::{self, Body, BodyError};
 use serde_json::Value;
@@ -260,7 +259,7 @@ pub(super) async fn send(shared: &Shared, session: &Session, body: Body) -> Resp
     let Some(line) = line.filter(|line| !line.outbox.is_over()) else {
         return plain(StatusCode::NOT_FOUND, "");
     };
-    let body = match read(body).await {
+    let body = match body::read_up_to(LARGEST_MESSAGE, body).await {
         Ok(body) => body,
         Err(error) if error.is::<LengthLimitError>() => {
             return plain(StatusCode::PAYLOAD_TOO_LARGE, "");
@@ -278,10 +277,4 @@ pub(super) async fn send(shared: &Shared, session: &Session, body: Body) -> Resp
         Err(mpsc::error::SendTimeoutError::Timeout(_)) => crowded(),
         Err(mpsc::error::SendTimeoutError::Closed(_)) => plain(StatusCode::NOT_FOUND, ""),
     }
-}
-
-/// Boxed, for the compiler does not see otherwise that it may change threads.
-fn read(body: Body) -> BoxFuture<'static, Result<Bytes, BodyError>> {
-    let body = Limited::new(body, LARGEST_MESSAGE);
-    body.collect().map_ok(Collected::to_bytes).boxed()
 }

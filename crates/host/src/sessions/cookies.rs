@@ -11,7 +11,7 @@ use crate::public::Public;
 
 /// A cookie of the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cookie {
+pub(crate) enum Cookie {
     /// What a page of ours sends back beside the cookie; scripts read it.
     CsrfToken,
     /// A browser's sign-in.
@@ -26,7 +26,16 @@ pub(super) enum Cookie {
 const MOST: usize = 4;
 
 impl Cookie {
-    const fn name(self) -> &'static str {
+    /// Every one.
+    pub(crate) const ALL: [Self; 4] = [
+        Self::CsrfToken,
+        Self::Session,
+        Self::RememberToken,
+        Self::ActiveLogout,
+    ];
+
+    /// Its name, without the suffix.
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::CsrfToken => "csrf_token",
             Self::Session => "session",

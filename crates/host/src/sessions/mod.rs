@@ -3,7 +3,7 @@
 //! What can be done with one: begin it by a password (`sign_in`) or by a remembered browser, prove
 //! once more who one is, end it. Who is calling at all is `authority/identify.rs`.
 
-mod cookies;
+pub(crate) mod cookies;
 pub(crate) mod csrf;
 mod device;
 mod handles;

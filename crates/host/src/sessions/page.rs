@@ -4,6 +4,7 @@ use axum::Form;
 use axum::extract::Query;
 use axum::response::Response;
 use http::StatusCode;
+use latchkey_model::permission;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 
@@ -18,7 +19,6 @@ use crate::public::Public;
 /// The dialog in which a person decides about an app's request.
 const DIALOG: &str = "/plugin/appkeys/auth/";
 const OWN_PAGES: &str = "/latchkey/";
-const MAY_DECIDE: &str = "PLUGIN_APPKEYS_GRANT";
 
 /// What somebody is led here with.
 #[derive(Debug, Default, Deserialize)]
@@ -53,7 +53,9 @@ impl Wanted {
     }
 
     fn to_decide(&self) -> bool {
-        self.permissions.split(',').any(|key| key == MAY_DECIDE)
+        self.permissions
+            .split(',')
+            .any(|key| key == permission::GRANT)
     }
 }
 
@@ -64,7 +66,7 @@ pub(super) async fn show(visit: Visit, Query(wanted): Query<Wanted>) -> Response
             let answer = contract::found(&format!("{}{target}", visit.public.prefix()));
             // Programs come here for the token, signed in or not.
             let csrf = visit.authority.sessions.csrf(&visit.headers, &visit.public);
-            return contract::with_cookies(answer, csrf.set_cookie.into_iter().collect());
+            return contract::with_cookies(answer, vec![csrf.set_cookie]);
         }
         Missing::Right(user) => Some(SignInProblem::MayNot { user }),
         Missing::SignIn => None,
@@ -114,7 +116,7 @@ pub(super) async fn sign_in(visit: Visit, Form(fields): Form<Fields>) -> Respons
     let sessions = &visit.authority.sessions;
     let again = |status, problem| {
         page(&visit, status, &fields.redirect, |page| SignIn {
-            user: if page_is_again(&page) {
+            user: if page.again() {
                 fixed(&fields.user)
             } else {
                 free(&fields.user)
@@ -146,20 +148,13 @@ pub(super) async fn sign_in(visit: Visit, Form(fields): Form<Fields>) -> Respons
         }
         Err(SignInError::Wrong) => again(StatusCode::FORBIDDEN, SignInProblem::WrongPair),
         Err(SignInError::TooMany(too_many)) => {
-            let minutes = too_many.wait.as_secs().div_ceil(60);
+            let minutes = too_many.minutes();
             let problem = SignInProblem::TooMany { minutes };
             again(StatusCode::TOO_MANY_REQUESTS, problem)
         }
         Err(SignInError::Passwords(_)) => visit.problem(StatusCode::SERVICE_UNAVAILABLE),
         Err(SignInError::Store(failure)) => visit.failed(&failure),
     }
-}
-
-fn page_is_again(page: &SignIn) -> bool {
-    matches!(
-        page.purpose,
-        Purpose::DecideFresh { .. } | Purpose::Fresh { .. }
-    )
 }
 
 /// The page, with what `change` makes of it.

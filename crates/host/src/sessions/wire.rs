@@ -13,9 +13,6 @@ use crate::contract;
 
 /// The name of those who are nobody in particular and may do much.
 pub(super) const API_USER: &str = "_api";
-/// What they may not do though the other users may: let apps in.
-const GRANT: &str = "PLUGIN_APPKEYS_GRANT";
-
 /// What a sign-in asks for.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Wish {
@@ -97,8 +94,10 @@ impl<'c> Standing<'c> {
     }
 
     fn permissions(&self) -> impl Iterator<Item = &'static permission::Permission> {
+        // Who is nobody in particular lets no apps in, though the other users may.
         let grants = self.grants;
-        permission::of(self.group).filter(move |permission| grants || permission.key != GRANT)
+        permission::of(self.group)
+            .filter(move |permission| grants || permission.key != permission::GRANT)
     }
 
     fn mechanism(caller: &Caller) -> &'static str {

@@ -2,15 +2,15 @@
 
 use std::borrow::Cow;
 
-use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
+use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
+use latchkey_net::proxy::cookies;
 
 use crate::config::UpstreamKind;
+use crate::public::is_cookie_suffix;
+use crate::sessions::cookies::Cookie;
 
-pub(super) const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+pub(crate) const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const X_CSRF_TOKEN: HeaderName = HeaderName::from_static("x-csrf-token");
-
-/// Cookies of the host. A printer's server that sets them means itself and would overwrite ours.
-const COOKIES: [&str; 4] = ["session", "remember_token", "csrf_token", "active_logout"];
 
 /// Takes a caller's credentials out of a request's fields.
 pub(super) fn remove_from_fields(headers: &mut HeaderMap) {
@@ -64,21 +64,10 @@ fn remove_from_query(kind: UpstreamKind, query: &str) -> Option<String> {
     removed.then_some(kept)
 }
 
-/// Drops cookies of the host's names from an answer.
+/// Drops cookies of the host's names from an answer. A printer's server that sets them means
+/// itself and would overwrite ours.
 pub(super) fn drop_set_cookies(headers: &mut HeaderMap) {
-    if !headers.contains_key(SET_COOKIE) {
-        return;
-    }
-    let kept: Vec<HeaderValue> = headers
-        .get_all(SET_COOKIE)
-        .iter()
-        .filter(|cookie| !is_hosts(cookie.as_bytes()))
-        .cloned()
-        .collect();
-    headers.remove(SET_COOKIE);
-    for cookie in kept {
-        headers.append(SET_COOKIE, cookie);
-    }
+    cookies::drop_where(headers, is_hosts);
 }
 
 fn is_credential(kind: UpstreamKind, pair: &str) -> bool {
@@ -100,23 +89,16 @@ fn is_hosts(cookie: &[u8]) -> bool {
     let name = cookie.split(|byte| matches!(byte, b'=' | b';')).next();
     let name = String::from_utf8_lossy(name.unwrap_or_default());
     let name = name.trim();
-    COOKIES.iter().any(|own| {
-        name.strip_prefix(own)
-            .is_some_and(|suffix| suffix.is_empty() || is_suffix(suffix))
+    Cookie::ALL.into_iter().any(|own| {
+        name.strip_prefix(own.name())
+            .is_some_and(|suffix| suffix.is_empty() || is_cookie_suffix(suffix))
     })
-}
-
-/// `_P443` or `_P443_R|octo`: where the cookie belongs.
-fn is_suffix(suffix: &str) -> bool {
-    let Some(rest) = suffix.strip_prefix("_P") else {
-        return false;
-    };
-    let rest_of_port = rest.trim_start_matches(|digit: char| digit.is_ascii_digit());
-    rest_of_port.len() < rest.len() && (rest_of_port.is_empty() || rest_of_port.starts_with("_R"))
 }
 
 #[cfg(test)]
 mod tests {
+    use http::header::SET_COOKIE;
+
     use super::*;
 
     #[test]

@@ -1,6 +1,6 @@
 //! The proxy towards the printer's own server and its cameras.
 
-mod credentials;
+pub(crate) mod credentials;
 pub(crate) mod headers;
 pub(crate) mod probe;
 mod refusals;

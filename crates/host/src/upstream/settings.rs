@@ -10,7 +10,6 @@ use http::header::{
     IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, RANGE,
 };
 use http::{HeaderValue, Response};
-use http_body_util::BodyExt;
 use latchkey_net::body::{self, Body};
 use serde_json::Value;
 
@@ -60,7 +59,8 @@ pub(super) async fn blanked(
     if compressed {
         return refusals::unreadable_settings();
     }
-    let Ok(Some(whole)) = tokio::time::timeout(limit, read_whole(body)).await else {
+    let whole = body::read_up_to(LONGEST, body);
+    let Ok(Ok(whole)) = tokio::time::timeout(limit, whole).await else {
         return refusals::unreadable_settings();
     };
     let Ok(mut settings) = serde_json::from_slice(&whole) else {
@@ -69,19 +69,6 @@ pub(super) async fn blanked(
     blank(&mut settings, "", false);
     let text = serde_json::to_vec_pretty(&settings).expect("a value is printable");
     Response::from_parts(parts, body::full(text))
-}
-
-async fn read_whole(mut body: Body) -> Option<Vec<u8>> {
-    let mut whole = Vec::new();
-    while let Some(frame) = body.frame().await {
-        if let Ok(data) = frame.ok()?.into_data() {
-            whole.extend_from_slice(&data);
-        }
-        if whole.len() > LONGEST {
-            return None;
-        }
-    }
-    Some(whole)
 }
 
 /// Blanks what its name, or that of something around it, says is secret.
@@ -169,6 +156,7 @@ mod tests {
     use bytes::Bytes;
     use http::StatusCode;
     use http_body::Frame;
+    use http_body_util::BodyExt;
     use latchkey_net::body::BodyError;
     use serde_json::json;
 

@@ -14,10 +14,16 @@ pub fn keep_at_home(headers: &mut HeaderMap, secure: bool) {
 
 /// Drops cookies whose name begins with `prefix`, in any letter case.
 pub fn drop_named(headers: &mut HeaderMap, prefix: &[u8]) {
-    rewrite(headers, |cookie| {
+    drop_where(headers, |cookie| {
         let start = cookie.trim_ascii_start().get(..prefix.len());
-        let planted = start.is_some_and(|start| start.eq_ignore_ascii_case(prefix));
-        (!planted).then(|| cookie.to_vec())
+        start.is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    });
+}
+
+/// Drops cookies, each given as it is set, name, value and attributes.
+pub fn drop_where(headers: &mut HeaderMap, is_unwanted: impl Fn(&[u8]) -> bool) {
+    rewrite(headers, |cookie| {
+        (!is_unwanted(cookie)).then(|| cookie.to_vec())
     });
 }
 

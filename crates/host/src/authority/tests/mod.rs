@@ -104,7 +104,7 @@ fn guest(bench: &Bench) -> Browser<'_> {
     let mut browser = bench.browser();
     let public = Public::of(&browser.inbound);
     let csrf = bench.authority.sessions.csrf(&HeaderMap::new(), &public);
-    browser.learn(&csrf.set_cookie);
+    browser.learn(&[csrf.set_cookie]);
     browser
 }
 

@@ -4,6 +4,7 @@ use axum::extract::{Path, Query};
 use axum::response::Response;
 use http::Uri;
 use latchkey_model::access::KeyScope;
+use latchkey_model::permission;
 use latchkey_model::user::User;
 use serde::Deserialize;
 
@@ -94,7 +95,7 @@ fn to_sign_in(who: &SignIn, dialog: &Uri, public: &Public) -> Response {
     );
     let mut pairs = vec![
         ("redirect", here.as_str()),
-        ("permissions", "PLUGIN_APPKEYS_GRANT"),
+        ("permissions", permission::GRANT),
     ];
     match who {
         SignIn::Anybody => {}

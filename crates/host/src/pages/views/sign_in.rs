@@ -53,7 +53,8 @@ pub enum SignInProblem {
 }
 
 impl SignIn {
-    fn again(&self) -> bool {
+    /// Whether the person is signed in and is asked for the password once more.
+    pub(crate) fn again(&self) -> bool {
         matches!(
             self.purpose,
             Purpose::DecideFresh { .. } | Purpose::Fresh { .. }

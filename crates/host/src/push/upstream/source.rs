@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use http::Request;
 use http::header::CONTENT_TYPE;
-use http::{HeaderName, Request};
 use http_body_util::{BodyExt, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -23,8 +23,8 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::filter::{Verdict, judge};
 use crate::push::PushUpstream;
+use crate::upstream::credentials::X_API_KEY;
 
-const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// The largest message of the server that is read.
 const LARGEST_MESSAGE: usize = 1024 * 1024;
 const LARGEST_LOGIN: usize = 256 * 1024;
