@@ -38,13 +38,18 @@ impl Config {
 
     /// Opens the host's database, or makes it, with the directory around it.
     pub async fn open_store(&self) -> Result<HostStore, KeptError> {
-        private_dir(&self.data).map_err(|cause| KeptError::Data {
-            path: self.data.clone(),
-            cause,
-        })?;
+        self.make_data_dir()?;
         let path = self.database();
         let opened = HostStore::open(&path).await;
         opened.map_err(|cause| KeptError::Database { path, cause })
+    }
+
+    /// Makes the data directory if there is none; only its owner can look into it.
+    pub(crate) fn make_data_dir(&self) -> Result<(), KeptError> {
+        private_dir(&self.data).map_err(|cause| KeptError::Data {
+            path: self.data.clone(),
+            cause,
+        })
     }
 
     /// Loads the key that app keys are sealed with, or makes one.
@@ -54,8 +59,7 @@ impl Config {
     }
 }
 
-/// A directory that only its owner can look into.
-pub(crate) fn private_dir(path: &Path) -> io::Result<()> {
+fn private_dir(path: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

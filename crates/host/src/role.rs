@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -25,7 +24,7 @@ use crate::authority::Authority as HostAuthority;
 use crate::authority::opening::{Opened, Surroundings};
 use crate::config::{AuthorityMode, Config, Relay};
 use crate::doors::{Doors, LanDoor, TunnelDoor};
-use crate::kept::{KeptError, private_dir};
+use crate::kept::KeptError;
 use crate::pages::Pages;
 use crate::service::Service;
 use crate::upstream::Upstream;
@@ -36,8 +35,6 @@ use crate::upstream::probe::{self, Trust};
 pub enum HostError {
     #[error(transparent)]
     Listen(#[from] ListenError),
-    #[error("cannot use the data directory {}: {cause}", path.display())]
-    Data { path: PathBuf, cause: io::Error },
     #[error("cannot use the host's identity: {0}")]
     Identity(#[from] IdentityError),
     #[error(transparent)]
@@ -68,10 +65,7 @@ impl Host {
         clock: Arc<dyn Clock>,
         chance: Arc<dyn Chance>,
     ) -> Result<Self, HostError> {
-        private_dir(&config.data).map_err(|cause| HostError::Data {
-            path: config.data.clone(),
-            cause,
-        })?;
+        config.make_data_dir()?;
         let identity = HostIdentity::load_or_create(&config.data.join("identity.key"))?;
         let listener = listen::bind(config.listen).await?;
         let status_listener = match config.status_listen {

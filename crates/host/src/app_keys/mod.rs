@@ -61,7 +61,10 @@ impl Minting {
         if now.since(grant.at) > UNFETCHED {
             return Ok(None);
         }
-        let make = |grant: Grant| self.candidate(&grant.user, &grant.app, grant.scope, now);
+        let make = |grant: Grant| {
+            let (_, new) = self.candidate(&grant.user, &grant.app, grant.scope, now);
+            new
+        };
         let Some(kept) = self.store.app_keys().redeem(token, &make).await? else {
             return Ok(None);
         };
@@ -76,7 +79,7 @@ impl Minting {
         scope: KeyScope,
         now: Timestamp,
     ) -> Result<AppKeyText, StoreError> {
-        let candidate = self.candidate(user, app, scope, now);
+        let (_, candidate) = self.candidate(user, app, scope, now);
         let kept = self.store.app_keys().keep(&candidate).await?;
         self.told(&kept, now).await
     }
@@ -86,41 +89,30 @@ impl Minting {
         self.sealing.open(&kept.sealed, &kept.key.id)
     }
 
-    /// A key whose text comes from elsewhere.
-    pub(crate) fn taken_over(
-        &self,
-        text: &AppKeyText,
-        user: &UserName,
-        app: &AppName,
-        now: Timestamp,
-    ) -> NewAppKey {
-        let id = AppKeyId::generate(&*self.chance);
-        NewAppKey {
-            sealed: self.sealing.seal(text, &id, &*self.chance),
-            key: AppKey {
-                id,
-                user: user.clone(),
-                app: app.clone(),
-                hash: text.hash(),
-                scope: KeyScope::Full,
-                created: now,
-                last_use: None,
-                requests: 0,
-            },
-        }
-    }
-
+    /// A new key, which is kept nowhere yet, and its text.
     fn candidate(
         &self,
         user: &UserName,
         app: &AppName,
         scope: KeyScope,
         now: Timestamp,
-    ) -> NewAppKey {
+    ) -> (AppKeyText, NewAppKey) {
         let text = AppKeyText::generate(&*self.chance);
-        let mut new = self.taken_over(&text, user, app, now);
-        new.key.scope = scope;
-        new
+        let id = AppKeyId::generate(&*self.chance);
+        let new = NewAppKey {
+            sealed: self.sealing.seal(&text, &id, &*self.chance),
+            key: AppKey {
+                id,
+                user: user.clone(),
+                app: app.clone(),
+                hash: text.hash(),
+                scope,
+                created: now,
+                last_use: None,
+                requests: 0,
+            },
+        };
+        (text, new)
     }
 
     /// The text that an app is told for a key that is kept: the same again, or that of a new key
@@ -145,9 +137,7 @@ impl Minting {
         tracing::info!(app_key.id = %id, "a key was replaced");
         self.store.app_keys().revoke_by_id(id, None).await?;
         self.endings.end(&Holder::Key(id.clone()));
-        let text = AppKeyText::generate(&*self.chance);
-        let mut new = self.taken_over(&text, user, app, now);
-        new.key.scope = *scope;
+        let (text, new) = self.candidate(user, app, *scope, now);
         self.store.app_keys().keep(&new).await?;
         Ok(text)
     }

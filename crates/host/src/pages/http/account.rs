@@ -42,7 +42,7 @@ pub(super) async fn show(visit: Visit, Query(told): Query<Told>) -> Answered {
         Some("session") => Some(AccountDone::SessionEnded),
         _ => None,
     };
-    Ok(page(&visit, user, None, done).await)
+    Ok(page(&visit, user, StatusCode::OK, None, done).await)
 }
 
 pub(super) async fn change_password(visit: Visit, Form(fields): Form<Fields>) -> Answered {
@@ -56,7 +56,7 @@ pub(super) async fn change_password(visit: Visit, Form(fields): Form<Fields>) ->
     // Guessing the old password here is guessing it at the sign-in.
     let sessions = &visit.authority.sessions;
     if let Err(too_many) = sessions.may_try(&visit.inbound, user.name.as_str()) {
-        let minutes = too_many.wait.as_secs().div_ceil(60);
+        let minutes = too_many.minutes();
         return Ok(wrong(&visit, user, PasswordProblem::TooMany { minutes }).await);
     }
     let users = &visit.authority.users;
@@ -66,7 +66,7 @@ pub(super) async fn change_password(visit: Visit, Form(fields): Form<Fields>) ->
     if let Err(too_many) = sessions.may_try(&visit.inbound, user.name.as_str())
         && outcome.is_err()
     {
-        let minutes = too_many.wait.as_secs().div_ceil(60);
+        let minutes = too_many.minutes();
         return Ok(wrong(&visit, user, PasswordProblem::TooMany { minutes }).await);
     }
     let problem = match outcome {
@@ -120,16 +120,13 @@ fn signed_in<'v>(visit: &'v Visit, fields: &Fields) -> Result<&'v User, Response
 }
 
 async fn wrong(visit: &Visit, user: &User, problem: PasswordProblem) -> Response {
-    let mut answer = page(visit, user, Some(problem), None).await;
-    if answer.status().is_success() {
-        *answer.status_mut() = StatusCode::BAD_REQUEST;
-    }
-    answer
+    page(visit, user, StatusCode::BAD_REQUEST, Some(problem), None).await
 }
 
 async fn page(
     visit: &Visit,
     user: &User,
+    status: StatusCode,
     problem: Option<PasswordProblem>,
     done: Option<AccountDone>,
 ) -> Response {
@@ -142,7 +139,7 @@ async fn page(
     };
     sessions.retain(|session| session.is_alive(now));
     let (site, viewer) = (visit.site(), visit.viewer(user));
-    visit.page(&AccountPage {
+    let page = AccountPage {
         shell: viewer.bar(&site, Tab::Account),
         site,
         viewer,
@@ -159,5 +156,6 @@ async fn page(
             .collect(),
         problem,
         done,
-    })
+    };
+    visit.page_with(status, &page)
 }

@@ -73,7 +73,7 @@ pub(super) async fn own(visit: Visit, Query(wanted): Query<Wanted>) -> Answered 
         form,
         ..Beside::default()
     };
-    Ok(list(&visit, user, Whose::Mine, beside).await)
+    Ok(list(&visit, user, StatusCode::OK, Whose::Mine, beside).await)
 }
 
 pub(super) async fn everybodys(visit: Visit, Query(wanted): Query<Wanted>) -> Answered {
@@ -82,7 +82,7 @@ pub(super) async fn everybodys(visit: Visit, Query(wanted): Query<Wanted>) -> An
         revoked: wanted.revoked,
         ..Beside::default()
     };
-    Ok(list(&visit, user, Whose::Everyone, beside).await)
+    Ok(list(&visit, user, StatusCode::OK, Whose::Everyone, beside).await)
 }
 
 pub(super) async fn generate(visit: Visit, Form(new): Form<NewKey>) -> Answered {
@@ -231,9 +231,7 @@ async fn refused(visit: &Visit, user: &User, new: NewKey, error: NameError) -> R
         form,
         ..Beside::default()
     };
-    let mut page = list(visit, user, Whose::Mine, beside).await;
-    *page.status_mut() = StatusCode::BAD_REQUEST;
-    page
+    list(visit, user, StatusCode::BAD_REQUEST, Whose::Mine, beside).await
 }
 
 async fn show(visit: &Visit, user: &User, shown: ShownKey) -> Response {
@@ -241,21 +239,28 @@ async fn show(visit: &Visit, user: &User, shown: ShownKey) -> Response {
         shown: Some(shown),
         ..Beside::default()
     };
-    list(visit, user, Whose::Mine, beside).await
+    list(visit, user, StatusCode::OK, Whose::Mine, beside).await
 }
 
-async fn list(visit: &Visit, user: &User, whose: Whose, beside: Beside) -> Response {
+async fn list(
+    visit: &Visit,
+    user: &User,
+    status: StatusCode,
+    whose: Whose,
+    beside: Beside,
+) -> Response {
     // What an app did a moment ago is told too.
     visit.authority.usage.write().await;
     let keys = &visit.authority.app_keys;
     let of = matches!(whose, Whose::Mine).then_some(&user.name);
     let found = async {
-        let everybodys = if visit.caller.is_admin() {
-            Some(keys.list(None).await?.len())
-        } else {
-            None
+        let found = keys.list(of).await?;
+        let everyone = match (of, visit.caller.is_admin()) {
+            (_, false) => None,
+            (None, true) => Some(found.len()),
+            (Some(_), true) => Some(keys.list(None).await?.len()),
         };
-        Ok::<_, StoreError>((keys.list(of).await?, everybodys))
+        Ok::<_, StoreError>((found, everyone))
     };
     let (found, everyone) = match found.await {
         Ok(found) => found,
@@ -266,7 +271,7 @@ async fn list(visit: &Visit, user: &User, whose: Whose, beside: Beside) -> Respo
         Whose::Mine => visit.waiting(user),
         Whose::Everyone => Vec::new(),
     };
-    visit.page(&Keys {
+    let page = Keys {
         shell: viewer.bar(&site, Tab::Keys),
         site,
         viewer,
@@ -277,7 +282,8 @@ async fn list(visit: &Visit, user: &User, whose: Whose, beside: Beside) -> Respo
         shown: beside.shown,
         revoked: beside.revoked,
         form: beside.form,
-    })
+    };
+    visit.page_with(status, &page)
 }
 
 fn key(visit: &Visit, key: &AppKey) -> Key {

@@ -6,6 +6,7 @@ use http::StatusCode;
 use serde::Deserialize;
 
 use crate::contract::with_cookies;
+use crate::limits::TooMany;
 use crate::pages::views::{Setup, SetupForm, SetupProblem, SetupState};
 use crate::pages::visit::{Answered, Visit};
 use crate::service::Door;
@@ -63,7 +64,7 @@ pub(super) async fn create(visit: Visit, Form(first): Form<First>) -> Answered {
         Err(FirstError::Done) => page(&visit, StatusCode::OK, SetupState::Done),
         Err(FirstError::CodeWrong) => again(&visit, first, SetupProblem::CodeWrong),
         Err(FirstError::TooMany { wait }) => {
-            let minutes = wait.as_secs().div_ceil(60);
+            let minutes = TooMany { wait }.minutes();
             again(&visit, first, SetupProblem::TooMany { minutes })
         }
         Err(FirstError::User(error)) => match problem(&error) {

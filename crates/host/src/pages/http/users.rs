@@ -13,6 +13,7 @@ use serde::Deserialize;
 use crate::contract;
 use crate::pages::views::{
     End, EndUser, NewUser, Tab, UserChange, UserDone, UserPage, UserProblem, UserRow, Users,
+    path_of,
 };
 use crate::pages::visit::{Answered, Visit};
 use crate::users::{LEAST_PASSWORD, MOST_PASSWORD, UserError};
@@ -96,7 +97,7 @@ pub(super) async fn show(
         Some("deactivated") => Some(UserChange::Deactivated),
         _ => None,
     };
-    Ok(one(&visit, admin, &name, None, changed).await)
+    Ok(one(&visit, admin, &name, StatusCode::OK, None, changed).await)
 }
 
 pub(super) async fn set_group(
@@ -190,9 +191,8 @@ async fn change(
         Err(UserError::Missing) => visit.problem(StatusCode::NOT_FOUND),
         Err(error) => match problem(&error) {
             Some(problem) => {
-                let mut answer = one(visit, admin, name, Some(problem), None).await;
-                *answer.status_mut() = StatusCode::BAD_REQUEST;
-                answer
+                let status = StatusCode::BAD_REQUEST;
+                one(visit, admin, name, status, Some(problem), None).await
             }
             None => visit.unavailable(&error),
         },
@@ -202,7 +202,7 @@ async fn change(
 async fn ask_to_end(visit: &Visit, name: &str, end: End) -> Answered {
     let admin = visit.administrator()?;
     visit.fresh(&visit.here())?;
-    Ok(ending(visit, admin, name, end, None).await)
+    Ok(ending(visit, admin, name, StatusCode::OK, end, None).await)
 }
 
 async fn end(visit: &Visit, name: &str, fields: &Fields, end: End) -> Answered {
@@ -231,9 +231,7 @@ async fn end(visit: &Visit, name: &str, fields: &Fields, end: End) -> Answered {
         Err(UserError::Missing) => visit.go_on(LIST),
         Err(UserError::LastAdmin) => {
             let problem = Some(UserProblem::LastAdmin);
-            let mut answer = ending(visit, admin, name, end, problem).await;
-            *answer.status_mut() = StatusCode::BAD_REQUEST;
-            answer
+            ending(visit, admin, name, StatusCode::BAD_REQUEST, end, problem).await
         }
         Err(error) => visit.unavailable(&error),
     })
@@ -243,6 +241,7 @@ async fn ending(
     visit: &Visit,
     admin: &User,
     name: &str,
+    status: StatusCode,
     end: End,
     problem: Option<UserProblem>,
 ) -> Response {
@@ -251,20 +250,22 @@ async fn ending(
         Err(answer) => return answer,
     };
     let (site, viewer) = (visit.site(), visit.viewer(admin));
-    visit.page(&EndUser {
+    let page = EndUser {
         shell: viewer.bar(&site, Tab::Users),
         site,
         viewer,
         user,
         end,
         problem,
-    })
+    };
+    visit.page_with(status, &page)
 }
 
 async fn one(
     visit: &Visit,
     admin: &User,
     name: &str,
+    status: StatusCode,
     problem: Option<UserProblem>,
     changed: Option<UserChange>,
 ) -> Response {
@@ -273,14 +274,15 @@ async fn one(
         Err(answer) => return answer,
     };
     let (site, viewer) = (visit.site(), visit.viewer(admin));
-    visit.page(&UserPage {
+    let page = UserPage {
         shell: viewer.bar(&site, Tab::Users),
         site,
         viewer,
         user,
         problem,
         changed,
-    })
+    };
+    visit.page_with(status, &page)
 }
 
 async fn all(
@@ -369,6 +371,5 @@ fn problem(error: &UserError) -> Option<UserProblem> {
 }
 
 fn page_of(name: &str) -> String {
-    let segment = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
-    format!("{LIST}/{segment}")
+    format!("{LIST}/{}", path_of(name))
 }

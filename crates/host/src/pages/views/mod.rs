@@ -24,6 +24,7 @@ pub use keys::{Key, KeyForm, KeyProblem, Keys, RevokeKey, ShownHow, ShownKey, Us
 pub use setup::{Setup, SetupForm, SetupProblem, SetupState};
 pub use sign_in::{Purpose, SignIn, SignInProblem, UserField};
 pub use target::Target;
+pub(crate) use users::path_of;
 pub use users::{
     End, EndUser, NewUser, UserChange, UserDone, UserPage, UserProblem, UserRow, Users,
 };

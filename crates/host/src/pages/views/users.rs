@@ -3,6 +3,7 @@
 use askama::Template;
 use latchkey_web::moment::Moment;
 use latchkey_web::shell::BarShell;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{Group, Site, Viewer, initial};
 
@@ -143,16 +144,9 @@ pub enum End {
 }
 
 /// A name as one segment of a path; a dot alone would be taken for a step.
-fn path_of(name: &str) -> String {
-    use std::fmt::Write;
-    name.bytes().fold(String::new(), |mut path, byte| {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') {
-            path.push(char::from(byte));
-        } else {
-            let _ = write!(path, "%{byte:02X}");
-        }
-        path
-    })
+pub(crate) fn path_of(name: &str) -> String {
+    const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
+    utf8_percent_encode(name, ENCODED).to_string()
 }
 
 #[cfg(test)]
