@@ -1,5 +1,6 @@
 //! `latchkey import-octoprint`: people and app keys of an OctoPrint into the host's database.
 
+use latchkey_host::KeptError;
 use latchkey_host::config::Config;
 use latchkey_model::access::KeyScope;
 use latchkey_model::app_key::AppKey;
@@ -148,8 +149,13 @@ async fn preview(config: &Config, found: Found) -> anyhow::Result<Report> {
     // A missing database is not made, and one of another version not brought up to date.
     let path = config.database();
     let store = if path.exists() {
-        let versions = HostStore::inspect(&path).await?;
-        (versions.found == versions.known).then_some(config.open_store().await?)
+        let versions = HostStore::inspect(&path).await;
+        let versions = versions.map_err(|cause| KeptError::Database { path, cause })?;
+        if versions.found < versions.known {
+            None
+        } else {
+            Some(config.open_store().await?)
+        }
     } else {
         None
     };

@@ -161,3 +161,27 @@ async fn who_was_known_to_octoprint_signs_in_at_the_running_host_and_apps_go_on(
     let listed = listed.header("X-Api-Key", &key).send().await;
     assert_eq!(listed.read().await.json()["key"]["api_key"], *key);
 }
+
+#[tokio::test]
+async fn a_dry_run_brings_no_database_up_to_date() {
+    let octoprint = TempDir::new().unwrap();
+    let settings = Path::new(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/it/harness/octoprint"
+    ));
+    for file in ["config.yaml", "users.yaml"] {
+        std::fs::copy(settings.join(file), octoprint.path().join(file)).unwrap();
+    }
+    let folder = TempDir::new().unwrap();
+    let config = folder.path().join("host.yaml");
+    let text = "upstream: {kind: octoprint, url: \"http://127.0.0.1:5000\"}\ndata: ./data\n";
+    std::fs::write(&config, text).unwrap();
+    // As an older program, which had no tables yet, would have left it.
+    let database = folder.path().join("data/host.db");
+    std::fs::create_dir(folder.path().join("data")).unwrap();
+    std::fs::write(&database, "").unwrap();
+
+    let preview = import(octoprint.path(), &config, &["--dry-run"]).await;
+    assert_eq!(preview["users"], json!(["admin", "olivia"]), "{preview}");
+    assert_eq!(std::fs::metadata(&database).unwrap().len(), 0);
+}
