@@ -956,15 +956,7 @@ var SocketClient = class {
   }
   #propagate(message) {
     const handlers = [...this.#handlers.get("*") ?? [], ...this.#handlers.get(message.event) ?? []];
-    for (const handler of handlers) {
-      try {
-        handler(message);
-      } catch (error) {
-        queueMicrotask(() => {
-          throw error;
-        });
-      }
-    }
+    call(handlers, message);
   }
   #lost(socket, code) {
     if (this.socket !== socket) return;

@@ -1,7 +1,7 @@
 type Callback<A> = (value: A) => unknown;
 
-// A callback's own mistake must surface, and must not change what the promise says.
-function call<A>(callbacks: Callback<A>[], value: A): void {
+// A callback's own mistake surfaces, keeps nothing from the others, and does not change what a promise says.
+export function call<A>(callbacks: Callback<A>[], value: A): void {
   for (const callback of callbacks) {
     try {
       callback(value);

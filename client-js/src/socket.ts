@@ -1,6 +1,7 @@
 import type { BaseClient } from './base.js';
 import type { BrowserClient } from './browser.js';
 import { ClientError } from './errors.js';
+import { call } from './promise.js';
 
 /** The part of a WebSocket that is used here. */
 export interface WebSocketLike {
@@ -183,16 +184,7 @@ export class SocketClient {
 
   #propagate(message: SocketMessage): void {
     const handlers = [...(this.#handlers.get('*') ?? []), ...(this.#handlers.get(message.event) ?? [])];
-    for (const handler of handlers) {
-      try {
-        handler(message);
-      } catch (error) {
-        // One handler's mistake surfaces, and keeps nothing from the others.
-        queueMicrotask(() => {
-          throw error;
-        });
-      }
-    }
+    call(handlers, message);
   }
 
   #lost(socket: WebSocketLike, code: number): void {

@@ -1,4 +1,5 @@
 type Callback<A> = (value: A) => unknown;
+export declare function call<A>(callbacks: Callback<A>[], value: A): void;
 /**
  * A promise that also has jQuery's `done`, `fail`, `always` and `progress`.
  *
