@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use latchkey_model::user::Group;
 use latchkey_web::logging::{Format, InitLoggingError, init_logging};
 use url::Url;
 
@@ -113,7 +114,7 @@ pub(crate) enum UserAction {
         #[arg(long, conflicts_with = "group")]
         admin: bool,
         /// What they may do
-        #[arg(long, value_name = "GROUP", default_value = "users", value_parser = ["admins", "users", "readonly"])]
+        #[arg(long, value_name = "GROUP", default_value = "users", value_parser = Group::ALL.map(Group::as_str))]
         group: String,
         #[command(flatten)]
         password: PasswordArgs,

@@ -96,33 +96,18 @@ ids! {
 const SHORT: usize = 20;
 const PRINTER: usize = 48;
 
-impl AccountId {
-    /// Makes a new one.
-    pub fn generate(chance: &dyn Chance) -> Self {
-        Self(letters(chance, BASE32_LOWER, SHORT))
-    }
+macro_rules! short {
+    ($($id:ident)*) => {$(
+        impl $id {
+            /// Makes a new one.
+            pub fn generate(chance: &dyn Chance) -> Self {
+                Self(letters(chance, BASE32_LOWER, SHORT))
+            }
+        }
+    )*};
 }
 
-impl AppConnectionId {
-    /// Makes a new one.
-    pub fn generate(chance: &dyn Chance) -> Self {
-        Self(letters(chance, BASE32_LOWER, SHORT))
-    }
-}
-
-impl AppKeyId {
-    /// Makes a new one.
-    pub fn generate(chance: &dyn Chance) -> Self {
-        Self(letters(chance, BASE32_LOWER, SHORT))
-    }
-}
-
-impl SessionId {
-    /// Makes a new one.
-    pub fn generate(chance: &dyn Chance) -> Self {
-        Self(letters(chance, BASE32_LOWER, SHORT))
-    }
-}
+short! { AccountId AppConnectionId AppKeyId SessionId }
 
 impl PrinterId {
     /// Makes a new one.

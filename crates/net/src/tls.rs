@@ -4,12 +4,14 @@
 //! providers in one graph would make rustls panic at the first connection.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use url::Host;
 
 /// The protocol name a host offers for its tunnel.
 pub const ALPN_TUNNEL: &[u8] = b"latchkey/1";
@@ -147,6 +149,15 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
         return Err(TlsError::NoCertificate(path.to_owned()));
     }
     Ok(found)
+}
+
+/// What the certificate of a host has to be for, if it can be for that.
+pub fn server_name(host: &Host<String>) -> Option<ServerName<'static>> {
+    match host {
+        Host::Ipv4(ip) => Some(IpAddr::from(*ip).into()),
+        Host::Ipv6(ip) => Some(IpAddr::from(*ip).into()),
+        Host::Domain(name) => ServerName::try_from(name.clone()).ok(),
+    }
 }
 
 /// Says whether a failed TLS handshake was the certificate's fault, for the sentence shown.

@@ -13,22 +13,22 @@ use crate::output;
 
 pub(crate) async fn run(path: &Path) -> anyhow::Result<()> {
     let config = config::host::read(&Checking::with_environment(path))?.logged();
-    let port = config.listen.port();
-    let url = if config.listen.ip().is_unspecified() {
-        format!("http://ADDRESS-OF-THIS-MACHINE:{port}/latchkey/setup")
-    } else {
-        format!("http://{}/latchkey/setup", config.listen)
-    };
     let host = Host::bind(config, Arc::new(SystemClock), Arc::new(SystemChance)).await?;
+    let address = host.local_addr()?;
     tracing::info!(
-        host.address = %host.local_addr()?,
+        host.address = %address,
         status.address = host.status_addr().map(tracing::field::display),
         "the host is listening"
     );
     if let Some(code) = host.setup_code().await {
+        let at = if address.ip().is_unspecified() {
+            format!("ADDRESS-OF-THIS-MACHINE:{}", address.port())
+        } else {
+            address.to_string()
+        };
         // On the console only: a log may be read by more people than may administer the host.
         output::note(&format!(
-            "This host has no administrator yet.\nOpen {url} in a browser at home and type the code  {code}"
+            "This host has no administrator yet.\nOpen http://{at}/latchkey/setup in a browser at home and type the code  {code}"
         ));
     }
     run_until_signalled(host.stop(), host.run()).await

@@ -83,9 +83,11 @@ async fn set_up(args: &DemoArgs) -> anyhow::Result<(Parts, Report)> {
         Arc::new(SystemChance),
     )
     .await?;
-    let state = state::keep(&args.data, &relay.store(), &relay_config, host.public_key()).await?;
+    let before = Report::load(&args.data);
+    let before = before.as_ref();
+    let state = state::keep(before, &relay.store(), &relay_config, host.public_key()).await?;
     let host_users = match host.store() {
-        Some(store) => state::host_users(&args.data, &store).await?,
+        Some(store) => state::host_users(before, &store).await?,
         None => Vec::new(),
     };
     let report = Report {

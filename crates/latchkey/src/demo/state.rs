@@ -2,10 +2,8 @@
 //! connection of each access mode. Secrets are shown once and stored as hashes, so the
 //! demo remembers them in its own file.
 
-use std::path::Path;
-
 use anyhow::Context;
-use argon2::{Argon2, PasswordHasher};
+use latchkey_host::users::Passwords;
 use latchkey_model::account::{Account, Email};
 use latchkey_model::app::{AppId, AppName};
 use latchkey_model::app_connection::{AccessMode, NewAppConnection};
@@ -33,19 +31,16 @@ pub(super) struct State {
 
 /// Goes on with the state of an earlier start as far as it is there and fits.
 pub(super) async fn keep(
-    data: &Path,
+    before: Option<&Report>,
     store: &RelayStore,
     relay: &Config,
     host_key: [u8; 32],
 ) -> anyhow::Result<State> {
-    let before = Report::load(data);
-    let (account_id, account) = account(store, before.as_ref()).await?;
+    let (account_id, account) = account(store, before).await?;
     let printer_id = printer(store, &account_id, HostKey::from_bytes(host_key)).await?;
     let mut app_connections = Vec::new();
     for access in AccessMode::ALL {
-        let kept = before
-            .as_ref()
-            .and_then(|report| report.app_connection(access.as_str()));
+        let kept = before.and_then(|report| report.app_connection(access.as_str()));
         let connection = match kept {
             Some(kept) if is_live(store, kept).await? => moved(kept, relay),
             _ => create(store, relay, &account_id, &printer_id, access).await?,
@@ -68,7 +63,7 @@ async fn account(
     if let (Some(known), Some(report)) = (&known, before) {
         return Ok((known.id.clone(), report.account.clone()));
     }
-    let (password, hash) = new_password()?;
+    let (password, hash) = new_password().await?;
     let id = if let Some(known) = known {
         // The database outlived the file with the password: set a new one.
         store.accounts().set_password_hash(&known.id, &hash).await?;
@@ -92,8 +87,11 @@ async fn account(
 }
 
 /// People at the host: one administrator, and one who uses the printer.
-pub(super) async fn host_users(data: &Path, store: &HostStore) -> anyhow::Result<Vec<DemoUser>> {
-    let before = Report::load(data).map_or_else(Vec::new, |report| report.host_users);
+pub(super) async fn host_users(
+    before: Option<&Report>,
+    store: &HostStore,
+) -> anyhow::Result<Vec<DemoUser>> {
+    let before = before.map_or(&[][..], |report| &report.host_users);
     let mut users = Vec::new();
     for (name, group) in [("admin", Group::Admins), ("maker", Group::Users)] {
         let user = User {
@@ -108,7 +106,7 @@ pub(super) async fn host_users(data: &Path, store: &HostStore) -> anyhow::Result
             users.push(kept.clone());
             continue;
         }
-        let (password, hash) = new_password()?;
+        let (password, hash) = new_password().await?;
         if known {
             // The database outlived the file with the password: set a new one.
             let users = store.users();
@@ -129,12 +127,10 @@ pub(super) async fn host_users(data: &Path, store: &HostStore) -> anyhow::Result
     Ok(users)
 }
 
-fn new_password() -> anyhow::Result<(String, PasswordHash)> {
+async fn new_password() -> anyhow::Result<(String, PasswordHash)> {
     let password = letters(&SystemChance, PASSWORD_LETTERS, 16);
-    let hash = Argon2::default()
-        .hash_password(password.as_bytes())
-        .context("cannot hash a password")?;
-    Ok((password, PasswordHash::new(hash.to_string())))
+    let hash = Passwords::default().hash(&password).await?;
+    Ok((password, hash))
 }
 
 async fn printer(

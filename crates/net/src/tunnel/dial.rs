@@ -1,7 +1,6 @@
 //! Dialling a relay: TCP, TLS, and the HTTP/1.1 request that turns into a tunnel.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ use super::carrier::{End, tune_socket};
 use super::control::Refusal;
 use super::hello::Mistrust;
 use crate::body::{self, Body};
-use crate::resolve;
+use crate::resolve::{self, ConnectError};
 use crate::tls::{self, Exporter, TlsError};
 
 /// Where a relay accepts tunnels.
@@ -226,40 +225,18 @@ impl TcpConnect {
     }
 
     async fn open_socket(&self) -> Result<TcpStream, DialError> {
-        let addresses = self.addresses().await?;
-        // One silent address must not use up the time of the others.
-        let share = self.within / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
-        let mut cause = io::Error::from(io::ErrorKind::AddrNotAvailable);
-        for address in addresses {
-            cause = match tokio::time::timeout(share, TcpStream::connect(address)).await {
-                Ok(Ok(socket)) => return Ok(socket),
-                Ok(Err(error)) => error,
-                Err(_) => io::ErrorKind::TimedOut.into(),
-            };
-        }
-        Err(DialError::Connect {
-            relay: self.relay.clone(),
-            cause,
+        let connected = resolve::connect(&self.host, self.port, self.within).await;
+        connected.map_err(|error| {
+            let relay = self.relay.clone();
+            match error {
+                ConnectError::Resolve(cause) => DialError::Resolve { relay, cause },
+                ConnectError::Connect(cause) => DialError::Connect { relay, cause },
+            }
         })
     }
 
-    async fn addresses(&self) -> Result<Vec<SocketAddr>, DialError> {
-        resolve::addresses(&self.host, self.port)
-            .await
-            .map_err(|cause| DialError::Resolve {
-                relay: self.relay.clone(),
-                cause,
-            })
-    }
-
     fn server_name(&self) -> Result<ServerName<'static>, DialError> {
-        match &self.host {
-            Host::Ipv4(ip) => Ok(IpAddr::from(*ip).into()),
-            Host::Ipv6(ip) => Ok(IpAddr::from(*ip).into()),
-            Host::Domain(name) => {
-                ServerName::try_from(name.clone()).map_err(|_| DialError::Url(name.clone()))
-            }
-        }
+        tls::server_name(&self.host).ok_or_else(|| DialError::Url(self.host.to_string()))
     }
 
     fn tls_error(&self, cause: io::Error) -> DialError {
