@@ -113,7 +113,10 @@ pub enum UpstreamUrlError {
         "only http:// is spoken to printer servers; put a local proxy in front of an https one"
     )]
     Scheme,
-    #[error("a user name or password in the URL is not sent; use a key file")]
+    #[error(
+        "a user name or password in the URL is not sent; take it out (a printer server's key goes \
+         into a key file, which `upstream.api_key_file` names)"
+    )]
     UserInfo,
     #[error("the URL needs a host and may not have a query or fragment")]
     Shape,

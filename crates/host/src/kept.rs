@@ -15,12 +15,25 @@ const KEY_PREFIX: &str = "latchkey-host-master-1:";
 /// Why what a host keeps cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeptError {
-    #[error("cannot use the data directory {}: {cause}", path.display())]
+    #[error("cannot use the data directory {}: {cause}; does it belong to another user?", path.display())]
     Data { path: PathBuf, cause: io::Error },
-    #[error("cannot use the database {}: {cause}", path.display())]
+    #[error("cannot use the database {}: {cause}{}", path.display(), remedy(cause))]
     Database { path: PathBuf, cause: StoreError },
+    #[error(
+        "{} is not this host's key file; put the right one back: with a new one no app key can \
+         be shown again, and people sign in anew",
+        .0.display()
+    )]
+    NotTheKey(PathBuf),
     #[error(transparent)]
     Key(#[from] KeyFileError),
+}
+
+const fn remedy(cause: &StoreError) -> &'static str {
+    match cause {
+        StoreError::Unavailable(_) => "; does it belong to another user, or is the disk full?",
+        _ => "",
+    }
 }
 
 impl Config {
@@ -54,8 +67,11 @@ impl Config {
 
     /// Loads the key that app keys are sealed with, or makes one.
     pub fn load_master_key(&self) -> Result<MasterKey, KeptError> {
-        let bytes = key_file::load_or_create(&self.master_key(), KEY_PREFIX)?;
-        Ok(MasterKey::from_bytes(*bytes))
+        match key_file::load_or_create(&self.master_key(), KEY_PREFIX) {
+            Ok(bytes) => Ok(MasterKey::from_bytes(*bytes)),
+            Err(KeyFileError::NotAKey(path)) => Err(KeptError::NotTheKey(path)),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

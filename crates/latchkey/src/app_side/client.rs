@@ -11,15 +11,14 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use latchkey_net::authority::Authority;
-use latchkey_net::resolve;
+use latchkey_net::resolve::{self, ConnectError};
 use latchkey_net::tls::{self, TlsError};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_util::task::TaskTracker;
-use url::{Host, Url};
+use url::Url;
 
 use super::server::Server;
 
@@ -29,7 +28,7 @@ const LONGEST_ANSWER: usize = 64 * 1024;
 /// Why there is no answer, in a sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallError {
-    #[error("cannot use these certificates: {0}")]
+    #[error("cannot use what --ca-file names: {0}; it needs to be a CA certificate in PEM")]
     Settings(#[from] TlsError),
     #[error("cannot find {0}; check the URL and this machine's DNS")]
     Resolve(String),
@@ -42,9 +41,9 @@ pub(crate) enum CallError {
     Certificate(String, String),
     #[error("TLS with {0} failed: {1}; does that port speak https?")]
     Tls(String, io::Error),
-    #[error("{0} does not answer as a web server: {1}")]
+    #[error("{0} does not answer as a web server: {1}; is the port right?")]
     Broken(String, String),
-    #[error("{} did not answer within {} s", .0, .1.as_secs())]
+    #[error("{} did not answer within {} s; see whether it runs, then ask again", .0, .1.as_secs())]
     Silent(String, Duration),
 }
 
@@ -233,12 +232,8 @@ impl Client {
         let Some(connector) = &self.tls else {
             return Ok(Box::new(socket));
         };
-        let name = match self.server.host() {
-            Host::Ipv4(ip) => ServerName::from(std::net::IpAddr::from(*ip)),
-            Host::Ipv6(ip) => ServerName::from(std::net::IpAddr::from(*ip)),
-            Host::Domain(name) => ServerName::try_from(name.clone())
-                .map_err(|_| CallError::Resolve(self.name.clone()))?,
-        };
+        let name = tls::server_name(self.server.host());
+        let name = name.ok_or_else(|| CallError::Resolve(self.name.clone()))?;
         match connector.connect(name, socket).await {
             Ok(stream) => Ok(Box::new(stream)),
             Err(error) => Err(match tls::certificate_error(&error) {
@@ -249,20 +244,15 @@ impl Client {
     }
 
     async fn open_socket(&self) -> Result<TcpStream, CallError> {
-        let addresses = resolve::addresses(self.server.host(), self.server.port())
-            .await
-            .map_err(|_| CallError::Resolve(self.name.clone()))?;
-        // One silent address must not use up the time of the others.
-        let share = CONNECT_WITHIN / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
-        let mut cause = io::Error::from(io::ErrorKind::AddrNotAvailable);
-        for address in addresses {
-            cause = match timeout(share, TcpStream::connect(address)).await {
-                Ok(Ok(socket)) => return Ok(socket),
-                Ok(Err(error)) => error,
-                Err(_) => io::ErrorKind::TimedOut.into(),
-            };
-        }
-        Err(CallError::Connect(self.name.clone(), cause))
+        let (host, port) = (self.server.host(), self.server.port());
+        let connected = resolve::connect(host, port, CONNECT_WITHIN).await;
+        connected.map_err(|error| {
+            let name = self.name.clone();
+            match error {
+                ConnectError::Resolve(_) => CallError::Resolve(name),
+                ConnectError::Connect(cause) => CallError::Connect(name, cause),
+            }
+        })
     }
 
     fn broken(&self, error: &(dyn std::error::Error + 'static)) -> CallError {

@@ -73,7 +73,7 @@ pub(crate) enum KeyRequestError {
     Unheard,
     #[error("the connection was lost while waiting for the decision; ask again once it is back")]
     Lost(#[source] CallError),
-    #[error("{0} sent no usable key; look at its version")]
+    #[error("{0} sent no usable key; update it, or ask whoever runs it")]
     NoKey(String),
 }
 
@@ -264,7 +264,7 @@ fn relay_says(code: u16) -> &'static str {
         }
         601 => "so the printer's host is not connected; see whether that is on, then ask again",
         603 | 604 => "so this app connection has ended; connect the app anew",
-        605 => "so the plan of the printer's owner has no app connections",
+        605 => "so the plan of the printer's owner has no app connections; ask the owner",
         606 => "so the credentials in the URL are wrong; put USER:PASSWORD@ before the host",
         607..=609 => "so a limit of the plan is used up; ask again later",
         610 => "so the printer's host is too old; update it, then ask again",

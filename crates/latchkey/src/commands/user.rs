@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal as _;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use latchkey_host::config::Config;
 use latchkey_host::users::{Passwords, check_new_password, new_name};
 use latchkey_model::clock::{Clock as _, SystemClock};
@@ -15,7 +15,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 
 use crate::app_side::UsageError;
 use crate::cli::{HostConfigArgs, PasswordArgs, UserAction};
-use crate::config::{self, Checking};
+use crate::config::{self, Checking, ConfigError};
 use crate::output;
 
 /// A line longer than any password.
@@ -46,7 +46,12 @@ pub(crate) async fn run(action: UserAction) -> anyhow::Result<()> {
 /// The configuration of the host that a command works on.
 pub(super) fn host(args: &HostConfigArgs) -> anyhow::Result<Config> {
     let file = Checking::with_environment(&args.config);
-    Ok(config::host::read(&file)?.config)
+    let read = config::host::read(&file);
+    if let Err(ConfigError::Read { .. }) = &read {
+        let hint = "this command needs the host's configuration; name it with --config";
+        return Ok(read.context(hint)?.config);
+    }
+    Ok(read?.config)
 }
 
 async fn add(
@@ -126,7 +131,7 @@ async fn passwd(
     let store = config.open_store().await?;
     let name = known(name)?;
     if store.users().find(&name).await?.is_none() {
-        bail!(missing(&name));
+        bail!(missing(name.as_str()));
     }
     let hash = ask(password).await?;
     let change = store.users().set_password_hash(&name, &hash, None).await?;
@@ -143,11 +148,11 @@ async fn remove(name: &str, config: &HostConfigArgs) -> anyhow::Result<()> {
 }
 
 fn known(name: &str) -> anyhow::Result<UserName> {
-    UserName::parse(name).with_context(|| format!("there is no user {name:?}"))
+    UserName::parse(name).map_err(|_| anyhow!(missing(name)))
 }
 
-fn missing(name: &UserName) -> String {
-    format!("there is no user {name}; `latchkey user list` shows who there is")
+fn missing(name: &str) -> String {
+    format!("there is no user {name:?}; `latchkey user list` shows who there is")
 }
 
 fn report(change: &Change, name: &UserName, done: &str) -> anyhow::Result<()> {
@@ -159,7 +164,7 @@ fn report(change: &Change, name: &UserName, done: &str) -> anyhow::Result<()> {
             ));
             Ok(())
         }
-        Change::Missing => bail!(missing(name)),
+        Change::Missing => bail!(missing(name.as_str())),
         Change::LastAdmin => bail!(
             "{name} is the last administrator; make another one first, with \
              `latchkey user add NAME --admin`"
