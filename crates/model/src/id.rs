@@ -83,6 +83,8 @@ ids! {
     AppConnectionId, (20..=20), BASE32_LOWER;
     /// An app key: 20 base32 characters (100 bits). Not the key, which is secret.
     AppKeyId, (20..=20), BASE32_LOWER;
+    /// A verified session key: 20 base32 characters (100 bits). Not the key, which is secret.
+    SessionKeyId, (20..=20), BASE32_LOWER;
     /// A browser's sign-in at a host: 20 base32 characters (100 bits). Not the cookie.
     SessionId, (20..=20), BASE32_LOWER;
     /// A printer: 40 to 60 characters `A–Z0–9`, as apps expect of the local plugin API.
@@ -107,12 +109,19 @@ macro_rules! short {
     )*};
 }
 
-short! { AccountId AppConnectionId AppKeyId SessionId }
+short! { AccountId AppConnectionId AppKeyId SessionKeyId SessionId }
 
 impl PrinterId {
     /// Makes a new one.
     pub fn generate(chance: &dyn Chance) -> Self {
         Self(letters(chance, BASE36_UPPER, PRINTER))
+    }
+}
+
+impl From<&HostId> for PrinterId {
+    /// The printer of a host, which both the host and its relay can work out without asking.
+    fn from(host: &HostId) -> Self {
+        Self(host.as_str().to_ascii_uppercase())
     }
 }
 
@@ -169,6 +178,8 @@ mod tests {
         assert_eq!(id, HostId::of_public_key(&[7; 32]));
         assert_ne!(id, HostId::of_public_key(&[8; 32]));
         assert_eq!(id.as_str().parse::<HostId>().unwrap(), id);
+        let printer = PrinterId::from(&id);
+        assert_eq!(printer.as_str().parse::<PrinterId>().unwrap(), printer);
     }
 
     #[test]

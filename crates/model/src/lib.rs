@@ -21,5 +21,6 @@ pub mod relay_status;
 pub mod sealed;
 pub mod secret;
 pub mod session;
+pub mod session_key;
 mod text;
 pub mod user;

@@ -14,7 +14,7 @@ use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
 
 use crate::chance::{Chance, letters};
-use crate::text::{BASE36_LOWER, BASE62, BASE64_URL};
+use crate::text::{BASE36_LOWER, BASE62, BASE64_URL, HEX_UPPER};
 
 /// What kind of secret a [`Secret`] is; decides its shape.
 pub trait Kind: Send + Sync + 'static {
@@ -40,6 +40,11 @@ pub enum Shape {
     /// Characters of URL-safe base64, `length` of them in what we make. Read at 16 to 128, since
     /// keys of other makers are taken over.
     UrlSafe {
+        /// How many characters.
+        length: usize,
+    },
+    /// `length` hexadecimal digits in upper case, and in no other.
+    UpperHex {
         /// How many characters.
         length: usize,
     },
@@ -98,6 +103,8 @@ kinds! {
     PushHandleKind, PushHandle, PushHandleHash, Shape::UrlSafe { length: 43 };
     /// One app's key at a host, in the form that apps expect of `OctoPrint`.
     AppKeyKind, AppKeyText, AppKeyHash, Shape::UrlSafe { length: 43 };
+    /// The key of an app that signed for it, in the form of `OctoPrint`'s App Session Keys.
+    SessionKeyKind, SessionKeyText, SessionKeyHash, Shape::UpperHex { length: 32 };
     /// By what an app asks after its key request.
     RequestTokenKind, RequestToken, RequestTokenHash, Shape::UrlSafe { length: 43 };
     /// By what a person's decision names a key request.
@@ -144,6 +151,7 @@ impl<K: Kind> Secret<K> {
                 let body = letters(chance, BASE36_LOWER, LABEL_BODY);
                 format!("{LABEL_PREFIX}{body}")
             }
+            Shape::UpperHex { length } => letters(chance, HEX_UPPER, length),
             Shape::Alphanumeric { length } => letters(chance, BASE62, length),
             Shape::UrlSafe { length } => letters(chance, BASE64_URL, length),
         })
@@ -156,6 +164,9 @@ impl<K: Kind> Secret<K> {
             Shape::Label => is_label(text),
             Shape::UrlSafe { .. } => {
                 (16..=128).contains(&text.len()) && text.bytes().all(|b| BASE64_URL.contains(&b))
+            }
+            Shape::UpperHex { length } => {
+                text.len() == length && text.bytes().all(|b| HEX_UPPER.contains(&b))
             }
             Shape::Alphanumeric { length } => {
                 text.len() == length && text.bytes().all(|b| b.is_ascii_alphanumeric())

@@ -8,6 +8,8 @@ pub(crate) const BASE32_LOWER: &[u8] = b"abcdefghijklmnopqrstuvwxyz234567";
 pub(crate) const BASE36_LOWER: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
 /// What a printer id is made of.
 pub(crate) const BASE36_UPPER: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+/// Hexadecimal digits as `OctoPrint` writes keys.
+pub(crate) const HEX_UPPER: &[u8] = b"0123456789ABCDEF";
 /// ASCII letters and digits.
 pub(crate) const BASE62: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 

@@ -8,20 +8,35 @@ use crate::pool::{Pools, SchemaVersions, Step};
 mod app_keys;
 mod grants;
 mod remembered;
+mod session_apps;
+mod session_key_log;
 mod sessions;
 mod users;
 
 pub use app_keys::{AppKeys, FoundAppKey, KeptAppKey, KeyUse, NewAppKey};
 pub use grants::{Grant, Grants};
 pub use remembered::Remembered;
+pub use session_apps::{KeptSessionApp, SessionAppSwitch, SessionApps};
+pub use session_key_log::{SessionKeyLog, SessionKeyOutcome, SessionKeyRecord, SessionKeyUse};
 pub use sessions::{FoundSession, Sessions};
 pub use users::{Change, Ended, UserSignIn, Users};
 
-pub(crate) const STEPS: &[Step] = &[(
-    1,
-    "users app_keys grants sessions remembered",
-    include_str!("../../migrations/host/sqlite/0001_users_app_keys_grants_sessions_remembered.sql"),
-)];
+pub(crate) const STEPS: &[Step] = &[
+    (
+        1,
+        "users app_keys grants sessions remembered",
+        include_str!(
+            "../../migrations/host/sqlite/0001_users_app_keys_grants_sessions_remembered.sql"
+        ),
+    ),
+    (
+        2,
+        "session_apps session_app_switches session_key_log",
+        include_str!(
+            "../../migrations/host/sqlite/0002_session_apps_session_app_switches_session_key_log.sql"
+        ),
+    ),
+];
 
 /// The host's database. Clones share it.
 #[derive(Debug, Clone)]
@@ -73,6 +88,16 @@ impl HostStore {
     /// The remembered browsers.
     pub const fn remembered(&self) -> Remembered<'_> {
         Remembered::new(&self.pools)
+    }
+
+    /// The apps that may get session keys.
+    pub const fn session_apps(&self) -> SessionApps<'_> {
+        SessionApps::new(&self.pools)
+    }
+
+    /// The log of session keys.
+    pub const fn session_key_log(&self) -> SessionKeyLog<'_> {
+        SessionKeyLog::new(&self.pools)
     }
 
     /// Checks that the database can be read and written, for a readiness probe.

@@ -17,6 +17,8 @@ use crate::host::{Change, Ended, Grant, HostStore, NewAppKey};
 mod app_keys;
 mod grants;
 mod remembered;
+mod session_apps;
+mod session_key_log;
 mod sessions;
 mod users;
 
@@ -28,6 +30,8 @@ pub fn cases() -> impl Iterator<Item = Case<HostStore>> {
         grants::CASES,
         sessions::CASES,
         remembered::CASES,
+        session_apps::CASES,
+        session_key_log::CASES,
     ]
     .into_iter()
     .flatten()

@@ -272,3 +272,72 @@ async fn grant_of_an_inactive_user_gives_no_key() {
     assert_eq!(redeemed, None);
     assert_eq!(keys.list().await.unwrap(), before);
 }
+
+#[tokio::test]
+async fn session_app_cannot_be_kept_wrongly() {
+    let store = HostStore::open_in_memory().await.unwrap();
+    let pool = store.pools().write();
+    let rows = [
+        "INSERT INTO session_apps VALUES ('a:1', 'MEgC', 0, 'full', 1, 'ann')",
+        "INSERT INTO session_app_switches VALUES ('a:1', 0, zeroblob(32), 1, 'ann')",
+    ];
+    for row in rows {
+        sqlx::query(row).execute(pool).await.unwrap();
+    }
+    let statements = [
+        ("UPDATE session_apps SET name = 'a'", "CHECK"),
+        ("UPDATE session_apps SET pubkey = NULL", "NOT NULL"),
+        ("UPDATE session_apps SET pubkey = ''", "CHECK"),
+        ("UPDATE session_apps SET allow_weak_keys = 2", "CHECK"),
+        ("UPDATE session_apps SET scope = 'root'", "CHECK"),
+        ("UPDATE session_apps SET created_by = ''", "CHECK"),
+        (
+            "INSERT INTO session_apps SELECT * FROM session_apps",
+            "UNIQUE constraint failed: session_apps.name",
+        ),
+        ("UPDATE session_app_switches SET enabled = NULL", "NOT NULL"),
+        ("UPDATE session_app_switches SET enabled = 2", "CHECK"),
+        (
+            "UPDATE session_app_switches SET wording = zeroblob(31)",
+            "CHECK",
+        ),
+        ("UPDATE session_app_switches SET switched_by = ''", "CHECK"),
+    ];
+    all_refused(store.pools(), &statements).await;
+}
+
+#[tokio::test]
+async fn session_key_cannot_be_logged_wrongly() {
+    let store = HostStore::open_in_memory().await.unwrap();
+    let row = "INSERT INTO session_key_log
+        VALUES ('abcdefghijklmnopqrst', 'a:1', 'full', 1, 'net', 2, NULL, 0, NULL, NULL)";
+    let pool = store.pools().write();
+    sqlx::query(row).execute(pool).await.unwrap();
+    let statements = [
+        ("UPDATE session_key_log SET id = 'short'", "CHECK"),
+        ("UPDATE session_key_log SET app_name = ''", "CHECK"),
+        ("UPDATE session_key_log SET outcome = 'root'", "CHECK"),
+        (
+            "UPDATE session_key_log SET outcome = 'key'",
+            "verified_for_a_time",
+        ),
+        (
+            "UPDATE session_key_log SET valid_until = NULL",
+            "verified_for_a_time",
+        ),
+        (
+            "UPDATE session_key_log SET outcome = 'key', valid_until = NULL, ended_at = 3",
+            "only_what_was_verified_ends",
+        ),
+        ("UPDATE session_key_log SET requests = -1", "CHECK"),
+        (
+            "UPDATE session_key_log SET last_at = 3",
+            "last_from_somewhere",
+        ),
+        (
+            "INSERT INTO session_key_log SELECT * FROM session_key_log",
+            "UNIQUE constraint failed: session_key_log.id",
+        ),
+    ];
+    all_refused(store.pools(), &statements).await;
+}
