@@ -89,7 +89,7 @@ async fn last_switch_counts(store: &HostStore) -> Outcome {
     let mut last = switch("a:1", true);
     last.wording = [8; 32];
     last.at = at(30);
-    last.by = "eve".to_owned();
+    "eve".clone_into(&mut last.by);
     store.session_apps().switch(&last).await?;
     check_eq!(store.session_apps().list_switches().await?, [last]);
     Ok(())
