@@ -167,9 +167,16 @@ impl Acceptor {
 
 impl Arrival {
     /// Takes the tunnel: from here on the host serves requests.
-    pub async fn welcome(mut self, tunnel_id: &str) -> Result<Tunnel, ControlError> {
+    ///
+    /// It is told by which id the relay knows its printer, for apps that ask it at home.
+    pub async fn welcome(
+        mut self,
+        tunnel_id: &str,
+        printer_id: Option<&str>,
+    ) -> Result<Tunnel, ControlError> {
         let welcome = Welcome {
             tunnel_id: tunnel_id.to_owned(),
+            printer_id: printer_id.map(str::to_owned),
         };
         control::tell(&mut self.sender, "/welcome", &welcome, &self.settings).await?;
         Ok(Tunnel::new(

@@ -50,9 +50,11 @@ pub struct Refusal {
     pub retry_after_ms: Option<u64>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Welcome {
     pub(super) tunnel_id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) printer_id: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

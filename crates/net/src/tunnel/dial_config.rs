@@ -64,6 +64,8 @@ pub enum DialState {
         tunnel_id: String,
         /// Since when.
         since: Instant,
+        /// By which id the relay knows the host's printer, if it says so.
+        printer_id: Option<String>,
     },
     /// No tunnel; the next attempt comes by itself.
     Waiting {
@@ -71,6 +73,8 @@ pub enum DialState {
         until: Instant,
         /// Why, in a sentence that says what to do.
         why: String,
+        /// Whether the relay said that it has no printer for this host.
+        unpaired: bool,
     },
     /// A tunnel finishes its streams: the relay moves its hosts, or this host stops.
     Draining,

@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use super::backoff::{Backoff, SystemJitter};
 use super::carrier::End;
-use super::control::{Refusal, RefusalCode};
+use super::control::{Refusal, RefusalCode, Welcome};
 use super::dial::{Connect, DialError, TcpConnect, relay_name};
 use super::dial_config::{DialState, DiallerConfig};
 use super::identity::HostIdentity;
@@ -101,7 +101,12 @@ impl<S: StreamService> Dialler<S> {
 /// What follows an attempt or a tunnel.
 enum Next {
     /// Dial again after this long.
-    Wait { delay: Duration, why: String },
+    Wait {
+        delay: Duration,
+        why: String,
+        /// The relay does not know this host.
+        unpaired: bool,
+    },
     /// Dial again; the present tunnel stays until the next one is up.
     Move { delay: Duration },
 }
@@ -132,17 +137,28 @@ impl<S: StreamService, C: Connect> Core<S, C> {
             attempt: self.attempt,
         });
         let next = match self.open(soft, hard).await {
-            Ok((tunnel, tunnel_id)) => {
+            Ok((tunnel, welcome)) => {
                 self.attempt = 0;
                 if let Some(leaving) = self.leaving.take() {
                     leaving.finish();
                 }
-                self.stay(&tunnel, tunnel_id).await
+                self.stay(&tunnel, welcome).await
             }
             Err(error) => self.after_failure(&error),
         };
         match next {
-            Next::Wait { delay, why } => self.wait(delay, why).await,
+            Next::Wait {
+                delay,
+                why,
+                unpaired,
+            } => {
+                self.set(DialState::Waiting {
+                    until: Instant::now() + delay,
+                    why,
+                    unpaired,
+                });
+                self.sleep(delay).await;
+            }
             Next::Move { delay } => {
                 self.set(DialState::Draining);
                 self.sleep(delay).await;
@@ -155,7 +171,7 @@ impl<S: StreamService, C: Connect> Core<S, C> {
         &mut self,
         soft: &CancellationToken,
         hard: &CancellationToken,
-    ) -> Result<(Arc<HostTunnel>, String), DialError> {
+    ) -> Result<(Arc<HostTunnel>, Welcome), DialError> {
         let dialled = self.connect.connect().await?;
         let config = &self.config;
         let introduction = Introduction {
@@ -185,10 +201,10 @@ impl<S: StreamService, C: Connect> Core<S, C> {
             let _ = timeout(PARTING, tunnel.closed()).await;
             tunnel.cut();
         }
-        decided.map(|tunnel_id| (tunnel, tunnel_id))
+        decided.map(|welcome| (tunnel, welcome))
     }
 
-    async fn decision(&self, tunnel: &HostTunnel) -> Result<String, DialError> {
+    async fn decision(&self, tunnel: &HostTunnel) -> Result<Welcome, DialError> {
         let settings = &self.config.settings;
         let mut phase = tunnel.phase.clone();
         let decided = async {
@@ -203,7 +219,7 @@ impl<S: StreamService, C: Connect> Core<S, C> {
         };
         match decided {
             Err(_) => Err(DialError::Silent(self.relay_name.clone())),
-            Ok(Some(Phase::Welcomed { tunnel_id })) => Ok(tunnel_id),
+            Ok(Some(Phase::Welcomed(welcome))) => Ok(welcome),
             Ok(Some(Phase::Mistrusted(mistrust))) => Err(mistrust.into()),
             Ok(Some(Phase::Refused(refusal))) => Err(refusal.into()),
             Ok(_) => {
@@ -217,16 +233,18 @@ impl<S: StreamService, C: Connect> Core<S, C> {
     }
 
     /// Follows a tunnel until it ends or has to be replaced.
-    async fn stay(&mut self, tunnel: &Arc<HostTunnel>, tunnel_id: String) -> Next {
+    async fn stay(&mut self, tunnel: &Arc<HostTunnel>, welcome: Welcome) -> Next {
+        let tunnel_id = welcome.tunnel_id;
         let since = Instant::now();
         tracing::info!(tunnel.id = %tunnel_id.escape_debug(), relay.name = %self.relay_name, "tunnel is up");
         self.set(DialState::Connected {
             tunnel_id: tunnel_id.clone(),
             since,
+            printer_id: welcome.printer_id,
         });
         let mut phase = tunnel.phase.clone();
         let changed = async {
-            let changed = phase.wait_for(|phase| !matches!(phase, Phase::Welcomed { .. }));
+            let changed = phase.wait_for(|phase| !matches!(phase, Phase::Welcomed(_)));
             changed.await.ok().map(|phase| phase.clone())
         };
         let changed = tokio::select! {
@@ -255,8 +273,11 @@ impl<S: StreamService, C: Connect> Core<S, C> {
                     }
                     end => format!("the tunnel to {} broke: {end}", self.relay_name),
                 };
-                let delay = self.backoff.next();
-                Next::Wait { delay, why }
+                Next::Wait {
+                    delay: self.backoff.next(),
+                    why,
+                    unpaired: false,
+                }
             }
         };
         if let Next::Wait { why, .. } = &next {
@@ -284,13 +305,15 @@ impl<S: StreamService, C: Connect> Core<S, C> {
             } => Next::Wait {
                 delay: self.backoff.asked((*wait).min(LONGEST_WAIT)),
                 why: error.to_string(),
+                unpaired: false,
             },
             _ => Next::Wait {
                 delay: self.backoff.next(),
                 why: error.to_string(),
+                unpaired: false,
             },
         };
-        if let Next::Wait { delay, why } = &next {
+        if let Next::Wait { delay, why, .. } = &next {
             tracing::warn!(
                 relay.name = %self.relay_name,
                 attempt = self.attempt,
@@ -315,15 +338,8 @@ impl<S: StreamService, C: Connect> Core<S, C> {
         Next::Wait {
             delay,
             why: format!("the relay refuses this host: {}", refusal.sentence),
+            unpaired: refusal.code == RefusalCode::UnknownHost,
         }
-    }
-
-    async fn wait(&mut self, delay: Duration, why: String) {
-        self.set(DialState::Waiting {
-            until: Instant::now() + delay,
-            why,
-        });
-        self.sleep(delay).await;
     }
 
     async fn sleep(&mut self, delay: Duration) {

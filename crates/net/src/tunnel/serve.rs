@@ -62,9 +62,7 @@ pub(super) enum Phase {
     /// The relay is not the one it should be.
     Mistrusted(Mistrust),
     AwaitingDecision,
-    Welcomed {
-        tunnel_id: String,
-    },
+    Welcomed(Welcome),
     Refused(Refusal),
     /// The relay is going away; requests are served on.
     Draining {
@@ -195,7 +193,7 @@ impl<S: StreamService> Server<S> {
     async fn forward(&self, mut request: Request<Incoming>) -> Response<Body> {
         let open = matches!(
             *self.phase.borrow(),
-            Phase::Welcomed { .. } | Phase::Draining { .. }
+            Phase::Welcomed(_) | Phase::Draining { .. }
         );
         if !open {
             return control::problem(
@@ -277,8 +275,8 @@ impl<S: StreamService> Server<S> {
     }
 
     async fn welcome(&self, body: Incoming) -> Result<Response<Body>, ReadError> {
-        let Welcome { tunnel_id } = self.read(body).await?;
-        Ok(self.advance(Phase::Welcomed { tunnel_id }, done()))
+        let welcome = self.read(body).await?;
+        Ok(self.advance(Phase::Welcomed(welcome), done()))
     }
 
     async fn refused(&self, body: Incoming) -> Result<Response<Body>, ReadError> {
@@ -308,9 +306,9 @@ impl<S: StreamService> Server<S> {
                     Phase::AwaitingDecision | Phase::Mistrusted(_)
                 ) | (
                     Phase::AwaitingDecision,
-                    Phase::Welcomed { .. } | Phase::Refused(_)
+                    Phase::Welcomed(_) | Phase::Refused(_)
                 ) | (
-                    Phase::Welcomed { .. },
+                    Phase::Welcomed(_),
                     Phase::Draining { .. } | Phase::Refused(_)
                 ) | (Phase::Draining { .. }, Phase::Refused(_))
             );

@@ -71,7 +71,7 @@ impl Desk {
             }
         };
         let id = letters(&*self.chance, b"abcdefghijkmnpqrstuvwxyz23456789", 12);
-        let tunnel = match arrival.welcome(&id).await {
+        let tunnel = match arrival.welcome(&id, Some(printer.as_str())).await {
             Ok(tunnel) => tunnel,
             Err(error) => return tracing::warn!(%error, "a host left before its welcome"),
         };

@@ -44,7 +44,7 @@ async fn hostile_relay(printer: &Printer, kind: UpstreamKind) -> (Tunnel, Runnin
     let arrival = within("the hello", acceptor.accept(dialled.into_stream(), None))
         .await
         .unwrap();
-    (arrival.welcome("t").await.unwrap(), host)
+    (arrival.welcome("t", None).await.unwrap(), host)
 }
 
 fn stream_head(app_connection: Option<&str>) -> StreamHead {

@@ -88,7 +88,7 @@ impl Rig {
 
     async fn welcome(&self, io: DuplexStream, id: &str) -> Tunnel {
         let arrival = self.bench.acceptor(NAME).accept(io, None).await.unwrap();
-        arrival.welcome(id).await.unwrap()
+        arrival.welcome(id, Some("P1")).await.unwrap()
     }
 
     async fn until(&mut self, wanted: impl Fn(&DialState) -> bool) -> DialState {
@@ -111,7 +111,7 @@ impl Rig {
             .until(|state| matches!(state, DialState::Waiting { .. }))
             .await
         {
-            DialState::Waiting { until, why } => (until, why),
+            DialState::Waiting { until, why, .. } => (until, why),
             _ => unreachable!(),
         }
     }
@@ -305,7 +305,7 @@ async fn real_tls_binds_the_hello_to_its_connection() {
     assert!(exporter.is_some());
     let arrival = bench.acceptor(&name).accept(io, exporter).await.unwrap();
     assert_eq!(arrival.hello.binding, Binding::TlsExporter);
-    let tunnel = arrival.welcome("tun-1").await.unwrap();
+    let tunnel = arrival.welcome("tun-1", None).await.unwrap();
     assert_eq!(
         text(tunnel.send(get("/"), &head()).await.unwrap()).await,
         "ok"

@@ -132,7 +132,7 @@ async fn wire_that_goes_dead(bench: &Bench) -> (Tunnel, HostTunnel, Cancellation
     let (_, service) = running();
     let host = bench.host(host_io, bench.introduction(None), service);
     let arrival = bench.acceptor(NAME).accept(relay_io, None).await.unwrap();
-    let tunnel = arrival.welcome("tun-1").await.unwrap();
+    let tunnel = arrival.welcome("tun-1", None).await.unwrap();
     (tunnel, host, dead)
 }
 
@@ -184,7 +184,7 @@ async fn peer_that_stops_reading_is_noticed_too() {
         std::future::pending::<()>().await;
     });
     let arrival = bench.acceptor(NAME).accept(stalled, None).await.unwrap();
-    let tunnel = arrival.welcome("tun-1").await.unwrap();
+    let tunnel = arrival.welcome("tun-1", None).await.unwrap();
     let response = tunnel.send(get("/"), &head()).await.unwrap();
     done.send(()).unwrap();
     let since = Instant::now();

@@ -89,7 +89,7 @@ impl Bench {
         let (host_io, relay_io) = pipe();
         let host = self.host(host_io, self.introduction(None), service);
         let arrival = self.acceptor(NAME).accept(relay_io, None).await.unwrap();
-        (arrival.welcome("tun-1").await.unwrap(), host)
+        (arrival.welcome("tun-1", None).await.unwrap(), host)
     }
 }
 
