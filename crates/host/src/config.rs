@@ -9,6 +9,8 @@ use ipnet::IpNet;
 use latchkey_net::authority::Authority;
 use url::Url;
 
+pub use crate::session_keys::apps::{FileApp, FileApps, FileProblem};
+
 /// Where the host's own pages are, at the LAN door.
 pub(crate) const PAGES: &str = "/latchkey/";
 
@@ -59,6 +61,8 @@ pub struct Config {
     pub relay: Option<Relay>,
     /// How long the upstream may take.
     pub timeouts: Timeouts,
+    /// Apps that may get session keys, as far as files say.
+    pub session_apps: FileApps,
     /// How long a typed password counts for what needs a recent one; zero switches the check off.
     pub fresh_for: Duration,
     /// How long running requests may go on after the first stop signal.

@@ -15,6 +15,12 @@ pub(crate) struct Window {
     span: Duration,
 }
 
+impl Window {
+    pub(crate) const fn new(most: u32, span: Duration) -> Self {
+        Self { most, span }
+    }
+}
+
 /// What one address may: `OctoPrint`'s numbers, for key requests and for failed sign-ins.
 pub(crate) const OF_AN_ADDRESS: [Window; 3] = [
     Window {
@@ -58,6 +64,8 @@ impl TooMany {
 #[derive(Debug)]
 pub(crate) struct Limits<K> {
     windows: &'static [Window],
+    /// Most that are remembered; then the first known go.
+    most_known: usize,
     known: Mutex<Known<K>>,
 }
 
@@ -75,8 +83,14 @@ struct Count {
 
 impl<K: Hash + Eq + Clone> Limits<K> {
     pub(crate) fn new(windows: &'static [Window]) -> Self {
+        Self::remembering(windows, MOST_KNOWN)
+    }
+
+    /// Remembers fewer than usual.
+    pub(crate) fn remembering(windows: &'static [Window], most_known: usize) -> Self {
         Self {
             windows,
+            most_known,
             known: Mutex::new(Known {
                 counts: HashMap::new(),
                 order: VecDeque::new(),
@@ -96,7 +110,7 @@ impl<K: Hash + Eq + Clone> Limits<K> {
         let known = &mut *known;
         known.check(self.windows, who, now)?;
         if !known.counts.contains_key(who) {
-            if known.counts.len() >= MOST_KNOWN
+            if known.counts.len() >= self.most_known
                 && let Some(first) = known.order.pop_front()
             {
                 known.counts.remove(&first);

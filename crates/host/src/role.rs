@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use latchkey_model::chance::Chance;
 use latchkey_model::clock::Clock;
+use latchkey_model::id::{HostId, PrinterId};
 use latchkey_net::authority::Authority;
 use latchkey_net::client_addr::TrustedPeers;
 use latchkey_net::listen::{self, ListenError, ListenSettings, Stop};
@@ -20,15 +21,17 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
-use crate::authority::Authority as HostAuthority;
 use crate::authority::opening::{Opened, Surroundings};
-use crate::config::{AuthorityMode, Config, Relay};
+use crate::config::{AuthorityMode, Config, FileApps, Relay};
 use crate::doors::{Doors, LanDoor, TunnelDoor};
 use crate::kept::KeptError;
+use crate::local_api::{Facts, LocalApi};
 use crate::pages::Pages;
-use crate::service::Service;
+use crate::service::{ByWhom, Service};
+use crate::session_keys::SessionKeys;
 use crate::upstream::Upstream;
 use crate::upstream::probe::{self, Trust};
+use crate::upstream_authority::UpstreamAuthority;
 
 /// Why a host cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +56,25 @@ pub struct Host {
     tracker: TaskTracker,
     dialler: Option<Dialler<TunnelDoor>>,
     lan: LanDoor,
-    authority: Option<HostAuthority>,
+    judged: Judged,
+    local_api: LocalApi,
+}
+
+/// Who judges callers, with what works beside the requests.
+enum Judged {
+    Host(Opened),
+    Upstream(UpstreamAuthority),
+}
+
+/// Takes what files say of apps that may get session keys, while the host runs.
+#[derive(Clone)]
+pub struct SessionAppsFeed(SessionKeys);
+
+impl SessionAppsFeed {
+    /// From now on this counts. Keys of apps that are gone, switched off or changed end.
+    pub async fn replace(&self, files: FileApps) {
+        self.0.set_files(files).await;
+    }
 }
 
 impl Host {
@@ -85,24 +106,32 @@ impl Host {
                 .map(|webcam| webcam.path.as_str().into()),
             trust: trust.clone(),
         };
-        let opened = match config.authority {
-            AuthorityMode::Upstream => None,
+        let local_api = local_api(&config, &identity, &listener)?;
+        let judged = match config.authority {
+            AuthorityMode::Upstream => Judged::Upstream(UpstreamAuthority::new(
+                &config,
+                local_api.clone(),
+                clock,
+                chance,
+            )),
             AuthorityMode::Host => {
                 let around = Surroundings {
                     pages: pages.clone(),
+                    local_api: local_api.clone(),
                     clock,
                     chance,
                     tracker: tracker.clone(),
                     stopping: stop.soft.clone(),
                 };
-                Some(Opened::open(&config, around).await?)
+                Judged::Host(Opened::open(&config, around).await?)
             }
         };
-        let (authority, reception) = opened
-            .map(|opened| (opened.authority, opened.reception))
-            .unzip();
+        let by_whom = match &judged {
+            Judged::Host(opened) => ByWhom::Host(opened.reception.clone()),
+            Judged::Upstream(beside) => ByWhom::Upstream(beside.clone()),
+        };
         let doors = Doors {
-            service: Service::new(Upstream::new(config.clone(), trust), reception),
+            service: Service::new(Upstream::new(config.clone(), trust), by_whom),
             metrics: Arc::default(),
             ids: Arc::default(),
             tracker: tracker.clone(),
@@ -129,20 +158,35 @@ impl Host {
             tracker,
             dialler,
             lan,
-            authority,
+            judged,
+            local_api,
         })
     }
 
     /// The database of users and keys, if the host is the authority.
     pub fn store(&self) -> Option<HostStore> {
-        let authority = self.authority.as_ref()?;
-        Some(authority.store.clone())
+        let Judged::Host(opened) = &self.judged else {
+            return None;
+        };
+        Some(opened.authority.store.clone())
+    }
+
+    /// Where changes of the registered apps go; `None` if this host cannot have session keys.
+    pub fn session_apps(&self) -> Option<SessionAppsFeed> {
+        let session_keys = match &self.judged {
+            Judged::Host(opened) => &opened.authority.session_keys,
+            Judged::Upstream(beside) => &beside.session_keys.as_ref()?.0,
+        };
+        Some(SessionAppsFeed(session_keys.clone()))
     }
 
     /// What whoever makes the first administrator has to type in the browser; `None` once there
     /// is one, or if this host knows nobody.
     pub async fn setup_code(&self) -> Option<String> {
-        self.authority.as_ref()?.users.setup_code().await
+        let Judged::Host(opened) = &self.judged else {
+            return None;
+        };
+        opened.authority.users.setup_code().await
     }
 
     /// The address of the LAN door.
@@ -182,7 +226,8 @@ impl Host {
             tracker,
             dialler,
             lan,
-            authority,
+            judged,
+            local_api,
             ..
         } = self;
         let settings = ListenSettings {
@@ -190,6 +235,9 @@ impl Host {
             ..ListenSettings::default()
         };
         let trust = lan.pages.trust.clone();
+        if let Some(link) = &link {
+            tracker.spawn(local_api.follow(link.clone(), stop.soft.clone()));
+        }
         let health = health(&lan.doors.metrics, link, trust.clone());
         let serving = listen::serve(listener, settings, lan, stop.clone(), tracker.clone());
         tracker.spawn(serving);
@@ -201,8 +249,9 @@ impl Host {
                 }
             });
         }
-        if let Some(authority) = &authority {
-            authority.start(&tracker, &stop.soft);
+        match &judged {
+            Judged::Host(opened) => opened.authority.start(&tracker, &stop.soft),
+            Judged::Upstream(beside) => beside.start(&tracker, &stop.soft),
         }
         tracker.spawn(probe::watch(config.clone(), trust, stop.soft.clone()));
         if let Some(dialler) = dialler {
@@ -212,10 +261,27 @@ impl Host {
         tracker.close();
         stop.drain(config.drain, tracker.wait(), tracker.wait())
             .await;
-        if let Some(authority) = authority {
-            authority.store.close().await;
+        if let Judged::Host(opened) = judged {
+            opened.authority.store.close().await;
         }
     }
+}
+
+fn local_api(
+    config: &Config,
+    identity: &HostIdentity,
+    listener: &TcpListener,
+) -> Result<LocalApi, DialError> {
+    let relay = config.relay.as_ref().map(|relay| relay_name(&relay.url));
+    let facts = Facts {
+        name: config.name.clone(),
+        printer_id: PrinterId::from(&HostId::of_public_key(&identity.public_key())),
+        authority: config.authority,
+        upstream: config.upstream.kind,
+        listen: listener.local_addr().unwrap_or(config.listen),
+        relay: relay.transpose()?,
+    };
+    Ok(LocalApi::open(facts, Some(config.data.join("local.json"))))
 }
 
 fn dialler(

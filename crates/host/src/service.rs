@@ -10,11 +10,11 @@ use latchkey_net::client_addr::Scheme;
 use latchkey_net::proxy::failure::HostFailure;
 use latchkey_web::metrics::Class;
 
-use crate::authority::Admission;
 use crate::authority::owner::{Owner, owner_of};
 use crate::authority::reception::Reception;
 use crate::config::{COMMANDS, PAGES, below};
 use crate::upstream::{Answer, Upstream};
+use crate::upstream_authority::UpstreamAuthority;
 
 /// Unknown command, in the words of that interface.
 const UNKNOWN_COMMAND: &str =
@@ -72,18 +72,24 @@ impl Inbound {
 #[derive(Clone)]
 pub(crate) struct Service {
     upstream: Upstream,
-    reception: Option<Reception>,
+    authority: ByWhom,
     /// Tried at the doors alone, without anybody to be known.
     #[cfg(test)]
     push: Option<crate::push::Push>,
 }
 
+/// Who judges callers.
+#[derive(Clone)]
+pub(crate) enum ByWhom {
+    Host(Reception),
+    Upstream(UpstreamAuthority),
+}
+
 impl Service {
-    /// Without a reception the printer's server judges callers itself.
-    pub(crate) fn new(upstream: Upstream, reception: Option<Reception>) -> Self {
+    pub(crate) fn new(upstream: Upstream, authority: ByWhom) -> Self {
         Self {
             upstream,
-            reception,
+            authority,
             #[cfg(test)]
             push: None,
         }
@@ -111,17 +117,20 @@ impl Service {
             return Ok(push.answer(request, inbound).await);
         }
         let upstream = &self.upstream;
-        if let Some(reception) = &self.reception {
-            return reception.answer(request, inbound, upstream).await;
+        match &self.authority {
+            ByWhom::Host(reception) => reception.answer(request, inbound, upstream).await,
+            ByWhom::Upstream(beside) => beside.answer(request, inbound, upstream).await,
         }
-        let admission = Admission::Untouched;
-        upstream.pass(request, inbound, &admission).await
     }
 
     /// What kind of request it is, for log and metrics.
     pub(crate) fn class_of(&self, path: &str) -> Class {
-        if self.reception.is_none() {
-            return Class::Proxy;
+        if let ByWhom::Upstream(beside) = &self.authority {
+            return if beside.owns(path) {
+                Class::Access
+            } else {
+                Class::Proxy
+            };
         }
         match owner_of(path) {
             Owner::Host if below(path, PAGES).is_some() => Class::Page,
@@ -133,7 +142,7 @@ impl Service {
 
     /// Whether the host's own pages are for people who sign in.
     pub(crate) fn knows_people(&self) -> bool {
-        self.reception.is_some()
+        matches!(self.authority, ByWhom::Host(_))
     }
 }
 

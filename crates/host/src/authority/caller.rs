@@ -1,9 +1,13 @@
 //! The caller, as far as the host knows them.
 
+use std::sync::Arc;
+
 use latchkey_model::access::{Access, KeyScope};
 use latchkey_model::app_key::AppKey;
 use latchkey_model::session::Session;
 use latchkey_model::user::{User, UserName};
+
+use crate::session_keys::VerifiedKey;
 
 /// Who is calling.
 #[derive(Debug, Clone)]
@@ -14,15 +18,17 @@ pub(crate) enum Caller {
     Person(Box<(User, Session)>),
     /// An app with its key.
     App(Box<(User, AppKey)>),
+    /// An app that signed for its key; nobody's user.
+    SessionKey(Arc<VerifiedKey>),
     /// An app that the relay let in, without a key of ours.
     AppConnection(String),
 }
 
 impl Caller {
-    /// Whose rights the caller has; an app connection is nobody's.
+    /// Whose rights the caller has; a session key and an app connection are nobody's.
     pub(crate) fn user(&self) -> Option<&User> {
         match self {
-            Self::Guest | Self::AppConnection(_) => None,
+            Self::Guest | Self::SessionKey(_) | Self::AppConnection(_) => None,
             Self::Person(person) => Some(&person.0),
             Self::App(app) => Some(&app.0),
         }
@@ -50,6 +56,7 @@ impl Caller {
             Self::Guest => None,
             // What its owner allowed at the relay: everything a person does with the printer.
             Self::AppConnection(_) => Some(Access::Operate),
+            Self::SessionKey(key) => Some(key.scope.access()),
             Self::Person(_) => self.active_user().map(|user| user.group.access()),
             Self::App(app) => self
                 .active_user()

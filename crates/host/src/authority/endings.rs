@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use latchkey_model::id::{AppKeyId, SessionId};
+use latchkey_model::id::{AppKeyId, SessionId, SessionKeyId};
 use tokio_util::sync::CancellationToken;
 
 /// In whose name something is open.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Holder {
     Key(AppKeyId),
+    SessionKey(SessionKeyId),
     Session(SessionId),
 }
 

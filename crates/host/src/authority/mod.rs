@@ -33,8 +33,10 @@ use crate::app_keys::AppKeys;
 use crate::app_keys::usage::Usage;
 use crate::key_requests::KeyRequests;
 use crate::limits::{Limits, household};
+use crate::local_api::LocalApi;
 use crate::notices::Notices;
 use crate::pages::Pages;
+use crate::session_keys::SessionKeys;
 use crate::sessions::Sessions;
 use crate::users::Users;
 
@@ -60,6 +62,7 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) key_requests: KeyRequests,
     pub(crate) app_keys: AppKeys,
+    pub(crate) session_keys: SessionKeys,
     pub(crate) usage: Usage,
     pub(crate) users: Users,
     pub(crate) sessions: Sessions,
@@ -67,6 +70,7 @@ pub(crate) struct Parts {
     pub(crate) endings: Endings,
     pub(crate) notices: Notices,
     pub(crate) pages: Pages,
+    pub(crate) local_api: LocalApi,
     /// How long a password counts for what needs one that was typed lately; zero for always.
     pub(crate) fresh_for: Duration,
 }
@@ -95,7 +99,7 @@ impl Authority {
         match caller {
             Caller::App(_) => true,
             Caller::Person(person) => person.1.is_fresh(self.clock.now(), self.fresh_for),
-            Caller::Guest | Caller::AppConnection(_) => false,
+            Caller::Guest | Caller::SessionKey(_) | Caller::AppConnection(_) => false,
         }
     }
 }

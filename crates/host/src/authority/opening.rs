@@ -18,9 +18,11 @@ use crate::config::{Config, UpstreamKind};
 use crate::kept::KeptError;
 use crate::key_requests::KeyRequests;
 use crate::limits::{Limits, OF_AN_ADDRESS};
+use crate::local_api::LocalApi;
 use crate::notices::Notices;
 use crate::pages::Pages;
 use crate::push::{Push, PushSettings, PushUpstream};
+use crate::session_keys::{SessionKeys, SessionKeysParts};
 use crate::sessions::{Sessions, SessionsParts};
 use crate::users::Users;
 
@@ -30,6 +32,7 @@ const API_VERSION: &str = "1.11.8";
 /// What the authority needs of the role.
 pub(crate) struct Surroundings {
     pub(crate) pages: Pages,
+    pub(crate) local_api: LocalApi,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) chance: Arc<dyn Chance>,
     pub(crate) tracker: TaskTracker,
@@ -47,7 +50,16 @@ impl Opened {
     pub(crate) async fn open(config: &Config, around: Surroundings) -> Result<Self, KeptError> {
         let store = config.open_store().await?;
         let master = config.load_master_key()?;
-        Ok(Self::with(config, around, store, &master))
+        let opened = Self::with(config, around, store, &master);
+        let session_keys = &opened.authority.session_keys;
+        session_keys
+            .load()
+            .await
+            .map_err(|cause| KeptError::Database {
+                path: config.database(),
+                cause,
+            })?;
+        Ok(opened)
     }
 
     /// Of a database that is open already.
@@ -83,6 +95,7 @@ impl Authority {
         tracker.spawn(self.key_requests.clone().watch(stop.clone()));
         tracker.spawn(self.clone().recheck_until(stop.clone()));
         tracker.spawn(self.usage.clone().watch(stop.clone()));
+        tracker.spawn(self.session_keys.clone().watch(stop.clone()));
         tracker.spawn(self.sessions.clone().watch(stop.clone()));
     }
 }
@@ -95,6 +108,13 @@ fn parts(config: &Config, around: &Surroundings, store: HostStore, master: &Mast
         ..
     } = around;
     let (endings, notices) = (Endings::default(), Notices::default());
+    let session_keys = SessionKeys::new(SessionKeysParts {
+        store: Some(store.clone()),
+        files: config.session_apps.clone(),
+        endings: endings.clone(),
+        clock: Arc::clone(clock),
+        chance: Arc::clone(chance),
+    });
     let minting = Minting::new(
         store.clone(),
         master.sealing(),
@@ -117,11 +137,14 @@ fn parts(config: &Config, around: &Surroundings, store: HostStore, master: &Mast
             Arc::clone(chance),
         ),
         app_keys: AppKeys::new(store.clone(), minting, endings.clone(), Arc::clone(clock)),
+        session_keys: session_keys.clone(),
+        local_api: around.local_api.clone(),
         usage: Usage::new(store.clone(), Arc::clone(clock)),
         sessions: Sessions::new(SessionsParts {
             store: store.clone(),
             passwords: users.passwords.clone(),
             endings: endings.clone(),
+            session_keys,
             notices: notices.clone(),
             clock: Arc::clone(clock),
             chance: Arc::clone(chance),

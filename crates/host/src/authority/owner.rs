@@ -17,13 +17,16 @@ pub(crate) enum Owner {
 }
 
 /// Paths as they are, and prefixes that end with a slash.
-const EXACT: [&str; 6] = [
+const EXACT: [&str; 9] = [
     "/login",
     "/latchkey",
     "/api/login",
     "/api/logout",
     "/api/currentuser",
     "/api/plugin/appkeys",
+    "/api/plugin/latchkey",
+    "/api/plugin/octoeverywhere",
+    "/apps/auth",
 ];
 const BELOW: [&str; 5] = [
     "/login/",
@@ -130,6 +133,14 @@ mod tests {
             ("/plugin/appkeys/probe", Owner::Host),
             ("/sockjs/info", Owner::Host),
             ("/sockjs", Owner::Host),
+            ("/apps/auth", Owner::Host),
+            ("/api/plugin/octoeverywhere", Owner::Host),
+            ("/api/plugin/latchkey", Owner::Host),
+            ("/apps/auth/", Owner::Nobody),
+            ("/Apps/Auth", Owner::Nobody),
+            ("/apps/%61uth", Owner::Nobody),
+            ("/apps/authors", Owner::Upstream),
+            ("/apps", Owner::Upstream),
             ("/", Owner::Upstream),
             ("/api/version", Owner::Upstream),
             ("/api/plugin/psucontrol", Owner::Upstream),

@@ -70,6 +70,9 @@ impl Reception {
             Ok(identified) => identified,
             Err(failure) => return Ok(plain(contract::failed(&failure))),
         };
+        if let Caller::SessionKey(key) = &identified.caller {
+            self.authority.session_keys.note_use(key, inbound.address);
+        }
         let request = Request::from_parts(parts, body);
         let cookies = identified.set_cookies.clone();
         let answer = match owner {

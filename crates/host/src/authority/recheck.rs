@@ -33,6 +33,8 @@ impl Authority {
         for holder in self.endings.holders() {
             let holds = match &holder {
                 Holder::Key(id) => self.store.app_keys().holds(id).await?,
+                // Nothing beside this process knows of one.
+                Holder::SessionKey(id) => self.session_keys.find_by_id(id).is_some(),
                 Holder::Session(id) => self.store.sessions().holds(id).await?,
             };
             if !holds {

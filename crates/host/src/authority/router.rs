@@ -12,10 +12,10 @@ use super::access::is_reading;
 use super::caller::Caller;
 use crate::contract::{self, Caching};
 use crate::public::Public;
-use crate::{app_keys, key_requests, pages, sessions};
+use crate::{app_keys, key_requests, local_api, pages, session_keys, sessions};
 
-/// The one request that changes something and that any page may send: it only asks.
-const EXEMPT: &str = "/plugin/appkeys/request";
+/// What changes something and any page may send: an app that only asks, and an app that signs.
+const EXEMPT: [&str; 2] = ["/plugin/appkeys/request", session_keys::http::PATH];
 
 /// All routes of the contract, and the host's own pages.
 pub(crate) fn router(authority: Authority) -> Router {
@@ -24,6 +24,8 @@ pub(crate) fn router(authority: Authority) -> Router {
     let contract = Router::new()
         .merge(key_requests::http::routes())
         .merge(app_keys::http::routes())
+        .merge(session_keys::http::routes())
+        .merge(local_api::http::routes())
         .merge(sessions::http::routes())
         // What follows is not asked for the proof: a method that no route takes changes nothing.
         .route_layer(proof)
@@ -78,7 +80,7 @@ async fn proof(
     next: Next,
 ) -> Response {
     let path = request.uri().path();
-    let exempt = path == EXEMPT
+    let exempt = EXEMPT.contains(&path)
         || sessions::http::PROVEN_HERE.contains(&path)
         || is_reading(request.method())
         || !caller.needs_csrf_token();

@@ -5,6 +5,7 @@ mod account;
 pub(crate) mod decide;
 mod home;
 mod keys;
+mod session_apps;
 mod setup;
 mod users;
 
@@ -39,6 +40,17 @@ pub(crate) fn routes() -> Router<Authority> {
         .route(
             "/latchkey/requests/{user_token}",
             get(decide::show).post(decide::decide),
+        )
+        .route(
+            "/latchkey/apps",
+            get(session_apps::list).post(session_apps::register),
+        )
+        .route("/latchkey/apps/{app}", get(session_apps::show))
+        .route("/latchkey/apps/{app}/enable", post(session_apps::enable))
+        .route("/latchkey/apps/{app}/disable", post(session_apps::disable))
+        .route(
+            "/latchkey/apps/{app}/remove",
+            get(session_apps::ask_to_remove).post(session_apps::remove),
         )
         .route("/latchkey/keys", get(keys::own).post(keys::generate))
         .route("/latchkey/keys/all", get(keys::everybodys))

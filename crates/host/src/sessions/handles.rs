@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
 use latchkey_model::clock::Timestamp;
-use latchkey_model::id::{AppKeyId, SessionId};
+use latchkey_model::id::{AppKeyId, SessionId, SessionKeyId};
 use latchkey_model::sealed::SigningKey;
 
 /// What a handle names.
@@ -15,6 +15,7 @@ use latchkey_model::sealed::SigningKey;
 pub(super) enum Named {
     Session(SessionId),
     Key(AppKeyId),
+    SessionKey(SessionKeyId),
     AppConnection(String),
 }
 
@@ -37,6 +38,10 @@ impl Handles {
         self.signed("key", &format!("k{id}"))
     }
 
+    pub(super) fn of_session_key(&self, id: &SessionKeyId) -> String {
+        self.signed("session key", &format!("s{id}"))
+    }
+
     /// The host does not hear when an app connection ends, so its handle is good for this day
     /// and the next.
     pub(super) fn of_app_connection(&self, id: &str, now: Timestamp) -> String {
@@ -52,6 +57,9 @@ impl Handles {
         }
         if is("key") {
             return name.strip_prefix('k')?.parse().ok().map(Named::Key);
+        }
+        if is("session key") {
+            return name.strip_prefix('s')?.parse().ok().map(Named::SessionKey);
         }
         if is("connection") {
             let (given, id) = name.strip_prefix('c')?.split_once('-')?;
@@ -90,11 +98,16 @@ mod tests {
         let id = "kbcdefghijklmnopqrst";
         let session = handles.of_session(&id.parse().unwrap());
         let key = handles.of_key(&id.parse().unwrap());
+        let session_key = handles.of_session_key(&id.parse().unwrap());
         // Named so that its handle begins like a session's.
         let connection = handles.of_app_connection("a.b:c", NOW);
         let read = |handle: &str| handles.read(handle, NOW);
         assert_eq!(read(&session), Some(Named::Session(id.parse().unwrap())));
         assert_eq!(read(&key), Some(Named::Key(id.parse().unwrap())));
+        assert_eq!(
+            read(&session_key),
+            Some(Named::SessionKey(id.parse().unwrap()))
+        );
         assert_eq!(
             read(&connection),
             Some(Named::AppConnection("a.b:c".into()))

@@ -42,6 +42,7 @@ use crate::limits::{Limits, OF_A_USER, OF_AN_ADDRESS, TooMany, household};
 use crate::notices::{EndReason, Notice, Notices};
 use crate::public::Public;
 use crate::service::Inbound;
+use crate::session_keys::SessionKeys;
 use crate::users::Passwords;
 
 /// Use is noted no more often: a browser asks many times a second.
@@ -57,6 +58,7 @@ struct Inner {
     store: HostStore,
     passwords: Passwords,
     endings: Endings,
+    session_keys: SessionKeys,
     notices: Notices,
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
@@ -72,6 +74,7 @@ pub(crate) struct SessionsParts {
     pub(crate) store: HostStore,
     pub(crate) passwords: Passwords,
     pub(crate) endings: Endings,
+    pub(crate) session_keys: SessionKeys,
     pub(crate) notices: Notices,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) chance: Arc<dyn Chance>,
@@ -84,6 +87,7 @@ impl Sessions {
             store: parts.store,
             passwords: parts.passwords,
             endings: parts.endings,
+            session_keys: parts.session_keys,
             notices: parts.notices,
             clock: parts.clock,
             chance: parts.chance,
@@ -261,6 +265,7 @@ impl Sessions {
             Caller::Guest => String::new(),
             Caller::Person(person) => handles.of_session(&person.1.id),
             Caller::App(app) => handles.of_key(&app.1.id),
+            Caller::SessionKey(key) => handles.of_session_key(&key.id),
             Caller::AppConnection(id) => handles.of_app_connection(id, self.0.clock.now()),
         }
     }
@@ -303,7 +308,11 @@ impl Sessions {
             Some(Named::AppConnection(id)) if user == wire::API_USER => {
                 Ok(Some(Caller::AppConnection(id)))
             }
-            Some(Named::AppConnection(_)) | None => Ok(None),
+            Some(Named::SessionKey(id)) if user == wire::API_USER => {
+                let key = self.0.session_keys.find_by_id(&id);
+                Ok(key.map(Caller::SessionKey))
+            }
+            Some(Named::SessionKey(_) | Named::AppConnection(_)) | None => Ok(None),
         }
     }
 

@@ -78,6 +78,11 @@ impl<'c> Standing<'c> {
                 group: Group::Users,
                 grants: false,
             }),
+            Caller::SessionKey(key) => Some(Self {
+                name: API_USER,
+                group: key.scope.group(),
+                grants: false,
+            }),
             Caller::App(app) if app.1.scope == KeyScope::View => {
                 caller.active_user().map(of_user).map(|standing| Self {
                     group: Group::Readonly,

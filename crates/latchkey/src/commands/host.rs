@@ -7,6 +7,7 @@ use latchkey_host::Host;
 use latchkey_model::chance::SystemChance;
 use latchkey_model::clock::SystemClock;
 
+use crate::config::session_apps::{self, Overlay};
 use crate::config::{self, Checking};
 use crate::lifecycle::run_until_signalled;
 use crate::output;
@@ -20,6 +21,7 @@ pub(crate) async fn run(path: &Path) -> anyhow::Result<()> {
         status.address = host.status_addr().map(tracing::field::display),
         "the host is listening"
     );
+    let stop = host.stop();
     if let Some(code) = host.setup_code().await {
         let at = if address.ip().is_unspecified() {
             format!("ADDRESS-OF-THIS-MACHINE:{}", address.port())
@@ -31,5 +33,10 @@ pub(crate) async fn run(path: &Path) -> anyhow::Result<()> {
             "This host has no administrator yet.\nOpen http://{at}/latchkey/setup in a browser at home and type the code  {code}"
         ));
     }
-    run_until_signalled(host.stop(), host.run()).await
+    let followed = Box::pin(session_apps::run_following(
+        host,
+        path,
+        Overlay::Environment,
+    ));
+    run_until_signalled(stop, followed).await
 }

@@ -1,6 +1,5 @@
 //! `host.yaml`.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +11,8 @@ use latchkey_net::tunnel::relay_name;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{Checked, Checking, ConfigError, Raw, default_data, default_drain, shown, unused};
+use super::session_apps::{self, RawApi};
+use super::{Checked, Checking, ConfigError, Raw, default_data, default_drain, shown};
 
 /// The file as it is written.
 #[derive(Debug, Serialize, Deserialize)]
@@ -47,7 +47,6 @@ pub(crate) struct RawHost {
     pub(crate) fresh_seconds: u32,
     #[serde(default = "default_drain")]
     pub(crate) drain_seconds: u32,
-    /// App Session Keys' registered apps; read, and not used by this version.
     #[serde(default, skip_serializing_if = "RawApi::is_empty")]
     pub(crate) api: RawApi,
 }
@@ -125,32 +124,6 @@ impl Default for RawTimeouts {
     }
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct RawApi {
-    pub(crate) apps: BTreeMap<String, RawApp>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RawApp {
-    pub(crate) pubkey: String,
-    #[serde(default = "default_true")]
-    pub(crate) enabled: bool,
-    #[serde(default)]
-    pub(crate) allow_weak_keys: bool,
-}
-
-impl RawApi {
-    fn is_empty(&self) -> bool {
-        self.apps.is_empty()
-    }
-}
-
-fn default_true() -> bool {
-    true
-}
-
 fn default_fresh() -> u32 {
     300
 }
@@ -180,11 +153,7 @@ pub(super) fn check(
     file: &Checking<'_>,
     raw: RawHost,
 ) -> Result<Checked<host::Config>, ConfigError> {
-    let notes = if raw.api.is_empty() {
-        Vec::new()
-    } else {
-        vec![unused("api.apps")]
-    };
+    let (session_apps, mut notes) = session_apps::read(file, raw.api);
     let config = host::Config {
         upstream: upstream(file, &raw.upstream)?,
         webcams: webcams(file, &raw.webcams)?,
@@ -211,7 +180,14 @@ pub(super) fn check(
         },
         hostnames: raw.hostnames,
         trusted_proxies: raw.trusted_proxies,
+        session_apps,
     };
+    let judges = config.authority == host::AuthorityMode::Host;
+    if !judges && config.upstream.credential.is_none() && !config.session_apps.entries.is_empty() {
+        let note = "`api.apps` has no effect with `authority: upstream` without \
+                    `upstream.api_key_file`: an app with a session key needs a key of the host's own";
+        notes.push(note.to_owned());
+    }
     Ok(Checked { config, notes })
 }
 

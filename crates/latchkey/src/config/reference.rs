@@ -6,10 +6,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::host::{
-    RawApi, RawApp, RawAuthority, RawClientAddress, RawHost, RawKind, RawRelayLink, RawTimeouts,
-    RawUpstream, RawWebcam,
+    RawAuthority, RawClientAddress, RawHost, RawKind, RawRelayLink, RawTimeouts, RawUpstream,
+    RawWebcam,
 };
 use super::relay::{self, RawRegistration, RawRelay, RawTls};
+use super::session_apps::{RawApi, RawApp, RawScope};
 
 const PAGE: &str = include_str!("../../../../docs/reference/configuration.md");
 
@@ -132,11 +133,12 @@ fn filled_host() -> RawHost {
         drain_seconds: 1,
         api: RawApi {
             apps: [(
-                "x".to_owned(),
+                "x:1".to_owned().try_into().unwrap(),
                 RawApp {
-                    pubkey: "x".to_owned(),
+                    pubkey: Some("x".to_owned()),
                     enabled: true,
                     allow_weak_keys: true,
+                    scope: RawScope::Full,
                 },
             )]
             .into(),

@@ -206,7 +206,9 @@ fn a_wrong_url_is_shown_without_its_secrets() {
 #[test]
 fn what_is_set_without_effect_is_noted() {
     let notes = checked_host(HOST).unwrap().notes;
-    assert_eq!(notes, ["`api.apps` is not used by this version"]);
+    assert_eq!(notes.len(), 1);
+    let [said] = ["`com.example.app:1.0` gets no session keys: its public key"];
+    assert!(notes[0].contains(said), "{notes:?}");
     let text = RELAY
         .replacen("supporter", "free: {max_upload_bytes: 1}, supporter", 1)
         .replacen("seconds: null", "seconds: 60", 1)

@@ -100,7 +100,19 @@ fn host(
         "authority": authority(args),
         "webcams": webcams,
         "relay": {"url": format!("http://localhost:{relay_port}")},
+        "api": {"apps": session_apps()},
     }))
+}
+
+/// The two example apps of the documentation of App Session Keys, whose private key everybody has.
+fn session_apps() -> Value {
+    const PUBKEY: &str = "MEgCQQCIWfi7Nc8bcnfZJJtA6a4RyMC+sKBlMOb25OVNNB4L2v0TiGO72jVKR4osvb4oztlb\
+                          RW5GkdiY0T2LJcfDYvkJAgMBAAE=";
+    let app = |enabled| json!({"pubkey": PUBKEY, "enabled": enabled, "allow_weak_keys": true});
+    json!({
+        "com.example.my_octoprint_app:1.0": app(true),
+        "com.example.my_octoprint_app:0.9": app(false),
+    })
 }
 
 fn save_yaml(path: &Path, value: &Value) -> anyhow::Result<()> {

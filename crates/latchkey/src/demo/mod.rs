@@ -8,7 +8,7 @@ mod report;
 mod state;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -23,6 +23,7 @@ use tokio_util::task::TaskTracker;
 use crate::browser;
 use crate::cli::DemoArgs;
 use crate::config::host::RawAuthority;
+use crate::config::session_apps::{self, Overlay};
 use crate::config::{self, Checking};
 use crate::lifecycle::run_until_signalled;
 use crate::output;
@@ -33,6 +34,7 @@ use self::report::Report;
 struct Parts {
     sim: Option<Sim>,
     host: Host,
+    host_file: PathBuf,
     relay: Relay,
 }
 
@@ -101,7 +103,13 @@ async fn set_up(args: &DemoArgs) -> anyhow::Result<(Parts, Report)> {
         app_connections: state.app_connections,
     };
     report.save(&args.data)?;
-    Ok((Parts { sim, host, relay }, report))
+    let parts = Parts {
+        sim,
+        host,
+        host_file,
+        relay,
+    };
+    Ok((parts, report))
 }
 
 async fn simulated_printer(data: &Path) -> anyhow::Result<Sim> {
@@ -125,7 +133,10 @@ async fn serve(parts: Parts, stop: &Stop) {
     if let Some(sim) = parts.sim {
         tracker.spawn(sim.run(printer_stop.soft.clone()));
     }
-    let host = tracker.spawn(parts.host.run());
+    let host_file = parts.host_file;
+    let host = tracker.spawn(async move {
+        session_apps::run_following(parts.host, &host_file, Overlay::Nothing).await;
+    });
     let relay = tracker.spawn(parts.relay.run());
     tracker.close();
     let ends = async {

@@ -148,7 +148,7 @@ async fn printer(
         return Ok(printer.id);
     }
     let printer = Printer {
-        id: PrinterId::generate(&SystemChance),
+        id: PrinterId::from(&host.id()),
         account: owner.clone(),
         name: PrinterName::parse("Demo printer").context("the demo printer's name")?,
         host: Some(host),

@@ -8,8 +8,10 @@ use super::*;
 use crate::sessions::tests::MINUTE;
 
 /// What changes something, and needs no fresh password: why.
-const WITHOUT: [(&str, &str); 8] = [
+const WITHOUT: [(&str, &str); 10] = [
     ("/plugin/appkeys/request", "an app asks, not a person"),
+    ("/api/plugin/latchkey", "a hint to apps where to look"),
+    ("/api/plugin/octoeverywhere", "the same"),
     ("/api/login", "the password itself"),
     ("/login", "the password itself"),
     ("/login/", "the password itself"),
@@ -31,7 +33,7 @@ fn what_changes_something_needs_a_fresh_password_but_for_what_is_named() {
 #[tokio::test]
 async fn after_five_minutes_and_a_second_a_password_is_asked_for_once_more() {
     for route in ROUTES.iter().filter(|route| route.fresh) {
-        let who = if route.path.contains("/users") {
+        let who = if is_of_admins(route.path) {
             Who::Ann
         } else {
             Who::Bob

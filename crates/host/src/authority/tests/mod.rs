@@ -16,11 +16,14 @@ use latchkey_model::access::KeyScope;
 use latchkey_model::app::AppName;
 use latchkey_model::clock::Timestamp;
 use latchkey_model::secret::{PasswordHash, RequestTokenHash};
+use latchkey_model::session_key::{Registration, SessionAppName, SessionScope};
 use latchkey_model::user::{Group, User};
 use tokio::sync::OnceCell;
 
+use crate::config::FileApp;
 use crate::public::Public;
 use crate::service::Door;
+use crate::session_keys::tests::documented_app;
 use crate::sessions::tests::{Bench, Browser, PASSWORD, Reply, at_home, config, name, request};
 
 /// Everybody who may call, by what they can show.
@@ -38,8 +41,13 @@ enum Who {
     BobsFullKey,
     BobsViewKey,
     AppConnection,
+    /// An app that signed for its key.
+    SessionKey,
+    /// One that may administer the printer's server.
+    AdminSessionKey,
 }
 
+/// Their answers stand in the table; those of the next two follow from it.
 const EVERYBODY: [Who; 8] = [
     Who::Guest,
     Who::Rita,
@@ -51,10 +59,25 @@ const EVERYBODY: [Who; 8] = [
     Who::AppConnection,
 ];
 
+/// At the host's own routes these are nobody, as an app connection is.
+const SESSION_KEYS: [Who; 2] = [Who::SessionKey, Who::AdminSessionKey];
+
 /// A host with four active people who all have the same password, and one who left.
 async fn host() -> Bench {
-    let bench = Bench::empty(config()).await;
+    let mut config = config();
+    let file = "host.yaml".to_owned();
+    config.session_apps.entries.push(FileApp {
+        registration: documented_app(),
+        file,
+    });
+    let bench = Bench::empty(config).await;
     populate(&bench).await;
+    let app = Registration {
+        name: SessionAppName::parse("kept:1").unwrap(),
+        ..documented_app()
+    };
+    let keys = &bench.authority.session_keys;
+    keys.register(app, "ann").await.unwrap();
     bench
 }
 
@@ -115,6 +138,13 @@ async fn key_of(bench: &Bench, user: &str, app: &str, scope: KeyScope) -> String
     key.expose().to_owned()
 }
 
+/// A session key, without an app that signed for it.
+fn session_key(bench: &Bench, scope: SessionScope) -> String {
+    let name = SessionAppName::parse("kept:1").unwrap();
+    let key = bench.authority.session_keys.put_verified(&name, scope);
+    key.expose().to_owned()
+}
+
 /// Somebody who calls, with what they have to show.
 struct Caller<'b> {
     browser: Browser<'b>,
@@ -143,6 +173,14 @@ impl<'b> Caller<'b> {
                     app_connection: Some("c1".to_owned()),
                 };
                 (browser, None)
+            }
+            Who::SessionKey => (
+                bench.browser(),
+                Some(session_key(bench, SessionScope::Full)),
+            ),
+            Who::AdminSessionKey => {
+                let key = session_key(bench, SessionScope::Admin);
+                (bench.browser(), Some(key))
             }
         };
         Self { browser, key }
@@ -228,6 +266,7 @@ impl Things {
             .replace("{user_token}", &self.user_token)
             .replace("{id}", &self.key_id)
             .replace("{name}", "olga")
+            .replace("{app}", "kept%3A1")
             .replace("{*unknown}", "nothing/here")
     }
 }
@@ -266,6 +305,10 @@ async fn state(bench: &Bench, things: &Things) -> String {
         waiting.sort();
         tell(format!("{waiting:?}"));
     }
+    tell(format!("{:?}", store.session_apps().list().await.unwrap()));
+    let switches = store.session_apps().list_switches().await.unwrap();
+    tell(format!("{switches:?}"));
+    tell(format!("{:?}", bench.authority.local_api.frontend()));
     let mut keys = store.app_keys().list().await.unwrap();
     keys.sort_by_key(|key| key.id.to_string());
     tell(format!("{keys:?}"));
@@ -276,4 +319,8 @@ async fn state(bench: &Bench, things: &Things) -> String {
 
 fn is_refusal(status: StatusCode) -> bool {
     matches!(status.as_u16(), 400 | 403 | 404 | 405)
+}
+
+fn is_of_admins(path: &str) -> bool {
+    path.contains("/latchkey/users") || path.contains("/latchkey/apps")
 }

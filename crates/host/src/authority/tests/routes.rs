@@ -19,6 +19,25 @@ pub(super) struct Route {
     pub(super) fresh: bool,
 }
 
+impl Route {
+    /// For a session key, whatever its scope: that is about the printer.
+    pub(super) fn of_session_key(&self) -> u16 {
+        match self.path {
+            // Not from outside, and without the cookie of a page.
+            "/latchkey/setup" => self.statuses[6],
+            _ => self.statuses[7],
+        }
+    }
+
+    pub(super) fn changes_for(&self, who: Who) -> bool {
+        let who = match who {
+            Who::SessionKey | Who::AdminSessionKey => Who::AppConnection,
+            who => who,
+        };
+        self.changes_for.contains(&who)
+    }
+}
+
 use Sent::{Form, Json, Nothing};
 use Who::{Ann, Ben, Bob, BobsFullKey, Guest, Rita};
 
@@ -64,6 +83,8 @@ const PERSONAL: [u16; 8] = [303, 200, 200, 200, 200, 303, 303, 303];
 const ADMINS: [u16; 8] = [303, 403, 403, 403, 200, 303, 303, 303];
 const ADMINS_FORM: [u16; 8] = [303, 403, 403, 403, 303, 303, 303, 303];
 const ALWAYS_ON: [u16; 8] = [303; 8];
+const WHO_USES_THE_PRINTER: [u16; 8] = [403, 403, 204, 204, 204, 204, 403, 204];
+const USING_THE_PRINTER: &[Who] = &[Bob, Ben, Ann, BobsFullKey, Who::AppConnection];
 
 pub(super) const ROUTES: &[Route] = &[
     get("/plugin/appkeys/probe", [204; 8]),
@@ -100,6 +121,27 @@ pub(super) const ROUTES: &[Route] = &[
         [403, 403, 200, 403, 200, 200, 403, 403],
         &[Bob, Ann, BobsFullKey],
     )),
+    get("/apps/auth", ANYBODY),
+    post(
+        "/apps/auth",
+        Json(r#"{"appid":"nobodys","key":"K","_sig":"AAAA"}"#),
+        [401; 8],
+        &[],
+    ),
+    get("/api/plugin/octoeverywhere", ANYBODY),
+    post(
+        "/api/plugin/octoeverywhere",
+        Json(r#"{"command":"setFrontendLocalPort","port":80}"#),
+        WHO_USES_THE_PRINTER,
+        USING_THE_PRINTER,
+    ),
+    get("/api/plugin/latchkey", ANYBODY),
+    post(
+        "/api/plugin/latchkey",
+        Json(r#"{"command":"setFrontendLocalPort","port":80}"#),
+        WHO_USES_THE_PRINTER,
+        USING_THE_PRINTER,
+    ),
     post(
         "/api/login",
         Json(r#"{"user":"bob","pass":"right-horse"}"#),
@@ -210,6 +252,36 @@ pub(super) const ROUTES: &[Route] = &[
         Form("decision=grant&scope=view"),
         [303, 404, 200, 404, 404, 303, 303, 303],
         &[Bob],
+    )),
+    get("/latchkey/apps", ADMINS),
+    fresh(post(
+        "/latchkey/apps",
+        Form(concat!(
+            "name=new:1&allow_weak_keys=true&scope=full&pubkey=MEgCQQCIWfi7Nc8bcnfZJJtA6a4RyMC%2B",
+            "sKBlMOb25OVNNB4L2v0TiGO72jVKR4osvb4oztlbRW5GkdiY0T2LJcfDYvkJAgMBAAE%3D"
+        )),
+        ADMINS_FORM,
+        &[Ann],
+    )),
+    get("/latchkey/apps/{app}", ADMINS),
+    fresh(post(
+        "/latchkey/apps/{app}/enable",
+        Form("x=1"),
+        ADMINS_FORM,
+        &[Ann],
+    )),
+    fresh(post(
+        "/latchkey/apps/{app}/disable",
+        Form("x=1"),
+        ADMINS_FORM,
+        &[Ann],
+    )),
+    fresh(get("/latchkey/apps/{app}/remove", ADMINS)),
+    fresh(post(
+        "/latchkey/apps/{app}/remove",
+        Form("x=1"),
+        ADMINS_FORM,
+        &[Ann],
     )),
     get("/latchkey/keys", PERSONAL),
     fresh(post(

@@ -7,7 +7,9 @@ use super::*;
 async fn everybody_gets_at_every_route_what_is_theirs_and_changes_nothing_else() {
     let mut wrong = Vec::new();
     for route in ROUTES {
-        for (who, expected) in EVERYBODY.into_iter().zip(route.statuses) {
+        let everybody = EVERYBODY.into_iter().zip(route.statuses);
+        let session_keys = SESSION_KEYS.map(|who| (who, route.of_session_key()));
+        for (who, expected) in everybody.chain(session_keys) {
             let bench = host().await;
             let mut caller = Caller::new(&bench, who).await;
             let things = Things::new(&bench).await;
@@ -17,7 +19,7 @@ async fn everybody_gets_at_every_route_what_is_theirs_and_changes_nothing_else()
             let reply = caller.send(route.method, &path, body).await;
             let changed = state(&bench, &things).await != before;
             let status = reply.status.as_u16();
-            if status != expected || changed != route.changes_for.contains(&who) {
+            if status != expected || changed != route.changes_for(who) {
                 wrong.push(format!(
                     "{} {} as {who:?}: {status}, not {expected}; changed: {changed}",
                     route.method, route.path

@@ -5,6 +5,7 @@ mod account;
 mod decide;
 mod home;
 mod keys;
+mod session_apps;
 mod setup;
 mod sign_in;
 mod target;
@@ -21,6 +22,11 @@ pub use account::{AccountDone, AccountPage, PasswordProblem, SignedIn};
 pub use decide::{Decide, Decided, Outcome};
 pub use home::{Camera, Home, Job, Printer, PrinterState, Temperature};
 pub use keys::{Key, KeyForm, KeyProblem, Keys, RevokeKey, ShownHow, ShownKey, Used, Whose};
+pub use session_apps::{
+    AppFileProblem, AppPlace, EntryOutcome, NewSessionApp, RemoveSessionApp, SessionAppChange,
+    SessionAppDone, SessionAppPage, SessionAppProblem, SessionAppRow, SessionApps, SessionKeyEntry,
+    Switched,
+};
 pub use setup::{Setup, SetupForm, SetupProblem, SetupState};
 pub use sign_in::{Purpose, SignIn, SignInProblem, UserField};
 pub use target::Target;

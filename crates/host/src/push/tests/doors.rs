@@ -18,15 +18,21 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use super::*;
 use crate::doors::{Doors, LanDoor, TunnelDoor};
 use crate::pages::Pages;
-use crate::service::Service;
-use crate::sessions::tests::config;
+use crate::service::{ByWhom, Service};
+use crate::sessions::tests::{config, local_api};
 use crate::upstream::Upstream;
 use crate::upstream::probe::Trust;
+use crate::upstream_authority::UpstreamAuthority;
 
 fn doors(bench: &Bench) -> Doors {
     let upstream = Upstream::new(config(), Trust::default());
+    // Nobody is asked: the push socket answers everything.
+    let by_whom = ByWhom::Upstream(UpstreamAuthority {
+        local_api: local_api(),
+        session_keys: None,
+    });
     Doors {
-        service: Service::new(upstream, None).with_push(bench.push.clone()),
+        service: Service::new(upstream, by_whom).with_push(bench.push.clone()),
         metrics: Arc::default(),
         ids: Arc::default(),
         tracker: bench.tracker.clone(),

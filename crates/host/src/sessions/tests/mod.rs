@@ -28,9 +28,10 @@ use crate::authority::Authority;
 use crate::authority::opening::{Opened, Surroundings};
 use crate::authority::reception::Reception;
 use crate::config::{
-    AuthorityMode, ClientAddress, Config, Timeouts, Upstream as UpstreamConfig, UpstreamAddress,
-    UpstreamKind,
+    AuthorityMode, ClientAddress, Config, FileApps, Timeouts, Upstream as UpstreamConfig,
+    UpstreamAddress, UpstreamKind,
 };
+use crate::local_api::{Facts, LocalApi};
 use crate::pages::Pages;
 use crate::service::{Door, Inbound};
 use crate::upstream::probe::Trust;
@@ -84,9 +85,22 @@ pub(crate) fn config() -> Config {
         trusted_proxies: Vec::new(),
         relay: None,
         timeouts: Timeouts::default(),
+        session_apps: FileApps::default(),
         fresh_for: MINUTE * 5,
         drain: Duration::from_secs(1),
     }
+}
+
+pub(crate) fn local_api() -> LocalApi {
+    let facts = Facts {
+        name: "voron".to_owned(),
+        printer_id: "A".repeat(48).parse().unwrap(),
+        authority: AuthorityMode::Host,
+        upstream: UpstreamKind::Generic,
+        listen: "127.0.0.1:5010".parse().unwrap(),
+        relay: None,
+    };
+    LocalApi::open(facts, None)
 }
 
 pub(crate) fn at_home() -> Inbound {
@@ -132,6 +146,7 @@ impl Bench {
                 webcam: None,
                 trust: Trust::default(),
             },
+            local_api: local_api(),
             clock: Arc::new(clock.clone()),
             chance: Arc::new(SeededChance::new(11)),
             tracker: tokio_util::task::TaskTracker::new(),

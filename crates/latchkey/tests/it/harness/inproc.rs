@@ -382,6 +382,7 @@ fn host_config(printer: SocketAddr, data: &TempDir, relay: Option<url::Url>) -> 
             allow_unbound: false,
         }),
         timeouts: host::Timeouts::default(),
+        session_apps: host::FileApps::default(),
         fresh_for: Duration::from_mins(5),
         drain: Duration::from_secs(5),
     }

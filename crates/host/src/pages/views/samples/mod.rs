@@ -6,6 +6,7 @@ mod deciding;
 mod home;
 mod keys;
 mod people;
+mod session_apps;
 mod signing_in;
 
 use askama::Template;
@@ -124,6 +125,7 @@ fn everything(words: &Words) -> Vec<(String, String)> {
     home::add(words, &mut pages);
     keys::add(words, &mut pages);
     people::add(words, &mut pages);
+    session_apps::add(words, &mut pages);
     pages.0
 }
 

@@ -1,0 +1,114 @@
+//! The local plugin API's routes.
+//!
+//! Reading needs no key: an app looks here before it has one. Changing needs somebody who may use
+//! the printer; where the printer's server judges callers, a page of this host at home.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::get;
+use axum::{Extension, Router};
+use http::header::ORIGIN;
+use http::{Method, Request, StatusCode};
+use latchkey_model::access::Access;
+
+use super::LocalApi;
+use super::wire::{Command, HostBody, PluginBody, command};
+use crate::authority::Authority;
+use crate::authority::caller::Caller;
+use crate::contract::{self, Caching};
+use crate::neighbours;
+use crate::public::Public;
+use crate::service::{Door, Inbound};
+
+pub(crate) const PLUGIN: &str = "/api/plugin/octoeverywhere";
+pub(crate) const HOST: &str = "/api/plugin/latchkey";
+
+pub(crate) fn routes() -> Router<Authority> {
+    Router::new()
+        .route("/api/plugin/octoeverywhere", get(plugin).post(change))
+        .route("/api/plugin/latchkey", get(host).post(change))
+}
+
+async fn plugin(State(authority): State<Authority>) -> Response {
+    contract::json(StatusCode::OK, &PluginBody::of(&authority.local_api))
+}
+
+async fn host(State(authority): State<Authority>) -> Response {
+    let session_keys = authority.session_keys.is_offered();
+    contract::json(
+        StatusCode::OK,
+        &HostBody::of(&authority.local_api, session_keys),
+    )
+}
+
+async fn change(
+    State(authority): State<Authority>,
+    Extension(caller): Extension<Caller>,
+    request: Request<Body>,
+) -> Response {
+    match caller.access() {
+        None => contract::sign_in_first(),
+        Some(access) if access < Access::Operate => {
+            let sentence = "Who only watches changes nothing.";
+            contract::error(StatusCode::FORBIDDEN, sentence)
+        }
+        Some(_) => follow(&authority.local_api, request).await,
+    }
+}
+
+async fn follow(api: &LocalApi, request: Request<Body>) -> Response {
+    let members = match contract::read_object(request).await {
+        Ok(members) => members,
+        Err(refusal) => return refusal,
+    };
+    match command(&members) {
+        Ok(Command::SetFrontend(frontend)) => {
+            api.set_frontend(frontend);
+            contract::no_content()
+        }
+        Err(sentence) => contract::error(StatusCode::BAD_REQUEST, sentence),
+    }
+}
+
+/// The same where the printer's server judges callers.
+pub(crate) async fn answer(
+    api: &LocalApi,
+    session_keys: bool,
+    request: Request<Body>,
+    inbound: &Inbound,
+) -> Response {
+    let method = request.method().clone();
+    let is_plugin = request.uri().path() == PLUGIN;
+    let mut answer = match method {
+        Method::GET | Method::HEAD if is_plugin => {
+            contract::json(StatusCode::OK, &PluginBody::of(api))
+        }
+        Method::GET | Method::HEAD => {
+            contract::json(StatusCode::OK, &HostBody::of(api, session_keys))
+        }
+        Method::POST if may_change(&request, inbound) => follow(api, request).await,
+        Method::POST => {
+            let sentence = "Only a page of this host may change this, at home.";
+            contract::error(StatusCode::FORBIDDEN, sentence)
+        }
+        _ => contract::error(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "This address does not take that method.",
+        ),
+    };
+    contract::finish(answer.headers_mut(), &method, Caching::Api);
+    answer
+}
+
+/// Nobody here knows who calls. What is changed is a hint to apps at home, so somebody at home may
+/// change it, and no page of another address through their browser.
+fn may_change(request: &Request<Body>, inbound: &Inbound) -> bool {
+    let own = Public::of(inbound);
+    inbound.door == Door::Lan
+        && neighbours::is_nearby(inbound.address.to_canonical())
+        && request
+            .headers()
+            .get(ORIGIN)
+            .is_none_or(|origin| own.is_origin(origin))
+}

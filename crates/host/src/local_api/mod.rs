@@ -1,0 +1,160 @@
+//! What a host says of itself at home to whoever asks, so that apps find it and know what it can.
+//!
+//! It is a hint and no proof: a host proves itself by its key, to its relay.
+
+pub(crate) mod http;
+mod kept;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use latchkey_model::id::PrinterId;
+use latchkey_net::tunnel::DialState;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use self::kept::Frontend;
+use self::kept::Kept;
+use crate::config::{AuthorityMode, UpstreamKind};
+
+/// What a host knows of itself. Clones share it.
+#[derive(Clone)]
+pub(crate) struct LocalApi(Arc<Inner>);
+
+struct Inner {
+    facts: Facts,
+    /// Where what is learnt is kept; nowhere in tests.
+    file: Option<PathBuf>,
+    kept: Mutex<Kept>,
+    /// Whether there is a tunnel just now.
+    connected: Mutex<bool>,
+}
+
+/// What stays as it is while the host runs.
+#[derive(Debug, Clone)]
+pub(crate) struct Facts {
+    pub(crate) name: String,
+    /// What follows from the host's key; most relays know the printer by it.
+    pub(crate) printer_id: PrinterId,
+    pub(crate) authority: AuthorityMode,
+    pub(crate) upstream: UpstreamKind,
+    /// The listener at home.
+    pub(crate) listen: SocketAddr,
+    /// The relay's name, if one is configured.
+    pub(crate) relay: Option<String>,
+}
+
+impl LocalApi {
+    /// Reads what an earlier run learnt.
+    pub(crate) fn open(facts: Facts, file: Option<PathBuf>) -> Self {
+        let mut kept = file.as_deref().map(kept::load).unwrap_or_default();
+        // Of another relay, or of none any more.
+        if kept.paired_with != facts.relay {
+            kept.paired_with = None;
+            kept.printer_id = None;
+        }
+        Self(Arc::new(Inner {
+            facts,
+            file,
+            kept: Mutex::new(kept),
+            connected: Mutex::new(false),
+        }))
+    }
+
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.0.facts
+    }
+
+    /// By what the relay knows this host's printer. Before pairing, by what it will.
+    pub(crate) fn printer_id(&self) -> PrinterId {
+        let told = self.kept().printer_id.clone();
+        told.unwrap_or_else(|| self.0.facts.printer_id.clone())
+    }
+
+    /// Whether the relay has let this host in, now or the last time it said anything about it.
+    pub(crate) fn is_paired(&self) -> bool {
+        self.kept().paired_with.is_some()
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        *self
+            .0
+            .connected
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where a local proxy shows this host, if a page has told.
+    pub(crate) fn frontend(&self) -> Option<Frontend> {
+        self.kept().frontend
+    }
+
+    /// Notes where a local proxy shows this host.
+    pub(crate) fn set_frontend(&self, frontend: Frontend) {
+        self.change(|kept| kept.frontend = Some(frontend));
+    }
+
+    /// The addresses of this machine under which its listener answers at home.
+    pub(crate) fn addresses(&self) -> Vec<IpAddr> {
+        crate::interfaces::lan_addresses(self.0.facts.listen)
+    }
+
+    /// Learns from the dialler whether the relay knows this host, until stopped.
+    pub(crate) async fn follow(
+        self,
+        mut state: watch::Receiver<DialState>,
+        stop: CancellationToken,
+    ) {
+        loop {
+            self.learn(&state.borrow_and_update().clone());
+            tokio::select! {
+                changed = state.changed() => if changed.is_err() { return },
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    fn learn(&self, state: &DialState) {
+        let connected = matches!(state, DialState::Connected { .. });
+        *self
+            .0
+            .connected
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = connected;
+        match state {
+            DialState::Connected { printer_id, .. } => self.change(|kept| {
+                kept.paired_with.clone_from(&self.0.facts.relay);
+                if let Some(id) = printer_id.as_ref().and_then(|id| id.parse().ok()) {
+                    kept.printer_id = Some(id);
+                }
+            }),
+            DialState::Waiting { unpaired: true, .. } => self.change(|kept| {
+                kept.paired_with = None;
+                kept.printer_id = None;
+            }),
+            _ => {}
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Kept)) {
+        let mut kept = self.kept();
+        let before = kept.clone();
+        change(&mut kept);
+        if *kept == before {
+            return;
+        }
+        // A short file, and rarely: not worth a thread of its own.
+        let saved = self.0.file.as_deref().map(|file| kept::save(file, &kept));
+        if let Some(Err(error)) = saved {
+            tracing::warn!(%error, "what this host learnt of itself could not be kept");
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,135 @@
+//! Bodies of the local plugin API.
+
+use std::net::IpAddr;
+
+use latchkey_model::id::PrinterId;
+use latchkey_net::client_addr::Scheme;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{Frontend, LocalApi};
+use crate::config::{AuthorityMode, UpstreamKind};
+
+/// The version of OctoEverywhere's plugin whose interface apps find here: they compare it with
+/// the one they need. Our own stands in the other document.
+const PLUGIN_VERSION: &str = "5.3.1";
+
+/// `GET /api/plugin/octoeverywhere`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct PluginBody {
+    plugin_version: &'static str,
+    printer_id: PrinterId,
+}
+
+impl PluginBody {
+    pub(super) fn of(api: &LocalApi) -> Self {
+        Self {
+            plugin_version: PLUGIN_VERSION,
+            printer_id: api.printer_id(),
+        }
+    }
+}
+
+/// `GET /api/plugin/latchkey`.
+#[derive(Debug, Serialize)]
+pub(super) struct HostBody<'a> {
+    version: &'static str,
+    name: &'a str,
+    printer_id: PrinterId,
+    /// Who checks callers: `host` or `upstream`.
+    authority: &'static str,
+    upstream: UpstreamBody,
+    relay: Option<RelayBody<'a>>,
+    /// Whether that relay knows this host.
+    paired: bool,
+    /// Where this host answers in the local network.
+    addresses: Vec<String>,
+    /// Where a local proxy shows it, if a page has told.
+    frontend: Option<Frontend>,
+    /// Whether apps can ask for a key here.
+    app_keys: bool,
+    /// Whether any app is registered to sign for one.
+    session_keys: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct UpstreamBody {
+    /// `octoprint`, `moonraker`, `prusalink` or `generic`.
+    kind: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct RelayBody<'a> {
+    name: &'a str,
+    connected: bool,
+}
+
+impl<'a> HostBody<'a> {
+    pub(super) fn of(api: &'a LocalApi, session_keys: bool) -> Self {
+        let facts = api.facts();
+        let port = facts.listen.port();
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            name: &facts.name,
+            printer_id: api.printer_id(),
+            authority: match facts.authority {
+                AuthorityMode::Host => "host",
+                AuthorityMode::Upstream => "upstream",
+            },
+            upstream: UpstreamBody {
+                kind: kind(facts.upstream),
+            },
+            relay: facts.relay.as_deref().map(|name| RelayBody {
+                name,
+                connected: api.is_connected(),
+            }),
+            paired: api.is_paired(),
+            addresses: api.addresses().iter().map(|ip| url(*ip, port)).collect(),
+            frontend: api.frontend(),
+            // An OctoPrint that judges callers itself has them; its kind is all that is known.
+            app_keys: facts.authority == AuthorityMode::Host
+                || facts.upstream == UpstreamKind::OctoPrint,
+            session_keys,
+        }
+    }
+}
+
+fn kind(kind: UpstreamKind) -> &'static str {
+    match kind {
+        UpstreamKind::OctoPrint => "octoprint",
+        UpstreamKind::Moonraker => "moonraker",
+        UpstreamKind::PrusaLink => "prusalink",
+        UpstreamKind::Generic => "generic",
+    }
+}
+
+fn url(address: IpAddr, port: u16) -> String {
+    let scheme = Scheme::Http.as_str();
+    format!("{scheme}://{}", std::net::SocketAddr::new(address, port))
+}
+
+/// What a command asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Command {
+    SetFrontend(Frontend),
+}
+
+/// Reads a command; the sentence says what is wrong with one that cannot be followed.
+pub(super) fn command(members: &Map<String, Value>) -> Result<Command, &'static str> {
+    match members.get("command").and_then(Value::as_str) {
+        Some("setFrontendLocalPort") => {}
+        _ => return Err("The member command needs to be setFrontendLocalPort."),
+    }
+    let port = members.get("port").and_then(Value::as_u64);
+    let port = port.and_then(|port| u16::try_from(port).ok());
+    let port = port.filter(|port| *port > 0);
+    let port = port.ok_or("The member port needs to be a number from 1 to 65535.")?;
+    let https = match members.get("isHttps") {
+        None | Some(Value::Null) => false,
+        Some(https) => https
+            .as_bool()
+            .ok_or("The member isHttps needs to be true or false.")?,
+    };
+    Ok(Command::SetFrontend(Frontend { port, https }))
+}

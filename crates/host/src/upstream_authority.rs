@@ -1,0 +1,115 @@
+//! `authority: upstream`: the printer's server judges callers, and the host passes on what they
+//! bring. What it answers itself all the same: what it says of itself at home, and session keys,
+//! which such a server does not know.
+
+use std::sync::Arc;
+
+use http::Request;
+use latchkey_model::chance::Chance;
+use latchkey_model::clock::Clock;
+use latchkey_net::body::{self, Body};
+use latchkey_net::proxy::failure::HostFailure;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::authority::Admission;
+use crate::authority::endings::{Endings, Holder};
+use crate::authority::identify::key_of;
+use crate::config::Config;
+use crate::local_api::{self, LocalApi};
+use crate::service::Inbound;
+use crate::session_keys::{self, SessionKeys, SessionKeysParts};
+use crate::upstream::{Answer, Upstream};
+
+/// The way in where callers are judged further on. Clones share everything.
+#[derive(Clone)]
+pub(crate) struct UpstreamAuthority {
+    pub(crate) local_api: LocalApi,
+    /// Only with a credential of the host's own: an app with such a key has none that the
+    /// printer's server knows.
+    pub(crate) session_keys: Option<(SessionKeys, Endings)>,
+}
+
+impl UpstreamAuthority {
+    pub(crate) fn new(
+        config: &Config,
+        local_api: LocalApi,
+        clock: Arc<dyn Clock>,
+        chance: Arc<dyn Chance>,
+    ) -> Self {
+        let endings = Endings::default();
+        let session_keys = config.upstream.credential.is_some().then(|| {
+            let session_keys = SessionKeys::new(SessionKeysParts {
+                store: None,
+                files: config.session_apps.clone(),
+                endings: endings.clone(),
+                clock,
+                chance,
+            });
+            (session_keys, endings)
+        });
+        Self {
+            local_api,
+            session_keys,
+        }
+    }
+
+    /// Starts what works beside the requests, until stopped.
+    pub(crate) fn start(&self, tracker: &TaskTracker, stop: &CancellationToken) {
+        if let Some((session_keys, _)) = &self.session_keys {
+            tracker.spawn(session_keys.clone().watch(stop.clone()));
+        }
+    }
+
+    /// Answers what is the host's own, and passes on the rest.
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Body>,
+        inbound: &Inbound,
+        upstream: &Upstream,
+    ) -> Result<Answer, HostFailure> {
+        let offered = self.offered();
+        let path = request.uri().path();
+        if path == local_api::http::PLUGIN || path == local_api::http::HOST {
+            let request = request.map(axum::body::Body::new);
+            let offers = offered.is_some();
+            let answer = local_api::http::answer(&self.local_api, offers, request, inbound).await;
+            return Ok(Answer::Plain(answer.map(body::boxed)));
+        }
+        let Some((session_keys, endings)) = offered else {
+            return upstream.pass(request, inbound, &Admission::Untouched).await;
+        };
+        if path == session_keys::http::PATH {
+            let request = request.map(axum::body::Body::new);
+            let answer = session_keys::http::answer(session_keys, inbound.address, request).await;
+            return Ok(Answer::Plain(answer.map(body::boxed)));
+        }
+        let key = key_of(request.headers(), request.uri());
+        let Some(key) = key.and_then(|key| session_keys.find(&key)) else {
+            return upstream.pass(request, inbound, &Admission::Untouched).await;
+        };
+        let hold = endings.hold(Holder::SessionKey(key.id.clone()));
+        // It may have ended before it was held.
+        if session_keys.find_by_id(&key.id).is_none() {
+            return upstream.pass(request, inbound, &Admission::Untouched).await;
+        }
+        session_keys.note_use(&key, inbound.address);
+        let admission = Admission::Upto(key.scope.access(), Some(hold));
+        upstream.pass(request, inbound, &admission).await
+    }
+
+    /// The session keys, while any app is registered. Otherwise their path is the server's: an old
+    /// OctoPrint has them itself.
+    fn offered(&self) -> Option<&(SessionKeys, Endings)> {
+        self.session_keys
+            .as_ref()
+            .filter(|(session_keys, _)| session_keys.is_offered())
+    }
+
+    /// Whether a path is answered here.
+    pub(crate) fn owns(&self, path: &str) -> bool {
+        path == local_api::http::PLUGIN
+            || path == local_api::http::HOST
+            || (path == session_keys::http::PATH && self.offered().is_some())
+    }
+}
