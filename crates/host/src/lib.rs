@@ -5,11 +5,13 @@
 //! its route table. What is reachable is fixed by the configuration; no caller and
 //! no relay can name another target.
 
+mod announce;
 mod app_keys;
 mod authority;
 pub mod config;
 mod contract;
 mod doors;
+mod interfaces;
 mod kept;
 mod key_requests;
 mod limits;

@@ -20,6 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
+use crate::announce::{self, Announcement};
 use crate::authority::Authority as HostAuthority;
 use crate::authority::opening::{Opened, Surroundings};
 use crate::config::{AuthorityMode, Config, Relay};
@@ -176,6 +177,7 @@ impl Host {
         let link = self.link();
         let Self {
             config,
+            identity,
             listener,
             status_listener,
             stop,
@@ -183,7 +185,6 @@ impl Host {
             dialler,
             lan,
             authority,
-            ..
         } = self;
         let settings = ListenSettings {
             trusted: trusted(&config.trusted_proxies),
@@ -191,6 +192,10 @@ impl Host {
         };
         let trust = lan.pages.trust.clone();
         let health = health(&lan.doors.metrics, link, trust.clone());
+        if let Ok(address) = listener.local_addr() {
+            let announcement = Announcement::of(&config, address, &identity.public_key());
+            announce::start(announcement, &tracker, &stop.soft);
+        }
         let serving = listen::serve(listener, settings, lan, stop.clone(), tracker.clone());
         tracker.spawn(serving);
         if let Some(listener) = status_listener {
