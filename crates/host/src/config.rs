@@ -39,6 +39,8 @@ pub struct Config {
     pub name: String,
     /// The LAN door.
     pub listen: SocketAddr,
+    /// Whether the LAN door is announced in the local network.
+    pub announce: bool,
     /// Health, readiness and metrics; `None` switches them off.
     pub status_listen: Option<SocketAddr>,
     /// Identity and state.

@@ -5,6 +5,7 @@
 //! its route table. What is reachable is fixed by the configuration; no caller and
 //! no relay can name another target.
 
+mod announce;
 mod app_keys;
 mod authority;
 pub mod config;

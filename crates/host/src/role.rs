@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
+use crate::announce::{self, Announcement};
 use crate::authority::opening::{Opened, Surroundings};
 use crate::config::{AuthorityMode, Config, FileApps, Relay};
 use crate::doors::{Doors, LanDoor, TunnelDoor};
@@ -220,6 +221,7 @@ impl Host {
         let link = self.link();
         let Self {
             config,
+            identity,
             listener,
             status_listener,
             stop,
@@ -228,7 +230,6 @@ impl Host {
             lan,
             judged,
             local_api,
-            ..
         } = self;
         let settings = ListenSettings {
             trusted: trusted(&config.trusted_proxies),
@@ -239,6 +240,10 @@ impl Host {
             tracker.spawn(local_api.follow(link.clone(), stop.soft.clone()));
         }
         let health = health(&lan.doors.metrics, link, trust.clone());
+        if let Ok(address) = listener.local_addr() {
+            let announcement = Announcement::of(&config, address, &identity.public_key());
+            announce::start(announcement, &tracker, &stop.soft);
+        }
         let serving = listen::serve(listener, settings, lan, stop.clone(), tracker.clone());
         tracker.spawn(serving);
         if let Some(listener) = status_listener {

@@ -27,7 +27,7 @@ use crate::sessions::{Sessions, SessionsParts};
 use crate::users::Users;
 
 /// What clients are told of the server's version where no printer's server says one.
-const API_VERSION: &str = "1.11.8";
+pub(crate) const API_VERSION: &str = "1.11.8";
 
 /// What the authority needs of the role.
 pub(crate) struct Surroundings {

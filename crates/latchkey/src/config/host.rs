@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::session_apps::{self, RawApi};
-use super::{Checked, Checking, ConfigError, Raw, default_data, default_drain, shown};
+use super::{Checked, Checking, ConfigError, Raw, default_data, default_drain, default_true, shown};
 
 /// The file as it is written.
 #[derive(Debug, Serialize, Deserialize)]
@@ -22,6 +22,8 @@ pub(crate) struct RawHost {
     pub(crate) name: String,
     #[serde(default = "default_listen")]
     pub(crate) listen: SocketAddr,
+    #[serde(default = "default_true")]
+    pub(crate) announce: bool,
     #[serde(default = "default_status_listen")]
     pub(crate) status_listen: Option<SocketAddr>,
     #[serde(default = "default_data")]
@@ -167,6 +169,7 @@ pub(super) fn check(
         key_file: raw.key_file.map(|path| file.resolve(&path)),
         name: name(file, raw.name)?,
         listen: raw.listen,
+        announce: raw.announce,
         status_listen: raw.status_listen,
         data: file.resolve(&raw.data),
         authority: match raw.authority {

@@ -173,6 +173,10 @@ fn default_data() -> PathBuf {
     PathBuf::from("./data")
 }
 
+fn default_true() -> bool {
+    true
+}
+
 fn default_drain() -> u32 {
     30
 }

@@ -104,6 +104,7 @@ fn filled_host() -> RawHost {
     RawHost {
         name: "x".to_owned(),
         listen: "127.0.0.1:1".parse().unwrap(),
+        announce: true,
         status_listen: None,
         data: "x".into(),
         key_file: Some("x".into()),

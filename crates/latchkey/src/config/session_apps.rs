@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::host::RawHost;
-use super::{Checking, ConfigError};
+use super::{Checking, ConfigError, default_true};
 
 /// The folder beside `host.yaml`.
 const FOLDER: &str = "apps.d";
@@ -63,10 +63,6 @@ pub(crate) enum RawScope {
 #[serde(deny_unknown_fields, default)]
 struct RawFile {
     api: RawApi,
-}
-
-fn default_true() -> bool {
-    true
 }
 
 impl TryFrom<String> for RawName {

@@ -1,5 +1,6 @@
 //! Stories told over real sockets, in one test binary. A module named `octoprint_*` needs a real OctoPrint, see
-//! `harness::octoprint`; `./test it` provides it and `./test it-quick` leaves those modules out.
+//! `harness::octoprint`, and one named `clients_*` needs clients in Python; `./test it` provides them and `./test it-quick`
+//! leaves those modules out.
 
 #![expect(
     clippy::unwrap_used,
@@ -13,6 +14,7 @@
 mod harness;
 
 mod app_keys;
+mod clients_discovery;
 mod crash;
 mod demo;
 mod guards;

@@ -70,6 +70,7 @@ pub(crate) fn config() -> Config {
     Config {
         name: "voron".to_owned(),
         listen: "127.0.0.1:0".parse().unwrap(),
+        announce: false,
         status_listen: None,
         data: std::path::PathBuf::new(),
         key_file: None,

@@ -362,6 +362,7 @@ fn host_config(printer: SocketAddr, data: &TempDir, relay: Option<url::Url>) -> 
     host::Config {
         name: "Workshop".to_owned(),
         listen: (Ipv4Addr::LOCALHOST, 0).into(),
+        announce: false,
         status_listen: None,
         data: data.path().join("host"),
         key_file: None,

@@ -5,8 +5,10 @@ pub(crate) mod demo;
 pub(crate) mod home;
 pub(crate) mod http;
 pub(crate) mod inproc;
+pub(crate) mod lan;
 pub(crate) mod octoprint;
 pub(crate) mod raw;
+pub(crate) mod somebody;
 pub(crate) mod stack;
 pub(crate) mod tls;
 

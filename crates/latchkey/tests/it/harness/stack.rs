@@ -1,6 +1,7 @@
 //! A relay and a host as the processes they are in the field: started from their configuration files, told things by
 //! signals, read by their logs. The relay's account, printer and app connections are put into its database beforehand.
 
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ use tokio::time::{Instant, sleep};
 
 use super::artifacts;
 use super::http::Request;
+use super::lan::Machine;
 
 /// Until a process that was started, or lost its peer, must be of use again. Hosts dial again after a growing pause.
 const READY_WITHIN: Duration = Duration::from_mins(1);
@@ -358,6 +360,8 @@ pub(crate) struct Process {
     role: &'static str,
     config: PathBuf,
     log: PathBuf,
+    /// What gets it into another machine, if it is in one.
+    entrance: Vec<OsString>,
     child: Option<Child>,
 }
 
@@ -367,8 +371,14 @@ impl Process {
             role,
             config: folder.join(format!("{role}.yaml")),
             log: folder.join(format!("{role}.log")),
+            entrance: Vec::new(),
             child: None,
         }
+    }
+
+    /// Lets it run in another machine from its next start on.
+    pub(crate) fn move_to(&mut self, machine: &Machine) {
+        self.entrance = machine.entrance().to_vec();
     }
 
     /// Starts it, and waits for nothing.
@@ -382,7 +392,18 @@ impl Process {
             std::io::Write::write_all(&mut earlier.unwrap(), log.as_bytes()).unwrap();
         }
         let output = File::create(&self.log).unwrap();
-        let child = latchkey()
+        let mut command = match self.entrance.split_first() {
+            None => latchkey(),
+            Some((program, arguments)) => {
+                let mut command = Command::new(program);
+                command
+                    .args(arguments)
+                    .arg(latchkey().as_std().get_program());
+                command.kill_on_drop(true);
+                command
+            }
+        };
+        let child = command
             .args(["--log", "info,latchkey=debug", "--log-format", "json"])
             .args([self.role, "--config"])
             .arg(&self.config)
