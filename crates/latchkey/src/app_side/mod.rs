@@ -3,6 +3,7 @@
 
 pub(crate) mod client;
 pub(crate) mod key_request;
+pub(crate) mod refusal;
 pub(crate) mod server;
 pub(crate) mod waiting;
 
