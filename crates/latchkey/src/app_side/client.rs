@@ -79,6 +79,12 @@ impl Answer {
         usable.then(|| key.to_owned())
     }
 
+    /// Whether the body has this sentence in it, which is in lower case.
+    pub(crate) fn says(&self, sentence: &str) -> bool {
+        let text = String::from_utf8_lossy(&self.body);
+        text.to_ascii_lowercase().contains(sentence)
+    }
+
     /// Where the answer points, seen from `from`.
     pub(crate) fn location(&self, from: &Url) -> Option<Url> {
         let location = self.headers.get(LOCATION)?.to_str().ok()?;

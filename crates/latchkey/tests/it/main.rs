@@ -12,6 +12,7 @@
 
 mod harness;
 
+mod app_keygen;
 mod app_keys;
 mod crash;
 mod demo;
@@ -30,6 +31,7 @@ mod octoprint_outages;
 mod octoprint_secrets;
 mod octoprint_tls;
 mod secrets_at_home;
+mod session_key;
 mod situations;
 mod threats_at_home;
 mod tunnel_identity;
