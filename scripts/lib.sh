@@ -24,6 +24,16 @@ apt_install() {
     die "apt-get could not install: $*"
 }
 
+# Node.js at a version that the tests can use.
+need_node() {
+  node_is_new_enough || apt_install nodejs
+  node_is_new_enough || die "The tests need Node.js 20 or newer; this is $(node --version 2>&1)."
+}
+
+node_is_new_enough() {
+  command -v node >/dev/null 2>&1 && [[ $(node -p 'Number(process.versions.node.split(".")[0]) >= 20') == true ]]
+}
+
 # once NAME COMMAND...   runs COMMAND unless `$LATCHKEY_CACHE/NAME/.complete` exists. COMMAND fills the folder
 # `$LATCHKEY_CACHE/NAME`; a half-filled one left by an interrupted run is removed first. Concurrent runs wait.
 once() {

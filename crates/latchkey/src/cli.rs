@@ -53,6 +53,12 @@ pub(crate) enum Command {
     /// The app's side: get a key for an app
     #[command(subcommand)]
     Key(KeyAction),
+    /// Make the key pair of an app that signs in with session keys
+    ///
+    /// Writes the private key into a new file, for the app, and prints the entry that tells a
+    /// host of the app: it goes into a file in the host's `apps.d/`, or into its host.yaml. An
+    /// app whose pair exists already needs none. Then `latchkey key session` tries it.
+    AppKeygen(AppKeygenArgs),
     /// Check a configuration file, or show what it means
     #[command(subcommand)]
     Config(ConfigAction),
@@ -71,13 +77,17 @@ pub(crate) enum KeyAction {
     /// Prints the address where to decide on standard error, waits, and prints the key, and
     /// nothing else, on standard output.
     Request(KeyRequestArgs),
+    /// Sign in with an app's private key, and get a key for two hours
+    ///
+    /// For apps that a host knows by their public key (App Session Keys); nobody is asked. Prints
+    /// the key, and nothing else, on standard output, and on standard error for how long it is
+    /// good. It cannot be renewed: ask again. `latchkey app-keygen` makes the pair. OctoPrint
+    /// knows session keys before 1.4 only.
+    Session(KeySessionArgs),
 }
 
-#[derive(Args)]
+#[derive(Debug, Args)]
 pub(crate) struct KeyRequestArgs {
-    /// The printer's server: a Latchkey host or an OctoPrint, with its path if it has one. For an
-    /// app connection with its user name and password: `https://USER:PASSWORD@host`
-    pub(crate) url: String,
     /// What the app calls itself; the person who decides sees it
     #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) name: String,
@@ -90,18 +100,74 @@ pub(crate) struct KeyRequestArgs {
     /// Print a JSON object with `api_key` instead of the bare key
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeySessionArgs {
+    #[command(flatten)]
+    pub(crate) app: AppArgs,
+    /// The app's private key: RSA, PEM (PKCS#1 or PKCS#8), not encrypted
+    #[arg(long, value_name = "FILE")]
+    pub(crate) private_key: PathBuf,
+    /// Print a JSON object with `key` and `valid_until` (seconds since 1970) instead of the bare
+    /// key
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+/// Which app, as hosts know it.
+#[derive(Debug, Args)]
+pub(crate) struct AppArgs {
+    /// The app's id, such as com.example.app
+    #[arg(long)]
+    pub(crate) id: String,
+    /// Its version, which is part of what a host knows it by [default: any]
+    #[arg(long)]
+    pub(crate) version: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct ServerArgs {
+    /// The printer's server: a Latchkey host or an OctoPrint, with its path if it has one. For an
+    /// app connection with its user name and password: `https://USER:PASSWORD@host`
+    pub(crate) url: String,
     /// Also believe the certificates in this file (PEM)
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,
 }
 
 // The URL may hold a password.
-impl std::fmt::Debug for KeyRequestArgs {
+impl std::fmt::Debug for ServerArgs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KeyRequestArgs")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        f.debug_struct("ServerArgs").finish_non_exhaustive()
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AppKeygenArgs {
+    #[command(flatten)]
+    pub(crate) app: AppArgs,
+    /// Where the private key goes; nothing is ever overwritten [default: the id, with .pem]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) private_key: Option<PathBuf>,
+    /// How long the key is: 2048 to 4096 bits. Longer takes longer, now and to sign
+    #[arg(long, default_value_t = 3072, value_parser = parse_bits)]
+    pub(crate) bits: usize,
+    /// Print a JSON object with `name`, `pubkey`, `fingerprint`, `bits` and `private_key` (the
+    /// file) instead of the entry
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn parse_bits(text: &str) -> Result<usize, String> {
+    let bits = text.parse().ok();
+    // In whole bytes: some programs take no other keys.
+    let bits = bits.filter(|bits: &usize| (2048..=4096).contains(bits) && bits.is_multiple_of(8));
+    bits.ok_or_else(|| "needs to be 2048 to 4096, in steps of 8".to_owned())
 }
 
 #[derive(Debug, Subcommand)]

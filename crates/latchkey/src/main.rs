@@ -67,6 +67,14 @@ fn run(cli: Cli) -> anyhow::Result<()> {
                 cli.log.init("warn")?;
                 commands::key::request(args).await
             }
+            Command::Key(KeyAction::Session(args)) => {
+                cli.log.init("warn")?;
+                commands::key::session(&args).await
+            }
+            Command::AppKeygen(args) => {
+                cli.log.init("warn")?;
+                commands::app_keygen::run(args).await
+            }
             Command::Config(action) => {
                 cli.log.init("warn")?;
                 commands::config::run(&action)

@@ -24,6 +24,7 @@ use super::server::Server;
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 const LONGEST_ANSWER: usize = 64 * 1024;
+const LONGEST_KEY: usize = 512;
 
 /// Why there is no answer, in a sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +67,22 @@ impl Answer {
     /// The body, if it is JSON.
     pub(crate) fn json(&self) -> Option<serde_json::Value> {
         serde_json::from_slice(&self.body).ok()
+    }
+
+    /// A key in the body, if it is JSON. Keys go to scripts and into their commands: nothing
+    /// but visible ASCII.
+    pub(crate) fn key(&self, member: &str) -> Option<String> {
+        let body = self.json()?;
+        let key = body[member].as_str()?;
+        let usable =
+            (1..=LONGEST_KEY).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());
+        usable.then(|| key.to_owned())
+    }
+
+    /// Whether the body has this sentence in it, which is in lower case.
+    pub(crate) fn says(&self, sentence: &str) -> bool {
+        let text = String::from_utf8_lossy(&self.body);
+        text.to_ascii_lowercase().contains(sentence)
     }
 
     /// Where the answer points, seen from `from`.

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 use url::Url;
 
 use super::client::{Answer, CallError, Client};
+use super::refusal::Refusal;
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const POLL_EVERY: Duration = Duration::from_secs(1);
@@ -21,30 +22,19 @@ const FORGOTTEN: Duration = Duration::from_secs(5);
 /// The server ends a request after 600 s.
 const ENDED_BY_ITSELF: Duration = Duration::from_secs(595);
 const LONGEST: Duration = Duration::from_mins(11);
-const LONGEST_KEY: usize = 512;
 
 /// How a key request went wrong, in a sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeyRequestError {
     #[error(transparent)]
     Call(#[from] CallError),
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     #[error(
         "{0} does not know Application Keys (it answered {1}); it needs to be a Latchkey host, or \
          OctoPrint 1.3.10 or later with its Application Keys plugin, and the URL must have its path"
     )]
     Unsupported(String, StatusCode),
-    #[error(
-        "{0} lets no app ask yet (it answered 403); finish its first-run setup in a browser, or \
-         see what a proxy in front of it forbids, then ask again"
-    )]
-    NotSetUp(String),
-    #[error("{server} lives at another address: ask again with {}", to.as_ref().map_or("that one", Url::as_str))]
-    Moved { server: String, to: Option<Url> },
-    #[error(
-        "{0} wants credentials before it lets anything through; put them into the URL, as in \
-         https://USER:PASSWORD@host"
-    )]
-    Credentials(String),
     #[error("{0} refused the request as malformed; choose another --name or --user")]
     Rejected(String),
     #[error(
@@ -52,12 +42,6 @@ pub(crate) enum KeyRequestError {
          hour); wait a little and ask again"
     )]
     RateLimited(String),
-    #[error("{0}: the relay answered {1}, {2}")]
-    Relay(String, u16, &'static str),
-    #[error("{0} cannot help just now (it answered {1}); ask again later")]
-    Unavailable(String, StatusCode),
-    #[error("{0} answered {1}, which is not part of the workflow; is the URL right?")]
-    Unexpected(String, StatusCode),
     #[error("the request was denied; ask the printer's owner, then ask again")]
     Denied,
     #[error("nobody decided within 10 minutes; ask again when somebody is at the printer's page")]
@@ -73,8 +57,6 @@ pub(crate) enum KeyRequestError {
     Unheard,
     #[error("the connection was lost while waiting for the decision; ask again once it is back")]
     Lost(#[source] CallError),
-    #[error("{0} sent no usable key; update it, or ask whoever runs it")]
-    NoKey(String),
 }
 
 /// A request that somebody is to decide.
@@ -92,7 +74,6 @@ pub(crate) async fn probe(client: &mut Client) -> Result<(), KeyRequestError> {
     let name = client.name().to_owned();
     match answer.status {
         StatusCode::NO_CONTENT => Ok(()),
-        StatusCode::FORBIDDEN => Err(KeyRequestError::NotSetUp(name)),
         status if status.is_success() => Err(KeyRequestError::Unsupported(name, status)),
         StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
             Err(KeyRequestError::Unsupported(name, answer.status))
@@ -117,10 +98,9 @@ pub(crate) async fn request(
     match answer.status {
         // Some servers have answered 202.
         StatusCode::CREATED | StatusCode::ACCEPTED => {
-            pending(client, &answer, &url).ok_or(KeyRequestError::Unexpected(name, answer.status))
+            pending(client, &answer, &url).ok_or(Refusal::Unexpected(name, answer.status).into())
         }
         StatusCode::BAD_REQUEST => Err(KeyRequestError::Rejected(name)),
-        StatusCode::FORBIDDEN => Err(KeyRequestError::NotSetUp(name)),
         _ => Err(refusal(client, &answer, &url)),
     }
 }
@@ -188,8 +168,8 @@ pub(crate) async fn wait(
         match answer.status {
             StatusCode::ACCEPTED => unheard = false,
             StatusCode::OK => {
-                return key(&answer)
-                    .ok_or_else(|| KeyRequestError::NoKey(client.name().to_owned()));
+                let key = answer.key("api_key");
+                return key.ok_or_else(|| Refusal::NoKey(client.name().to_owned()).into());
             }
             StatusCode::NOT_FOUND if unheard && longest_gap <= FORGOTTEN => {
                 return Err(KeyRequestError::Unheard);
@@ -212,15 +192,6 @@ fn gone(age: Duration, longest_gap: Duration) -> KeyRequestError {
     }
 }
 
-/// A key goes to scripts and into their commands: nothing but visible ASCII.
-fn key(answer: &Answer) -> Option<String> {
-    let body = answer.json()?;
-    let key = body["api_key"].as_str()?;
-    let usable =
-        (1..=LONGEST_KEY).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());
-    usable.then(|| key.to_owned())
-}
-
 /// Whether the same call may be answered otherwise a little later.
 fn may_pass(status: StatusCode) -> bool {
     matches!(
@@ -231,45 +202,10 @@ fn may_pass(status: StatusCode) -> bool {
 
 /// What an answer outside the workflow means.
 fn refusal(client: &Client, answer: &Answer, asked: &Url) -> KeyRequestError {
-    let name = client.name().to_owned();
-    let status = answer.status;
-    match status.as_u16() {
-        401 => KeyRequestError::Credentials(name),
-        429 => KeyRequestError::RateLimited(name),
-        301 | 302 | 303 | 307 | 308 => KeyRequestError::Moved {
-            server: name,
-            to: answer.location(asked).and_then(base_of),
-        },
-        code @ 600..=699 => KeyRequestError::Relay(name, code, relay_says(code)),
-        code if code >= 500 => KeyRequestError::Unavailable(name, status),
-        _ => KeyRequestError::Unexpected(name, status),
+    if answer.status == StatusCode::TOO_MANY_REQUESTS {
+        return KeyRequestError::RateLimited(client.name().to_owned());
     }
-}
-
-/// The server's address in that of a step of the workflow.
-fn base_of(mut url: Url) -> Option<Url> {
-    url.set_query(None);
-    url.set_fragment(None);
-    url.set_username("").ok()?;
-    url.set_password(None).ok()?;
-    let path = url.path().split("plugin/appkeys/").next()?.to_owned();
-    url.set_path(&path);
-    Some(url)
-}
-
-fn relay_says(code: u16) -> &'static str {
-    match code {
-        600 | 602 | 612 => {
-            "so it cannot reach the printer's server; see whether that runs, then ask again"
-        }
-        601 => "so the printer's host is not connected; see whether that is on, then ask again",
-        603 | 604 => "so this app connection has ended; connect the app anew",
-        605 => "so the plan of the printer's owner has no app connections; ask the owner",
-        606 => "so the credentials in the URL are wrong; put USER:PASSWORD@ before the host",
-        607..=609 => "so a limit of the plan is used up; ask again later",
-        610 => "so the printer's host is too old; update it, then ask again",
-        _ => "which ends this; ask the relay's operator",
-    }
+    Refusal::of(client, answer, asked, "plugin/appkeys/").into()
 }
 
 #[cfg(test)]
@@ -289,20 +225,6 @@ mod tests {
         ] {
             let error = gone(seconds(age), seconds(gap)).to_string();
             assert!(error.contains(sentence), "{age} {gap}: {error}");
-        }
-    }
-
-    #[test]
-    fn a_redirect_is_told_as_the_address_to_give() {
-        for (to, shown) in [
-            ("https://h/plugin/appkeys/probe", "https://h/"),
-            (
-                "https://u:p@h/octo/plugin/appkeys/probe?x=1",
-                "https://h/octo/",
-            ),
-            ("https://h/login", "https://h/login"),
-        ] {
-            assert_eq!(base_of(Url::parse(to).unwrap()).unwrap().as_str(), shown);
         }
     }
 }

@@ -3,7 +3,10 @@
 
 pub(crate) mod client;
 pub(crate) mod key_request;
+pub(crate) mod private_key;
+pub(crate) mod refusal;
 pub(crate) mod server;
+pub(crate) mod session_key;
 pub(crate) mod waiting;
 
 /// What was asked for makes no sense. Answered with exit code 2.

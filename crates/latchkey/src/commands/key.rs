@@ -1,15 +1,18 @@
 //! `latchkey key …`: the app's side of getting a key.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, anyhow};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app_side::client::Client;
-use crate::app_side::key_request;
+use crate::app_side::private_key::{self, PrivateKey};
 use crate::app_side::server::Server;
-use crate::app_side::{UsageError, waiting};
+use crate::app_side::session_key::{self, App};
+use crate::app_side::{UsageError, key_request, waiting};
 use crate::browser;
-use crate::cli::KeyRequestArgs;
+use crate::cli::{KeyRequestArgs, KeySessionArgs, ServerArgs};
 use crate::output;
 
 pub(crate) async fn request(args: KeyRequestArgs) -> anyhow::Result<()> {
@@ -29,8 +32,7 @@ fn stopped() -> anyhow::Error {
 }
 
 async fn ask(args: &KeyRequestArgs) -> anyhow::Result<()> {
-    let server = Server::parse(&args.url)?;
-    let mut client = Client::new(server, args.ca_file.as_deref())?;
+    let mut client = client(&args.server)?;
     key_request::probe(&mut client).await?;
     // An empty name of a user is the same as none.
     let user = args.user.as_deref().filter(|user| !user.is_empty());
@@ -51,4 +53,74 @@ async fn ask(args: &KeyRequestArgs) -> anyhow::Result<()> {
         output::result(&key);
     }
     Ok(())
+}
+
+/// Everything that can be wrong here is found before the server is asked: an unverified key
+/// lives for a minute.
+pub(crate) async fn session(args: &KeySessionArgs) -> anyhow::Result<()> {
+    let mut client = client(&args.server)?;
+    let app = App::parse(&args.app.id, args.app.version.as_deref())?;
+    let file = &args.private_key;
+    let key = PrivateKey::read(file).map_err(|error| UsageError(error.to_string()))?;
+    let name = file.display();
+    if private_key::is_shared(file) {
+        output::note(&format!(
+            "Others on this machine can read {name}, and whoever has it is the app: chmod 600 {name}"
+        ));
+    }
+    let bits = key.public().bits();
+    if bits < private_key::STRONG_BITS {
+        output::note(&format!(
+            "The private key has only {bits} bits: a host takes it only if its entry for the \
+             app says so; latchkey app-keygen makes a longer one."
+        ));
+    }
+    let session = session_key::obtain(&mut client, &app, &key).await?;
+    match session.lasts {
+        Some(lasts) => output::note(&format!(
+            "The key is good for {}. It cannot be renewed: ask for another before.",
+            in_words(lasts)
+        )),
+        None => output::note("The server does not say until when the key is good."),
+    }
+    if args.json {
+        let valid_until = session.valid_until;
+        output::result(&json!({ "key": session.key, "valid_until": valid_until }).to_string());
+    } else {
+        output::result(&session.key);
+    }
+    Ok(())
+}
+
+fn client(args: &ServerArgs) -> anyhow::Result<Client> {
+    let server = Server::parse(&args.url)?;
+    Ok(Client::new(server, args.ca_file.as_deref())?)
+}
+
+fn in_words(time: Duration) -> String {
+    let minutes = time.as_secs() / 60;
+    match (minutes / 60, minutes % 60) {
+        (0, 0) => "less than a minute".to_owned(),
+        (0, minutes) => format!("{minutes} min"),
+        (hours, 0) => format!("{hours} h"),
+        (hours, minutes) => format!("{hours} h {minutes} min"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_told_in_hours_and_minutes_and_never_as_more_than_it_is() {
+        for (seconds, words) in [
+            (7200, "2 h"),
+            (7199, "1 h 59 min"),
+            (3660, "1 h 1 min"),
+            (119, "1 min"),
+            (59, "less than a minute"),
+        ] {
+            assert_eq!(in_words(Duration::from_secs(seconds)), words);
+        }
+    }
 }

@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::session_apps::{self, RawApi};
-use super::{Checked, Checking, ConfigError, Raw, default_data, default_drain, default_true, shown};
+use super::{
+    Checked, Checking, ConfigError, Raw, default_data, default_drain, default_true, shown,
+};
 
 /// The file as it is written.
 #[derive(Debug, Serialize, Deserialize)]

@@ -1,51 +1,24 @@
 //! `latchkey key request` before a server of the test's own, for each way that it can end.
 
-use std::path::Path;
-use std::process::Stdio;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
+use crate::harness;
 use crate::harness::asking::Asking;
+use crate::harness::fake::{Asked, Ended, Fake, Reply, certify};
 use crate::harness::home::{BOB, Home};
-use crate::harness::stack::{latchkey, signal};
-use crate::harness::{self, within};
-
-/// What the server says.
-#[derive(Clone)]
-enum Reply {
-    Says(u16, Vec<(&'static str, String)>, Value),
-    HangsUp,
-}
-
-fn says(status: u16) -> Reply {
-    Reply::Says(status, Vec::new(), Value::Null)
-}
+use crate::harness::stack::signal;
 
 fn waiting() -> Reply {
-    Reply::Says(202, Vec::new(), json!({"message": "Awaiting decision"}))
+    Reply::json(202, &json!({"message": "Awaiting decision"}))
 }
 
 fn granted(key: &str) -> Reply {
-    Reply::Says(200, Vec::new(), json!({"api_key": key}))
-}
-
-/// What was asked, and with which credential.
-#[derive(Clone, Debug)]
-struct Asked {
-    line: String,
-    authorization: Option<String>,
-    body: Value,
+    Reply::json(200, &json!({"api_key": key}))
 }
 
 struct Script {
@@ -61,7 +34,7 @@ struct Script {
 impl Default for Script {
     fn default() -> Self {
         Self {
-            probe: says(204),
+            probe: Reply::status(204),
             request: None,
             location: None,
             polls: vec![waiting()],
@@ -69,160 +42,61 @@ impl Default for Script {
     }
 }
 
-struct Fake {
-    /// Host and port.
-    at: String,
-    asked: Arc<Mutex<Vec<Asked>>>,
-}
-
-impl Fake {
-    async fn start(script: Script) -> Self {
-        Self::start_tls(script, None).await
+impl Script {
+    async fn start(self) -> Fake {
+        self.start_tls(None).await
     }
 
-    async fn start_tls(script: Script, tls: Option<tokio_rustls::TlsAcceptor>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let at = format!("localhost:{}", listener.local_addr().unwrap().port());
-        let asked = Arc::default();
-        let scene = Arc::new(Scene {
-            script,
-            at: at.clone(),
-            asked: Arc::clone(&asked),
-            polls: Mutex::new(0),
-        });
-        tokio::spawn(async move {
-            loop {
-                let (socket, _) = listener.accept().await.unwrap();
-                let (scene, tls) = (Arc::clone(&scene), tls.clone());
-                tokio::spawn(async move {
-                    match tls {
-                        None => scene.serve(socket).await,
-                        Some(tls) => {
-                            if let Ok(socket) = tls.accept(socket).await {
-                                scene.serve(socket).await;
-                            }
-                        }
-                    }
-                });
-            }
-        });
-        Self { at, asked }
-    }
-
-    fn asked(&self) -> Vec<Asked> {
-        self.asked.lock().unwrap().clone()
-    }
-
-    fn lines(&self) -> Vec<String> {
-        self.asked().into_iter().map(|asked| asked.line).collect()
-    }
-}
-
-struct Scene {
-    script: Script,
-    at: String,
-    asked: Arc<Mutex<Vec<Asked>>>,
-    polls: Mutex<usize>,
-}
-
-impl Scene {
-    async fn serve(self: Arc<Self>, io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
-        let service = service_fn(move |request| Arc::clone(&self).answer(request));
-        // A hang-up is an error of the service.
-        let _ = http1::Builder::new()
-            .serve_connection(TokioIo::new(io), service)
-            .await;
-    }
-
-    async fn answer(
-        self: Arc<Self>,
-        request: Request<Incoming>,
-    ) -> Result<Response<Full<Bytes>>, std::io::Error> {
-        let (head, body) = request.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        let path = head.uri.path().to_owned();
-        let authorization = head.headers.get("authorization");
-        self.asked.lock().unwrap().push(Asked {
-            line: format!("{} {path}", head.method),
-            authorization: authorization.map(|value| value.to_str().unwrap().to_owned()),
-            body: serde_json::from_slice(&body).unwrap_or_default(),
-        });
-        let Reply::Says(status, headers, body) = self.reply(&path) else {
-            return Err(std::io::ErrorKind::ConnectionReset.into());
+    async fn start_tls(self, tls: Option<TlsAcceptor>) -> Fake {
+        let replies = |at: &str| {
+            let (at, polls) = (at.to_owned(), Mutex::new(0));
+            move |asked: &Asked| self.reply(&at, asked, &polls)
         };
-        let mut response = Response::builder().status(status);
-        for (name, value) in headers {
-            response = response.header(name, value);
-        }
-        let body = if body.is_null() {
-            Bytes::new()
-        } else {
-            Bytes::from(body.to_string())
-        };
-        Ok(response.body(Full::new(body)).unwrap())
+        Fake::start_tls(replies, tls).await
     }
 
-    fn reply(&self, path: &str) -> Reply {
+    fn reply(&self, at: &str, asked: &Asked, polls: &Mutex<usize>) -> Reply {
+        let (_, path) = asked.line.split_once(' ').unwrap();
         let before = path.split("/plugin/").next().unwrap();
         if path.ends_with("/plugin/appkeys/probe") {
-            return self.script.probe.clone();
+            return self.probe.clone();
         }
         if path.ends_with("/plugin/appkeys/request") {
-            let base = format!("http://{}{before}/plugin/appkeys", self.at);
-            let location = self.script.location.clone();
-            return self.script.request.clone().unwrap_or_else(|| {
+            let base = format!("http://{at}{before}/plugin/appkeys");
+            let location = self.location.clone();
+            return self.request.clone().unwrap_or_else(|| {
                 let location = location.unwrap_or_else(|| format!("{base}/request/TOKEN"));
                 let body =
                     json!({"app_token": "TOKEN", "auth_dialog": format!("{base}/auth/TOKEN")});
-                Reply::Says(201, vec![("location", location)], body)
+                Reply::json(201, &body).with("location", &location)
             });
         }
         assert!(path.ends_with("/plugin/appkeys/request/TOKEN"), "{path}");
-        let mut polls = self.polls.lock().unwrap();
+        let mut polls = polls.lock().unwrap();
         *polls += 1;
-        let replies = &self.script.polls;
-        replies[(*polls - 1).min(replies.len() - 1)].clone()
+        self.polls[(*polls - 1).min(self.polls.len() - 1)].clone()
     }
-}
-
-struct Ended {
-    code: Option<i32>,
-    result: String,
-    said: String,
 }
 
 async fn ask(arguments: &[&str]) -> Ended {
-    let mut command = latchkey();
-    command.args(["key", "request"]).args(arguments);
-    let output = within("the command", command.stdin(Stdio::null()).output()).await;
-    let output = output.unwrap();
-    Ended {
-        code: output.status.code(),
-        result: String::from_utf8(output.stdout).unwrap(),
-        said: String::from_utf8(output.stderr).unwrap(),
-    }
+    Ended::of(&[&["key", "request"], arguments].concat()).await
 }
 
 /// Asks the server for a key, in the plainest way.
 async fn ask_for_key(fake: &Fake) -> Ended {
-    ask(&[&format!("http://{}", fake.at), "--name", "My app"]).await
-}
-
-fn assert_failed(ended: &Ended, sentence: &str) {
-    assert_eq!(ended.code, Some(1), "{}", ended.said);
-    assert_eq!(ended.result, "");
-    assert!(ended.said.contains(sentence), "{}", ended.said);
+    ask(&[&fake.url(), "--name", "My app"]).await
 }
 
 #[tokio::test]
 async fn a_granted_key_is_all_there_is_on_standard_output() {
-    let fake = Fake::start(Script {
+    let fake = Script {
         polls: vec![waiting(), granted("KEY-1_a")],
         ..Script::default()
-    })
+    }
+    .start()
     .await;
     let ended = ask_for_key(&fake).await;
-    assert_eq!(ended.code, Some(0), "{}", ended.said);
+    ended.assert_done();
     assert_eq!(ended.result, "KEY-1_a\n");
     let dialog = format!("http://{}/plugin/appkeys/auth/TOKEN", fake.at);
     assert!(ended.said.contains(&dialog), "{}", ended.said);
@@ -262,14 +136,15 @@ async fn a_latchkey_host_gives_the_key_that_its_user_grants() {
 
 #[tokio::test]
 async fn user_path_and_json_are_as_asked_for() {
-    let fake = Fake::start(Script {
+    let fake = Script {
         polls: vec![granted("KEY")],
         ..Script::default()
-    })
+    }
+    .start()
     .await;
     let url = format!("{}/octo", fake.at);
     let ended = ask(&[&url, "--name", "My app", "--user", "olivia", "--json"]).await;
-    assert_eq!(ended.code, Some(0), "{}", ended.said);
+    ended.assert_done();
     let result: Value = serde_json::from_str(&ended.result).unwrap();
     assert_eq!(result["api_key"], "KEY");
     let asked = fake.asked();
@@ -280,16 +155,17 @@ async fn user_path_and_json_are_as_asked_for() {
 
 #[tokio::test]
 async fn the_basic_pair_goes_to_its_server_alone_and_is_not_printed() {
-    let other = Fake::start(Script::default()).await;
-    let fake = Fake::start(Script {
+    let other = Script::default().start().await;
+    let fake = Script {
         location: Some(format!("http://{}/plugin/appkeys/request/TOKEN", other.at)),
         polls: vec![granted("KEY")],
         ..Script::default()
-    })
+    }
+    .start()
     .await;
     let url = format!("http://ann:hunter2@{}/", fake.at);
     let ended = ask(&[&url, "--name", "My app", "--log", "debug"]).await;
-    assert_eq!(ended.code, Some(0), "{}", ended.said);
+    ended.assert_done();
     assert_eq!(ended.result, "KEY\n");
     for asked in fake.asked() {
         let field = asked.authorization.as_deref();
@@ -318,39 +194,41 @@ async fn every_refusal_is_a_sentence_and_exit_code_1() {
         polls,
         ..Script::default()
     };
-    let moved = Reply::Says(
-        302,
-        vec![(
-            "location",
-            "https://u:p@elsewhere/x/plugin/appkeys/probe".to_owned(),
-        )],
-        Value::Null,
-    );
+    let moved = Reply::redirect("https://u:p@elsewhere/x/plugin/appkeys/probe");
     for (script, sentence) in [
-        (polls(vec![waiting(), says(404)]), "the request was denied"),
-        (polls(vec![granted("two\nlines")]), "no usable key"),
         (
-            polls(vec![Reply::Says(200, Vec::new(), json!({}))]),
-            "no usable key",
+            polls(vec![waiting(), Reply::status(404)]),
+            "the request was denied",
         ),
-        (polls(vec![says(604)]), "this app connection has ended"),
-        (polls(vec![says(418)]), "418"),
-        (probe(says(404)), "does not know Application Keys"),
-        (probe(says(200)), "does not know Application Keys"),
-        (probe(says(403)), "first-run setup"),
-        (probe(says(401)), "wants credentials"),
-        (probe(says(601)), "the printer's host is not connected"),
-        (probe(says(605)), "plan"),
-        (probe(says(606)), "the credentials in the URL are wrong"),
+        (polls(vec![granted("two\nlines")]), "no usable key"),
+        (polls(vec![Reply::json(200, &json!({}))]), "no usable key"),
+        (
+            polls(vec![Reply::status(604)]),
+            "this app connection has ended",
+        ),
+        (polls(vec![Reply::status(418)]), "418"),
+        (probe(Reply::status(404)), "does not know Application Keys"),
+        (probe(Reply::status(200)), "does not know Application Keys"),
+        (probe(Reply::status(403)), "first-run setup"),
+        (probe(Reply::status(401)), "wants credentials"),
+        (
+            probe(Reply::status(601)),
+            "the printer's host is not connected",
+        ),
+        (probe(Reply::status(605)), "plan"),
+        (
+            probe(Reply::status(606)),
+            "the credentials in the URL are wrong",
+        ),
         (probe(moved), "ask again with https://elsewhere/x/\n"),
-        (probe(says(503)), "cannot help just now"),
+        (probe(Reply::status(503)), "cannot help just now"),
         (probe(Reply::HangsUp), "does not answer as a web server"),
-        (request(says(429)), "takes no more requests"),
-        (request(says(400)), "--name or --user"),
-        (request(Reply::Says(201, Vec::new(), json!({}))), "201"),
+        (request(Reply::status(429)), "takes no more requests"),
+        (request(Reply::status(400)), "--name or --user"),
+        (request(Reply::json(201, &json!({}))), "201"),
     ] {
-        let fake = Fake::start(script).await;
-        assert_failed(&ask_for_key(&fake).await, sentence);
+        let fake = script.start().await;
+        ask_for_key(&fake).await.assert_failed(1, sentence);
     }
 }
 
@@ -360,24 +238,25 @@ async fn a_server_that_is_not_there_is_told_as_such() {
     let address = listener.local_addr().unwrap().to_string();
     drop(listener);
     let ended = ask(&[&address, "--name", "My app"]).await;
-    assert_failed(&ended, "cannot connect to");
+    ended.assert_failed(1, "cannot connect to");
 }
 
 #[tokio::test]
 async fn a_network_that_fails_while_polling_is_waited_for() {
-    let fake = Fake::start(Script {
+    let fake = Script {
         polls: vec![
             waiting(),
             Reply::HangsUp,
-            says(502),
-            says(601),
+            Reply::status(502),
+            Reply::status(601),
             granted("KEY"),
         ],
         ..Script::default()
-    })
+    }
+    .start()
     .await;
     let ended = ask_for_key(&fake).await;
-    assert_eq!(ended.code, Some(0), "{}", ended.said);
+    ended.assert_done();
     assert_eq!(ended.result, "KEY\n");
 }
 
@@ -399,7 +278,7 @@ async fn a_wrong_command_line_is_exit_code_2_and_repeats_no_password() {
 
 #[tokio::test]
 async fn an_interrupt_ends_it_at_once_and_without_a_result() {
-    let fake = Fake::start(Script::default()).await;
+    let fake = Script::default().start().await;
     let asking = Asking::start(&[&fake.at, "--name", "My app"]).await;
     let dialog = &asking.dialog;
     assert!(dialog.contains("/plugin/appkeys/auth/TOKEN"), "{dialog}");
@@ -420,22 +299,12 @@ async fn a_private_ca_is_believed_when_it_is_named() {
         location: Some("http://localhost/plugin/appkeys/request/TOKEN".to_owned()),
         ..Script::default()
     };
-    let fake = Fake::start_tls(script, Some(acceptor)).await;
+    let fake = script.start_tls(Some(acceptor)).await;
     let url = format!("https://{}", fake.at);
     let ended = ask(&[&url, "--name", "My app"]).await;
-    assert_failed(&ended, "--ca-file");
+    ended.assert_failed(1, "--ca-file");
     assert!(fake.asked().is_empty());
     let ended = ask(&[&url, "--name", "My app", "--ca-file", &ca]).await;
-    assert_eq!(ended.code, Some(0), "{}", ended.said);
+    ended.assert_done();
     assert_eq!(ended.result, "KEY\n");
-}
-
-fn certify(folder: &Path) -> (String, tokio_rustls::TlsAcceptor) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let path = |name: &str| folder.join(name);
-    std::fs::write(path("ca.pem"), made.cert.pem()).unwrap();
-    std::fs::write(path("key.pem"), made.signing_key.serialize_pem()).unwrap();
-    let config = latchkey_net::tls::server_config(&path("ca.pem"), &path("key.pem")).unwrap();
-    let ca = path("ca.pem").to_str().unwrap().to_owned();
-    (ca, config.into())
 }

@@ -13,8 +13,10 @@
 
 mod harness;
 
+mod app_keygen;
 mod app_keys;
 mod clients_discovery;
+mod clients_session_key_examples;
 mod crash;
 mod demo;
 mod guards;
@@ -32,6 +34,7 @@ mod octoprint_outages;
 mod octoprint_secrets;
 mod octoprint_tls;
 mod secrets_at_home;
+mod session_key;
 mod situations;
 mod threats_at_home;
 mod tunnel_identity;

@@ -2,12 +2,14 @@
 
 pub(crate) mod asking;
 pub(crate) mod demo;
+pub(crate) mod fake;
 pub(crate) mod home;
 pub(crate) mod http;
 pub(crate) mod inproc;
 pub(crate) mod lan;
 pub(crate) mod octoprint;
 pub(crate) mod raw;
+pub(crate) mod session_keys;
 pub(crate) mod somebody;
 pub(crate) mod stack;
 pub(crate) mod tls;
