@@ -35,6 +35,7 @@ mod octoprint_secrets;
 mod octoprint_tls;
 mod secrets_at_home;
 mod session_key;
+mod session_keys_at_home;
 mod situations;
 mod threats_at_home;
 mod tunnel_identity;

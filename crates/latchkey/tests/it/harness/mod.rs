@@ -33,3 +33,13 @@ pub(crate) async fn within<F: Future>(what: &str, step: F) -> F::Output {
     let outcome = tokio::time::timeout(PATIENCE, step).await;
     outcome.unwrap_or_else(|_| panic!("waited {} s for {what}", PATIENCE.as_secs()))
 }
+
+/// Looks again and again until it is so.
+pub(crate) async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    within(what, async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+}
