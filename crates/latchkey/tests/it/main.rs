@@ -32,6 +32,7 @@ mod octoprint_import;
 mod octoprint_key_request;
 mod octoprint_outages;
 mod octoprint_secrets;
+mod octoprint_session_keys;
 mod octoprint_tls;
 mod secrets_at_home;
 mod session_key;

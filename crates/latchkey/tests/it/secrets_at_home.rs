@@ -11,8 +11,9 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::harness::home::{ANN, BOB, Browser, Home};
 use crate::harness::http::{Request, websocket};
+use crate::harness::session_keys::{APP, PUBLIC_KEY, sign};
 use crate::harness::stack::Simulator;
-use crate::harness::within;
+use crate::harness::{eventually, within};
 
 const WRONG_PASSWORD: &str = "canary-password-6a09e667";
 const WRONG_KEY: &str = "canary-key-bb67ae85";
@@ -40,6 +41,8 @@ async fn no_secret_is_where_it_does_not_belong() {
         secrets.insert(what.to_owned(), secret.to_owned());
     }
     let key = do_everything(&home, &mut secrets).await;
+    let session_key = sign_in_as_app(&home, &mut secrets).await;
+    call_in_every_way(&home, &session_key).await;
     // The same once more with nobody behind the host.
     home.printer = None;
     do_everything_wrong(&home, &key).await;
@@ -165,6 +168,39 @@ async fn do_everything(home: &Home, secrets: &mut Secrets) -> String {
     keys.swap_remove(0)
 }
 
+/// An app that signs for its key, listens with it, and sends it in a wrong claim at last.
+async fn sign_in_as_app(home: &Home, secrets: &mut Secrets) -> String {
+    let entry = json!({"pubkey": PUBLIC_KEY, "allow_weak_keys": true});
+    home.configure("api", json!({"apps": {format!("{APP}:1.0"): entry}}));
+    let auth = home.url("/apps/auth");
+    eventually("the app", async || {
+        Request::get(&auth).send().await.status() == 200
+    })
+    .await;
+    let mut keys = Vec::new();
+    for _ in 0..2 {
+        let given = Request::get(&auth).send().await.read().await.json();
+        let key = given["unverifiedKey"].as_str().unwrap().to_owned();
+        let signature = sign(&format!("{APP}:1.0:{key}"));
+        let mut claim = json!({"appid": APP, "appversion": "1.0", "key": key, "_sig": signature});
+        secrets.insert(
+            format!("the signature for session key {}", keys.len()),
+            signature,
+        );
+        let send = async |claim: &Value| Request::post(&auth).json(claim).send().await.status();
+        assert_eq!(send(&claim).await, 200);
+        if keys.is_empty() {
+            claim["_sig"] = json!("AAAA");
+            assert_eq!(send(&claim).await, 401);
+        }
+        secrets.insert(format!("session key {}", keys.len()), key.clone());
+        keys.push(key);
+    }
+    let session = listen(home, &keys[1]).await;
+    secrets.insert("a session key's push session".to_owned(), session);
+    keys.swap_remove(1)
+}
+
 /// A browser that stays signed in, and comes back by that.
 async fn remembered(home: &Home, secrets: &mut Secrets) -> Browser {
     let mut note = |browser: &Browser, when: &str| {
@@ -198,7 +234,8 @@ async fn listen(home: &Home, key: &str) -> String {
     let session = me["session"].as_str().unwrap().to_owned();
     let address = home.url(&format!("/sockjs/websocket?apikey={key}"));
     let (mut socket, _) = websocket(address, &[]).await.unwrap();
-    for auth in [format!("bob:{WRONG_TOKEN}"), format!("bob:{session}")] {
+    let name = me["name"].as_str().unwrap();
+    for auth in [format!("bob:{WRONG_TOKEN}"), format!("{name}:{session}")] {
         let auth = json!({ "auth": auth }).to_string();
         socket.send(Message::text(auth)).await.unwrap();
     }
@@ -215,32 +252,36 @@ fn is_history(message: &Message) -> bool {
     value.get("history").is_some()
 }
 
+/// A key wherever it can stand.
+async fn call_in_every_way(home: &Home, key: &str) {
+    for path in [
+        "/api/version",
+        "/api/nothing",
+        "/webcam/?action=snapshot",
+        "/plugin/x",
+    ] {
+        let url = home.url(path);
+        let separator = if path.contains('?') { '&' } else { '?' };
+        let calls = [
+            Request::get(&url).header("X-Api-Key", key),
+            Request::get(&url).bearer(key),
+            Request::get(format!("{url}{separator}apikey={key}")),
+            Request::post(&url).form(&[("apikey", key)]),
+            Request::get(&url).header("Cookie", format!("session={WRONG_COOKIE}")),
+            Request::get(&url)
+                .header("Accept", "text/html")
+                .header("Referer", format!("http://elsewhere.example/?apikey={key}")),
+        ];
+        for call in calls {
+            call.send().await.read().await;
+        }
+    }
+}
+
 /// Errors of all kinds, with secrets wherever they can stand.
 async fn do_everything_wrong(home: &Home, key: &str) {
     for known in [key, WRONG_KEY] {
-        for path in [
-            "/api/version",
-            "/api/nothing",
-            "/webcam/?action=snapshot",
-            "/plugin/x",
-        ] {
-            let url = home.url(path);
-            let separator = if path.contains('?') { '&' } else { '?' };
-            let calls = [
-                Request::get(&url).header("X-Api-Key", known),
-                Request::get(&url).bearer(known),
-                Request::get(format!("{url}{separator}apikey={known}")),
-                Request::post(&url).form(&[("apikey", known)]),
-                Request::get(&url).header("Cookie", format!("session={WRONG_COOKIE}")),
-                Request::get(&url).header("Accept", "text/html").header(
-                    "Referer",
-                    format!("http://elsewhere.example/?apikey={known}"),
-                ),
-            ];
-            for call in calls {
-                call.send().await.read().await;
-            }
-        }
+        call_in_every_way(home, known).await;
     }
     for path in [
         format!("/plugin/appkeys/request/{WRONG_TOKEN}"),

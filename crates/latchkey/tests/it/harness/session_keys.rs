@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rsa::pkcs1::DecodeRsaPublicKey as _;
+use rsa::pkcs1::{DecodeRsaPrivateKey as _, DecodeRsaPublicKey as _};
 use rsa::{Pkcs1v15Sign, RsaPublicKey};
 use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
@@ -21,6 +21,14 @@ pub(crate) const KEY: &str = "F43A844750F74AD080FE9F438D47B33C";
 pub(crate) const SIGNATURE: &str =
     "LGVCiolQWDc4AVn1DOcWljY0cFQxWF4pldVveUjjmL9JhiL0LnCKBbGwZ/CwKBWswFAxPaxQ0kDusVdOmCUa/w==";
 pub(crate) const VALID_UNTIL: f64 = 1_416_227_497.011;
+
+/// Signs as the documentation's app.
+pub(crate) fn sign(message: &str) -> String {
+    #[expect(clippy::disallowed_types, reason = "tests sign as apps do")]
+    let private = rsa::RsaPrivateKey::from_pkcs1_pem(PRIVATE_KEY).unwrap();
+    let signed = private.sign(Pkcs1v15Sign::new::<Sha1>(), &Sha1::digest(message));
+    STANDARD.encode(signed.unwrap())
+}
 
 /// What the server says to the first step when nothing is wrong.
 pub(crate) fn unverified() -> Reply {
