@@ -101,6 +101,15 @@ impl Visit {
         }
     }
 
+    /// An administrator who typed their password lately, in a form of ours; else the answer that
+    /// says so, after which they come back to `back`.
+    pub(crate) fn administrators_form(&self, token: &str, back: &str) -> Result<&User, Response> {
+        let admin = self.administrator()?;
+        self.own_form(token)?;
+        self.fresh(back)?;
+        Ok(admin)
+    }
+
     pub(crate) fn site(&self) -> Site {
         Site {
             host: self.inbound.public_authority().to_string(),

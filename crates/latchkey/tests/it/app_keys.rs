@@ -1,13 +1,12 @@
 //! Story 2, "At home": an app asks, a person decides, the app has its own key, until it is revoked.
 
-use futures_util::{SinkExt as _, StreamExt as _};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use tokio_tungstenite::tungstenite::Message;
 
 use crate::harness::home::{ANN, BOB, Browser, EVE, Home};
-use crate::harness::http::{Generated, Request, websocket};
+use crate::harness::http::{Generated, Request};
+use crate::harness::open::{camera, camera_ended, push_socket, socket_ended};
 use crate::harness::stack::latchkey;
 use crate::harness::within;
 
@@ -79,50 +78,16 @@ async fn an_app_asks_a_person_allows_and_the_key_works_until_it_is_revoked() {
     assert_eq!(wrong.status(), StatusCode::FORBIDDEN);
 
     // Everything that an app keeps open.
-    let stream = home.url("/webcam/?action=stream");
-    let mut stream = with(&key, Method::GET, stream).send().await;
-    assert!(stream.chunk().await.unwrap().is_some());
-    let (mut socket, _) = websocket(home.url("/sockjs/websocket"), &[]).await.unwrap();
-    within("the greeting", socket.next())
-        .await
-        .unwrap()
-        .unwrap();
-    let passive = with(&key, Method::POST, home.url("/api/login")).json(&json!({"passive": true}));
-    let me = passive.send().await.read().await.json();
-    assert_eq!(me["name"], BOB.name);
-    let auth = format!("{}:{}", BOB.name, me["session"].as_str().unwrap());
-    let auth = json!({ "auth": auth }).to_string();
-    socket.send(Message::text(auth)).await.unwrap();
-    within("the printer's history", async {
-        loop {
-            let message = socket.next().await.unwrap().unwrap();
-            if message
-                .to_text()
-                .is_ok_and(|text| text.contains("\"history\""))
-            {
-                break;
-            }
-        }
-    })
-    .await;
+    let mut stream = camera(&home, &key).await;
+    let mut socket = push_socket(&home, &key, BOB.name).await;
 
     let revoke = json!({"command": "revoke", "app": "FIELDGLASS"});
     let revoked = bob.post("/api/plugin/appkeys", &revoke).await;
     assert_eq!(revoked.status, StatusCode::NO_CONTENT, "{revoked:?}");
     let since = Instant::now();
-    within("the camera's stream to end", async {
-        while let Ok(Some(_)) = stream.chunk().await {}
-    })
-    .await;
+    camera_ended(&mut stream).await;
     let camera = since.elapsed();
-    within("the socket to end", async {
-        while let Some(Ok(message)) = socket.next().await {
-            if message.is_close() {
-                break;
-            }
-        }
-    })
-    .await;
+    socket_ended(&mut socket).await;
     let push = since.elapsed();
     println!("after a revocation the camera ended in {camera:?}, the push socket in {push:?}");
     let refused = with(&key, Method::GET, home.url("/api/version"))

@@ -4,18 +4,17 @@
 use std::fs;
 use std::process::Output;
 
-use futures_util::{SinkExt as _, StreamExt as _};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
-use tokio_tungstenite::tungstenite::Message;
 
 use crate::harness::demo::Demo;
 use crate::harness::home::{ANN, Home};
-use crate::harness::http::{Request, websocket};
+use crate::harness::http::Request;
+use crate::harness::open::{camera, camera_ended, push_socket, socket_ended};
 use crate::harness::session_keys::{APP, PRIVATE_KEY, PUBLIC_KEY};
 use crate::harness::stack::{Simulator, latchkey};
 use crate::harness::{eventually, within};
@@ -126,10 +125,7 @@ async fn files_are_followed_while_the_host_runs() {
     // Switched off: what is open ends.
     let mut stream = camera(&home, &key_of_package).await;
     drop_file(&home, "fieldglass.yaml", &package("2.0", false));
-    within("the camera's stream to end", async {
-        while let Ok(Some(_)) = stream.chunk().await {}
-    })
-    .await;
+    camera_ended(&mut stream).await;
     assert_eq!(
         status(&home, Method::GET, "/api/job", &key_of_package).await,
         403
@@ -141,12 +137,13 @@ async fn files_are_followed_while_the_host_runs() {
     assert_eq!(refused.status.code(), Some(1));
 }
 
-async fn camera(home: &Home, key: &str) -> crate::harness::http::Answer {
-    let stream = Request::get(home.url("/webcam/?action=stream")).header("X-Api-Key", key);
-    let mut stream = stream.send().await;
-    assert_eq!(stream.status(), StatusCode::OK);
-    assert!(stream.chunk().await.unwrap().is_some());
-    stream
+async fn only_the_full_key_moves(home: &Home, full: &str, view: &str) {
+    let home_all = json!({"command": "home", "axes": ["x"]});
+    for (key, expected) in [(full, 204), (view, 403)] {
+        let moved = Request::post(home.url("/api/printer/printhead")).header("X-Api-Key", key);
+        let moved = moved.json(&home_all).send().await;
+        assert_eq!(moved.status(), expected);
+    }
 }
 
 #[tokio::test]
@@ -177,33 +174,18 @@ async fn a_key_goes_as_far_as_its_apps_scope_until_its_app_is_switched_off() {
             "{path}"
         );
     }
-    let home_all = json!({"command": "home", "axes": ["x"]});
-    for (key, expected) in [(&full, 204), (&view, 403)] {
-        let moved = Request::post(home.url("/api/printer/printhead")).header("X-Api-Key", key);
-        let moved = moved.json(&home_all).send().await;
-        assert_eq!(moved.status(), expected);
-    }
+    only_the_full_key_moves(&home, &full, &view).await;
 
     let mut stream = camera(&home, &full).await;
-    let mut socket = pushed(&home, &full).await;
+    let mut socket = push_socket(&home, &full, "_api").await;
     let mut ann = home.sign_in(ANN).await;
     let page = "/latchkey/apps/com%2Eexample%2Emy_octoprint_app%3A1%2E0";
     let off = ann.submit(&format!("{page}/disable"), &[]).await;
     assert_eq!(off.status, StatusCode::SEE_OTHER, "{off:?}");
     let since = Instant::now();
-    within("the camera's stream to end", async {
-        while let Ok(Some(_)) = stream.chunk().await {}
-    })
-    .await;
+    camera_ended(&mut stream).await;
     let after = since.elapsed();
-    within("the socket to end", async {
-        while let Some(Ok(message)) = socket.next().await {
-            if message.is_close() {
-                break;
-            }
-        }
-    })
-    .await;
+    socket_ended(&mut socket).await;
     println!(
         "after its app was switched off the camera ended in {after:?}, the push socket in {:?}",
         since.elapsed()
@@ -214,40 +196,6 @@ async fn a_key_goes_as_far_as_its_apps_scope_until_its_app_is_switched_off() {
     for word in ["Ended early", "127.0.0.0/24", "Switched off"] {
         assert!(shown.contains(word), "{word}");
     }
-}
-
-/// A push socket that says what the printer says, opened with a key.
-async fn pushed(
-    home: &Home,
-    key: &str,
-) -> impl futures_util::Stream<Item = Result<Message, tokio_tungstenite::tungstenite::Error>>
-+ Unpin
-+ use<> {
-    let login = Request::post(home.url("/api/login")).header("X-Api-Key", key);
-    let me = login
-        .json(&json!({"passive": true}))
-        .send()
-        .await
-        .read()
-        .await
-        .json();
-    assert_eq!(me["name"], "_api", "{me}");
-    let (mut socket, _) = websocket(home.url("/sockjs/websocket"), &[]).await.unwrap();
-    let auth = json!({"auth": format!("_api:{}", me["session"].as_str().unwrap())});
-    socket.send(Message::text(auth.to_string())).await.unwrap();
-    within("the printer's history", async {
-        loop {
-            let message = socket.next().await.unwrap().unwrap();
-            if message
-                .to_text()
-                .is_ok_and(|text| text.contains("\"history\""))
-            {
-                break;
-            }
-        }
-    })
-    .await;
-    socket
 }
 
 #[tokio::test]
@@ -344,18 +292,10 @@ async fn before_a_server_that_judges_callers_itself_a_session_key_still_opens_th
         status(&home, Method::GET, "/api/printer", "wrong").await,
         403
     );
-    let home_all = json!({"command": "home", "axes": ["x"]});
-    for (key, expected) in [(&full, 204), (&view, 403)] {
-        let moved = Request::post(home.url("/api/printer/printhead")).header("X-Api-Key", key);
-        let moved = moved.json(&home_all).send().await;
-        assert_eq!(moved.status(), expected);
-    }
+    only_the_full_key_moves(&home, &full, &view).await;
     let mut stream = camera(&home, &full).await;
     home.configure("api", json!({"apps": {}}));
-    within("the camera's stream to end", async {
-        while let Ok(Some(_)) = stream.chunk().await {}
-    })
-    .await;
+    camera_ended(&mut stream).await;
     assert_eq!(status(&home, Method::GET, "/api/printer", &full).await, 403);
     let log = home.host.whole_log();
     for said in [

@@ -90,15 +90,14 @@ pub(super) async fn list(visit: Visit, Query(told): Query<Told>) -> Answered {
 }
 
 pub(super) async fn register(visit: Visit, Form(fields): Form<Fields>) -> Answered {
-    let admin = visit.administrator()?;
-    visit.own_form(&fields.csrf_token)?;
     let typed = [
         ("name", &*fields.name),
         ("pubkey", &*fields.pubkey),
         ("scope", &*fields.scope),
         ("allow_weak_keys", &*fields.allow_weak_keys),
     ];
-    visit.fresh(&contract::with_query(LIST, &typed))?;
+    let again = contract::with_query(LIST, &typed);
+    let admin = visit.administrators_form(&fields.csrf_token, &again)?;
     let refused = async |problem| {
         let form = fields.form(Some(problem));
         all(&visit, admin, StatusCode::BAD_REQUEST, form, None).await
@@ -186,9 +185,7 @@ pub(super) async fn remove(
     Path(name): Path<String>,
     Form(fields): Form<Fields>,
 ) -> Answered {
-    visit.administrator()?;
-    visit.own_form(&fields.csrf_token)?;
-    visit.fresh(&page_of(&name))?;
+    visit.administrators_form(&fields.csrf_token, &page_of(&name))?;
     let Ok(parsed) = SessionAppName::parse(&name) else {
         return Ok(visit.problem(StatusCode::NOT_FOUND));
     };
@@ -201,10 +198,8 @@ pub(super) async fn remove(
 }
 
 async fn switch(visit: &Visit, name: &str, fields: &Fields, enabled: bool) -> Answered {
-    let admin = visit.administrator()?;
-    visit.own_form(&fields.csrf_token)?;
     let page = page_of(name);
-    visit.fresh(&page)?;
+    let admin = visit.administrators_form(&fields.csrf_token, &page)?;
     let (name, _) = find(visit, name)?;
     let keys = &visit.authority.session_keys;
     Ok(

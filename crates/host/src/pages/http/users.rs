@@ -60,7 +60,7 @@ pub(super) async fn list(visit: Visit, Query(told): Query<Told>) -> Answered {
 pub(super) async fn add(visit: Visit, Form(fields): Form<Fields>) -> Answered {
     let typed = [("name", &*fields.name), ("group", &*fields.group)];
     let again = contract::with_query(LIST, &typed);
-    let admin = allowed(&visit, &fields, &again)?;
+    let admin = visit.administrators_form(&fields.csrf_token, &again)?;
     let group = fields.group.parse().unwrap_or(Group::Users);
     let users = &visit.authority.users;
     Ok(
@@ -166,14 +166,6 @@ pub(super) async fn remove(
     end(&visit, &name, &fields, End::Remove).await
 }
 
-/// An administrator, who typed their password lately, in a form of ours.
-fn allowed<'v>(visit: &'v Visit, fields: &Fields, back: &str) -> Result<&'v User, Response> {
-    let admin = visit.administrator()?;
-    visit.own_form(&fields.csrf_token)?;
-    visit.fresh(back)?;
-    Ok(admin)
-}
-
 async fn change(
     visit: &Visit,
     name: &str,
@@ -182,7 +174,7 @@ async fn change(
     work: impl AsyncFnOnce(UserName) -> Result<(), UserError>,
 ) -> Answered {
     let page = page_of(name);
-    let admin = allowed(visit, fields, &page)?;
+    let admin = visit.administrators_form(&fields.csrf_token, &page)?;
     let Ok(user) = UserName::parse(name) else {
         return Ok(visit.problem(StatusCode::NOT_FOUND));
     };
@@ -207,7 +199,7 @@ async fn ask_to_end(visit: &Visit, name: &str, end: End) -> Answered {
 
 async fn end(visit: &Visit, name: &str, fields: &Fields, end: End) -> Answered {
     let page = page_of(name);
-    let admin = allowed(visit, fields, &page)?;
+    let admin = visit.administrators_form(&fields.csrf_token, &page)?;
     let Ok(user) = UserName::parse(name) else {
         return Ok(visit.problem(StatusCode::NOT_FOUND));
     };

@@ -8,6 +8,7 @@ pub(crate) mod http;
 pub(crate) mod inproc;
 pub(crate) mod lan;
 pub(crate) mod octoprint;
+pub(crate) mod open;
 pub(crate) mod raw;
 pub(crate) mod session_keys;
 pub(crate) mod somebody;
