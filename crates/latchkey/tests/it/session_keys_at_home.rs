@@ -1,6 +1,7 @@
 //! Apps that sign for a session key, at a host with a simulated printer: registered in files that change while it runs,
 //! away through an app connection, cut off, and with a printer's server that judges callers itself.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::process::Output;
 
@@ -375,10 +376,12 @@ async fn ask_often(home: &Home, first: usize, times: usize) {
         let mut requests = String::new();
         for number in number..number + 20 {
             let [.., b, c, d] = number.to_be_bytes();
-            requests.push_str(&format!(
-                "GET /apps/auth HTTP/1.1\r\nHost: {}\r\nX-Forwarded-For: 10.{b}.{c}.{d}\r\n\r\n",
-                home.address()
-            ));
+            let host = home.address();
+            write!(
+                requests,
+                "GET /apps/auth HTTP/1.1\r\nHost: {host}\r\nX-Forwarded-For: 10.{b}.{c}.{d}\r\n\r\n"
+            )
+            .unwrap();
         }
         socket.write_all(requests.as_bytes()).await.unwrap();
         let mut ended = 0;

@@ -8,7 +8,7 @@ use data_encoding::{BASE64, BASE64_NOPAD};
 use rsa::pkcs1::DecodeRsaPublicKey as _;
 use rsa::sha2::{Digest, Sha256, Sha512};
 use rsa::traits::PublicKeyParts as _;
-use rsa::{BigUint, Pkcs1v15Sign, RsaPublicKey};
+use rsa::{BigUint, RsaPublicKey};
 use sha1::Sha1;
 
 /// The shortest key that is looked at at all. Its only use is old registrations.
@@ -17,6 +17,19 @@ const FEWEST_BITS: usize = 512;
 const MOST_BITS: usize = 4096;
 /// The same in DER and BASE64, generously.
 const LONGEST_TEXT: usize = 2048;
+
+/// Which digest it is, as it stands before the digest (RFC 8017 section 9.2 note 1).
+const SHA1: [u8; 15] = [
+    0x30, 0x21, 0x30, 0x09, 0x06, 0x05, 0x2b, 0x0e, 0x03, 0x02, 0x1a, 0x05, 0x00, 0x04, 0x14,
+];
+const SHA256: [u8; 19] = [
+    0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05,
+    0x00, 0x04, 0x20,
+];
+const SHA512: [u8; 19] = [
+    0x30, 0x51, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x03, 0x05,
+    0x00, 0x04, 0x40,
+];
 
 /// An app's RSA public key.
 #[derive(Clone, PartialEq, Eq)]
@@ -109,17 +122,28 @@ impl PublicKey {
     /// What the signature hides is compared as a whole with what it has to hide; nothing in it is
     /// parsed. A length other than the modulus's is refused.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Reject> {
-        if signature.len() != self.key.size() {
+        let signed = BigUint::from_bytes_be(signature);
+        if signature.len() != self.key.size() || signed >= *self.key.n() {
             return Err(Reject);
         }
-        let fits = |padding: Pkcs1v15Sign, digest: &[u8]| {
-            self.key.verify(padding, digest, signature).is_ok()
+        // Once for all three: it is what takes the time.
+        let hidden = signed.modpow(self.key.e(), self.key.n()).to_bytes_be();
+        let fits = |algorithm: &[u8], digest: &[u8]| {
+            encoded(self.key.size(), algorithm, digest).is_some_and(|block| block == hidden)
         };
-        let fits = fits(Pkcs1v15Sign::new::<Sha1>(), &Sha1::digest(message))
-            || fits(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(message))
-            || fits(Pkcs1v15Sign::new::<Sha512>(), &Sha512::digest(message));
+        let fits = fits(&SHA1, &Sha1::digest(message))
+            || fits(&SHA256, &Sha256::digest(message))
+            || fits(&SHA512, &Sha512::digest(message));
         if fits { Ok(()) } else { Err(Reject) }
     }
+}
+
+/// What is hidden in a signature (EMSA-PKCS1-v1_5, RFC 8017 section 9.2), without the zero that it
+/// begins with: a number has none. `None` for a key that is too short for the digest.
+fn encoded(size: usize, algorithm: &[u8], digest: &[u8]) -> Option<Vec<u8>> {
+    let padding = size.checked_sub(3 + algorithm.len() + digest.len())?;
+    let padding = (padding >= 8).then(|| vec![0xff; padding])?;
+    Some([&[1], &*padding, &[0], algorithm, digest].concat())
 }
 
 fn is_odd(number: &BigUint) -> bool {
