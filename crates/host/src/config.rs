@@ -71,6 +71,18 @@ pub struct Config {
     pub drain: Duration,
 }
 
+impl Config {
+    /// Whether apps can have session keys here.
+    ///
+    /// Where the server judges callers, the host has to lend such an app its own credential. It
+    /// does so to OctoPrint only, whose addresses it can tell apart: Moonraker's socket and tokens
+    /// would hand out a key for good that the host then passes on.
+    pub fn offers_session_keys(&self) -> bool {
+        let lends = self.upstream.kind == UpstreamKind::OctoPrint;
+        self.authority == AuthorityMode::Host || (lends && self.upstream.credential.is_some())
+    }
+}
+
 /// The printer's server.
 #[derive(Debug, Clone)]
 pub struct Upstream {
@@ -279,6 +291,37 @@ mod tests {
             "/\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}x",
         ] {
             assert!(!is_reserved(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_hosts_own_key_is_lent_to_octoprint_only() {
+        let mut config = crate::sessions::tests::config();
+        for (authority, kind, has_key, offers) in [
+            (AuthorityMode::Host, UpstreamKind::Moonraker, false, true),
+            (AuthorityMode::Upstream, UpstreamKind::OctoPrint, true, true),
+            (
+                AuthorityMode::Upstream,
+                UpstreamKind::OctoPrint,
+                false,
+                false,
+            ),
+            (
+                AuthorityMode::Upstream,
+                UpstreamKind::Moonraker,
+                true,
+                false,
+            ),
+            (AuthorityMode::Upstream, UpstreamKind::Generic, true, false),
+        ] {
+            config.authority = authority;
+            config.upstream.kind = kind;
+            config.upstream.credential = has_key.then(|| Credential::new("key").unwrap());
+            assert_eq!(
+                config.offers_session_keys(),
+                offers,
+                "{authority:?} {kind:?}"
+            );
         }
     }
 

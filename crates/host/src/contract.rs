@@ -36,6 +36,17 @@ pub(crate) fn error(status: StatusCode, sentence: &str) -> Response {
     json(status, &serde_json::json!({ "error": sentence }))
 }
 
+/// No route has this address.
+pub(crate) fn nothing_here() -> Response {
+    error(StatusCode::NOT_FOUND, "There is nothing at this address.")
+}
+
+/// A route has this address, and not for this method.
+pub(crate) fn wrong_method() -> Response {
+    let sentence = "This address does not take that method.";
+    error(StatusCode::METHOD_NOT_ALLOWED, sentence)
+}
+
 /// Nobody is signed in, or nobody who is active.
 pub(crate) fn sign_in_first() -> Response {
     error(

@@ -114,6 +114,7 @@ impl Host {
                 local_api.clone(),
                 clock,
                 chance,
+                tracker.clone(),
             )),
             AuthorityMode::Host => {
                 let around = Surroundings {
@@ -236,6 +237,7 @@ impl Host {
             ..ListenSettings::default()
         };
         let trust = lan.pages.trust.clone();
+        tracker.spawn(local_api.clone().keep(stop.soft.clone()));
         if let Some(link) = &link {
             tracker.spawn(local_api.follow(link.clone(), stop.soft.clone()));
         }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use http::Request;
+use http::{Request, StatusCode};
 use latchkey_model::chance::Chance;
 use latchkey_model::clock::Clock;
 use latchkey_net::body::{self, Body};
@@ -15,7 +15,9 @@ use tokio_util::task::TaskTracker;
 use crate::authority::Admission;
 use crate::authority::endings::{Endings, Holder};
 use crate::authority::identify::key_of;
+use crate::authority::owner::{Owner, owner_of};
 use crate::config::Config;
+use crate::contract::{self, Caching};
 use crate::local_api::{self, LocalApi};
 use crate::service::Inbound;
 use crate::session_keys::{self, SessionKeys, SessionKeysParts};
@@ -25,8 +27,8 @@ use crate::upstream::{Answer, Upstream};
 #[derive(Clone)]
 pub(crate) struct UpstreamAuthority {
     pub(crate) local_api: LocalApi,
-    /// Only with a credential of the host's own: an app with such a key has none that the
-    /// printer's server knows.
+    /// Where the host has a credential of its own and the server one sign-in for everything
+    /// ([`Config::offers_session_keys`]).
     pub(crate) session_keys: Option<(SessionKeys, Endings)>,
 }
 
@@ -36,15 +38,18 @@ impl UpstreamAuthority {
         local_api: LocalApi,
         clock: Arc<dyn Clock>,
         chance: Arc<dyn Chance>,
+        tracker: TaskTracker,
     ) -> Self {
         let endings = Endings::default();
-        let session_keys = config.upstream.credential.is_some().then(|| {
+        let offers = config.offers_session_keys();
+        let session_keys = offers.then(|| {
             let session_keys = SessionKeys::new(SessionKeysParts {
                 store: None,
                 files: config.session_apps.clone(),
                 endings: endings.clone(),
                 clock,
                 chance,
+                tracker,
             });
             (session_keys, endings)
         });
@@ -88,6 +93,13 @@ impl UpstreamAuthority {
         let Some(key) = key.and_then(|key| session_keys.find(&key)) else {
             return upstream.pass(request, inbound, &Admission::Untouched).await;
         };
+        // What the server would answer the host's own key with there lasts longer than this one.
+        if owner_of(request.uri().path()) != Owner::Upstream {
+            let sentence = "A session key is good for the printer, and not for keys and sign-ins.";
+            let mut refusal = contract::error(StatusCode::FORBIDDEN, sentence);
+            contract::finish(refusal.headers_mut(), request.method(), Caching::Api);
+            return Ok(Answer::Plain(refusal.map(body::boxed)));
+        }
         let hold = endings.hold(Holder::SessionKey(key.id.clone()));
         // It may have ended before it was held.
         if session_keys.find_by_id(&key.id).is_none() {

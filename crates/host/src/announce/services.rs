@@ -3,7 +3,6 @@
 use std::net::{IpAddr, SocketAddr};
 
 use data_encoding::HEXLOWER;
-use latchkey_model::id::HostId;
 use mdns_sd::ServiceInfo;
 use sha2::{Digest, Sha256};
 
@@ -62,14 +61,13 @@ impl Announcement {
         if listen.ip().to_canonical().is_loopback() {
             return Err(Unannounced::Loopback);
         }
-        let id = HostId::of_public_key(public_key);
         let mut services = vec![Service::latchkey()];
         if config.upstream.kind == UpstreamKind::OctoPrint {
             services.push(Service::octoprint(public_key));
         }
         Ok(Self {
             name: config.name.clone(),
-            hostname: format!("latchkey-{}.local.", &id.as_str()[..8]),
+            hostname: format!("latchkey-{}.local.", &uuid(public_key)[..8]),
             listen,
             services,
         })
@@ -134,10 +132,7 @@ impl Service {
     fn latchkey() -> Self {
         Self {
             kind: LATCHKEY,
-            texts: vec![
-                ("path", PAGES.to_owned()),
-                ("version", env!("CARGO_PKG_VERSION").to_owned()),
-            ],
+            texts: vec![("path", PAGES.to_owned())],
         }
     }
 
@@ -212,9 +207,8 @@ mod tests {
         let host = host("Garage Voron", UpstreamKind::OctoPrint);
         let announcement = announced(&host, "0.0.0.0:5010").unwrap();
         assert_eq!(announcement.name(1), "Garage Voron");
-        let version = concat!("version=", env!("CARGO_PKG_VERSION"));
         let latchkey = texts(&announcement, LATCHKEY).unwrap();
-        assert_eq!(latchkey, ["path=/latchkey/", version]);
+        assert_eq!(latchkey, ["path=/latchkey/"]);
         let octoprint = texts(&announcement, OCTOPRINT).unwrap();
         let uuid = "uuid=32003bc2-50bb-8abd-b320-ec432fa0bfd6";
         assert_eq!(octoprint, ["path=/", "version=1.11.8", "api=0.1", uuid]);
@@ -223,9 +217,7 @@ mod tests {
             assert_eq!(name, format!("Garage Voron.{}", service.get_type()));
             assert_eq!(service.get_port(), 5010);
             assert!(service.is_addr_auto());
-            let id = HostId::of_public_key(&KEY).to_string();
-            let hostname = format!("latchkey-{}.local.", &id[..8]);
-            assert_eq!(service.get_hostname(), hostname);
+            assert_eq!(service.get_hostname(), "latchkey-32003bc2.local.");
         }
     }
 

@@ -103,8 +103,8 @@ impl Authority {
         })
     }
 
-    /// The app whose key it is, one that it signed for or one that a user gave it. Looked up by its digest, so that the time it takes tells nothing
-    /// of keys that exist.
+    /// The app whose key it is, one that it signed for or one that a user gave it. Looked up by its
+    /// digest, so that the time it takes tells nothing of keys that exist.
     pub(crate) async fn by_key(&self, key: &str) -> Result<Caller, StoreError> {
         if let Some(verified) = self.session_keys.find(key) {
             return Ok(Caller::SessionKey(verified));

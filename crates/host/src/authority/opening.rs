@@ -114,6 +114,7 @@ fn parts(config: &Config, around: &Surroundings, store: HostStore, master: &Mast
         endings: endings.clone(),
         clock: Arc::clone(clock),
         chance: Arc::clone(chance),
+        tracker: around.tracker.clone(),
     });
     let minting = Minting::new(
         store.clone(),

@@ -60,8 +60,7 @@ impl Reception {
         }
         let owner = owner_of(request.uri().path());
         if owner == Owner::Nobody {
-            let sentence = "There is nothing at this address.";
-            return Ok(plain(contract::error(StatusCode::NOT_FOUND, sentence)));
+            return Ok(plain(contract::nothing_here()));
         }
         let (parts, body) = request.into_parts();
         let ends_it = parts.method == Method::POST && ENDS_A_SIGN_IN.contains(&parts.uri.path());

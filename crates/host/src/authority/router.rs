@@ -29,24 +29,13 @@ pub(crate) fn router(authority: Authority) -> Router {
         .merge(sessions::http::routes())
         // What follows is not asked for the proof: a method that no route takes changes nothing.
         .route_layer(proof)
-        .fallback(unknown)
-        .method_not_allowed_fallback(wrong_method)
+        .fallback(async || contract::nothing_here())
+        .method_not_allowed_fallback(async || contract::wrong_method())
         .layer(guard);
     Router::new()
         .merge(pages::http::routes())
         .fallback_service(contract.with_state(authority.clone()))
         .with_state(authority)
-}
-
-async fn unknown() -> Response {
-    contract::error(StatusCode::NOT_FOUND, "There is nothing at this address.")
-}
-
-async fn wrong_method() -> Response {
-    contract::error(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "This address does not take that method.",
-    )
 }
 
 /// What comes before every address of the contract: set-up. Afterwards the fields that all answers

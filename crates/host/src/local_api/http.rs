@@ -3,6 +3,8 @@
 //! Reading needs no key: an app looks here before it has one. Changing needs somebody who may use
 //! the printer; where the printer's server judges callers, a page of this host at home.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
@@ -45,9 +47,15 @@ async fn host(State(authority): State<Authority>) -> Response {
 async fn change(
     State(authority): State<Authority>,
     Extension(caller): Extension<Caller>,
+    Extension(inbound): Extension<Arc<Inbound>>,
     request: Request<Body>,
 ) -> Response {
     match caller.access() {
+        // It tells apps at home where to look.
+        _ if inbound.door != Door::Lan => {
+            let sentence = "This is changed at home only.";
+            contract::error(StatusCode::FORBIDDEN, sentence)
+        }
         None => contract::sign_in_first(),
         Some(access) if access < Access::Operate => {
             let sentence = "Who only watches changes nothing.";
@@ -89,13 +97,11 @@ pub(crate) async fn answer(
         }
         Method::POST if may_change(&request, inbound) => follow(api, request).await,
         Method::POST => {
-            let sentence = "Only a page of this host may change this, at home.";
+            let sentence = "Only a page of this host may change this, and from an address of a \
+                            network at home.";
             contract::error(StatusCode::FORBIDDEN, sentence)
         }
-        _ => contract::error(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "This address does not take that method.",
-        ),
+        _ => contract::wrong_method(),
     };
     contract::finish(answer.headers_mut(), &method, Caching::Api);
     answer

@@ -11,15 +11,19 @@ mod wire;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use latchkey_model::id::PrinterId;
 use latchkey_net::tunnel::DialState;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::kept::Frontend;
 use self::kept::Kept;
 use crate::config::{AuthorityMode, UpstreamKind};
+
+/// How often what changed is kept at most.
+const KEPT_EVERY: Duration = Duration::from_secs(5);
 
 /// What a host knows of itself. Clones share it.
 #[derive(Clone)]
@@ -30,6 +34,9 @@ struct Inner {
     /// Where what is learnt is kept; nowhere in tests.
     file: Option<PathBuf>,
     kept: Mutex<Kept>,
+    /// What the file says.
+    saved: Mutex<Kept>,
+    changed: Notify,
     /// Whether there is a tunnel just now.
     connected: Mutex<bool>,
 }
@@ -52,6 +59,7 @@ impl LocalApi {
     /// Reads what an earlier run learnt.
     pub(crate) fn open(facts: Facts, file: Option<PathBuf>) -> Self {
         let mut kept = file.as_deref().map(kept::load).unwrap_or_default();
+        let saved = Mutex::new(kept.clone());
         // Of another relay, or of none any more.
         if kept.paired_with != facts.relay {
             kept.paired_with = None;
@@ -61,6 +69,8 @@ impl LocalApi {
             facts,
             file,
             kept: Mutex::new(kept),
+            saved,
+            changed: Notify::new(),
             connected: Mutex::new(false),
         }))
     }
@@ -147,10 +157,39 @@ impl LocalApi {
         if *kept == before {
             return;
         }
-        // A short file, and rarely: not worth a thread of its own.
-        let saved = self.0.file.as_deref().map(|file| kept::save(file, &kept));
-        if let Some(Err(error)) = saved {
-            tracing::warn!(%error, "what this host learnt of itself could not be kept");
+        self.0.changed.notify_one();
+    }
+
+    /// Keeps what changes, until stopped and once more then. Not at once: whoever changes it may
+    /// do so often, and a small host's disk wears.
+    pub(crate) async fn keep(self, stop: CancellationToken) {
+        let changed = || stop.run_until_cancelled(self.0.changed.notified());
+        while changed().await.is_some() {
+            let rest = tokio::time::sleep(KEPT_EVERY);
+            stop.run_until_cancelled(rest).await;
+            self.save().await;
+        }
+        self.save().await;
+    }
+
+    async fn save(&self) {
+        let Some(file) = self.0.file.clone() else {
+            return;
+        };
+        let kept = self.kept().clone();
+        if *self.0.saved.lock().unwrap_or_else(PoisonError::into_inner) == kept {
+            return;
+        }
+        let written = kept.clone();
+        let saved = tokio::task::spawn_blocking(move || kept::save(&file, &written)).await;
+        match saved {
+            Ok(Ok(())) => {
+                *self.0.saved.lock().unwrap_or_else(PoisonError::into_inner) = kept;
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "what this host learnt of itself could not be kept");
+            }
+            Err(error) => tracing::error!(%error, "keeping what this host learnt of itself failed"),
         }
     }
 

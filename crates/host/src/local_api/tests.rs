@@ -1,6 +1,7 @@
 //! What the host says of itself, who may change it, and what is kept of it.
 
 use ::http::StatusCode;
+use latchkey_model::session_key::{SessionAppName, SessionScope};
 use latchkey_net::tunnel::DialState;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -66,8 +67,8 @@ fn the_document_says_who_this_host_is() {
     assert_eq!(plugin["PrinterId"], "A".repeat(52));
 }
 
-#[test]
-fn what_the_relay_says_counts_until_it_says_otherwise() {
+#[tokio::test]
+async fn what_the_relay_says_counts_until_it_says_otherwise() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("local.json");
     let open = |relay| LocalApi::open(facts(relay), Some(file.clone()));
@@ -76,6 +77,7 @@ fn what_the_relay_says_counts_until_it_says_otherwise() {
     api.learn(&connected(Some(&relays)));
     assert!(api.is_paired() && api.is_connected());
     assert_eq!(api.printer_id().as_str(), relays);
+    api.save().await;
     // Away for a while, and after a restart.
     api.learn(&waiting(false));
     assert!(api.is_paired() && !api.is_connected());
@@ -92,6 +94,7 @@ fn what_the_relay_says_counts_until_it_says_otherwise() {
     let api = open(Some(RELAY));
     api.learn(&waiting(true));
     assert!(!api.is_paired());
+    api.save().await;
     assert!(!open(Some(RELAY)).is_paired());
     // A relay that says nothing of the id, or nonsense.
     for id in [None, Some("../x")] {
@@ -100,8 +103,8 @@ fn what_the_relay_says_counts_until_it_says_otherwise() {
     }
 }
 
-#[test]
-fn a_file_that_cannot_be_read_or_written_is_no_reason_to_stop() {
+#[tokio::test]
+async fn a_file_that_cannot_be_read_or_written_is_no_reason_to_stop() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("local.json");
     std::fs::write(&file, "{\"frontend\": 7").unwrap();
@@ -112,11 +115,15 @@ fn a_file_that_cannot_be_read_or_written_is_no_reason_to_stop() {
         https: false,
     };
     api.set_frontend(frontend);
+    let stop = CancellationToken::new();
+    stop.cancel();
+    api.keep(stop).await;
     let again = LocalApi::open(facts(None), Some(file));
     assert_eq!(again.frontend(), Some(frontend));
     let nowhere = folder.path().join("none/local.json");
     let api = LocalApi::open(facts(None), Some(nowhere));
     api.set_frontend(frontend);
+    api.save().await;
     assert_eq!(api.frontend(), Some(frontend));
 }
 
@@ -132,11 +139,11 @@ async fn anybody_may_read_and_a_command_is_checked() {
             assert_eq!(reply.field("set-cookie"), "");
         }
     }
-    let mut inbound = at_home();
-    inbound.door = crate::service::Door::Tunnel {
-        app_connection: Some("c1".to_owned()),
-    };
-    let json = [("content-type", "application/json")];
+    let name = SessionAppName::parse("a:1").unwrap();
+    let keys = &bench.authority.session_keys;
+    let key = keys.put_verified(&name, SessionScope::Full);
+    let key = ("x-api-key", key.expose());
+    let json = [("content-type", "application/json"), key];
     for (body, status) in [
         (
             r#"{"command":"setFrontendLocalPort","port":8080,"isHttps":true,"url":"x"}"#,
@@ -157,7 +164,7 @@ async fn anybody_may_read_and_a_command_is_checked() {
         ("", 400),
     ] {
         let asked = request("POST", http::PLUGIN, &json, body);
-        let reply = bench.ask(asked, &inbound).await;
+        let reply = bench.ask(asked, &at_home()).await;
         assert_eq!(reply.status, status, "{body}: {}", reply.text);
     }
     let last = bench.authority.local_api.frontend();
@@ -166,10 +173,10 @@ async fn anybody_may_read_and_a_command_is_checked() {
         https: false,
     };
     assert_eq!(last, Some(expected));
-    let form = [("content-type", "text/plain")];
+    let form = [("content-type", "text/plain"), key];
     let asked = request("POST", http::PLUGIN, &form, "{}");
     assert_eq!(
-        bench.ask(asked, &inbound).await.status,
+        bench.ask(asked, &at_home()).await.status,
         StatusCode::UNSUPPORTED_MEDIA_TYPE
     );
 }

@@ -25,6 +25,8 @@ pub struct FileApp {
     pub registration: Registration,
     /// The file, as an administrator knows it: `host.yaml`, `apps.d/fieldglass.yaml`.
     pub file: String,
+    /// Whether it is the host's own file, which counts before those that packages bring.
+    pub own: bool,
 }
 
 /// Something in a file that has to be mended there.
@@ -88,6 +90,9 @@ struct Inner {
     /// Missing where the printer's server is the authority: then there are no pages.
     store: Option<HostStore>,
     parts: Mutex<Parts>,
+    /// Held from what is written to what is read back: of two changes at once the one that is read
+    /// last must not be the one that was written first.
+    changing: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
@@ -120,6 +125,7 @@ impl Apps {
         Self(Arc::new(Inner {
             store,
             parts: Mutex::new(parts),
+            changing: tokio::sync::Mutex::default(),
         }))
     }
 
@@ -140,6 +146,11 @@ impl Apps {
         let Some(store) = &self.0.store else {
             return Ok(());
         };
+        let _alone = self.0.changing.lock().await;
+        self.read(store).await
+    }
+
+    async fn read(&self, store: &HostStore) -> Result<(), StoreError> {
         let page = store.session_apps().list().await?;
         let switches = store.session_apps().list_switches().await?;
         let mut parts = self.parts();
@@ -158,6 +169,7 @@ impl Apps {
         let Some(store) = &self.0.store else {
             return Err(StoreError::Conflict.into());
         };
+        let _alone = self.0.changing.lock().await;
         let name = registration.name.clone();
         if self.registered().find(&name).is_some() {
             return Err(RegisterError::NameTaken);
@@ -168,10 +180,10 @@ impl Apps {
             by: by.to_owned(),
         };
         match store.session_apps().keep(&kept).await {
-            Ok(()) => Ok(self.load().await?),
+            Ok(()) => Ok(self.read(store).await?),
             Err(StoreError::Conflict) => {
                 // Somebody else may have been quicker, with this very app.
-                self.load().await?;
+                self.read(store).await?;
                 match self.registered().find(&name) {
                     Some(_) => Err(RegisterError::NameTaken),
                     None => Err(RegisterError::TooMany),
@@ -181,13 +193,34 @@ impl Apps {
         }
     }
 
-    /// Removes an app that was registered on the page. False if there is none.
-    pub(super) async fn remove(&self, name: &SessionAppName) -> Result<bool, StoreError> {
+    /// Removes an app that was registered on the page. False if there is none. If a file has one
+    /// of that name too, that is off from now on: it must not come in because this one went.
+    pub(super) async fn remove(
+        &self,
+        name: &SessionAppName,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
         let Some(store) = &self.0.store else {
             return Ok(false);
         };
-        let removed = store.session_apps().remove(name).await?;
-        self.load().await?;
+        let _alone = self.0.changing.lock().await;
+        let has_it = |app: &FileApp| app.registration.name == *name;
+        let off = self
+            .parts()
+            .files
+            .entries
+            .iter()
+            .any(has_it)
+            .then(|| SessionAppSwitch {
+                name: name.clone(),
+                enabled: false,
+                wording: [0; 32],
+                at,
+                by: by.to_owned(),
+            });
+        let removed = store.session_apps().remove(name, off.as_ref()).await?;
+        self.read(store).await?;
         Ok(removed)
     }
 
@@ -199,8 +232,11 @@ impl Apps {
         by: &str,
         at: Timestamp,
     ) -> Result<bool, StoreError> {
-        let wording = self.registered().find(name).map(|entry| entry.written);
-        let (Some(store), Some(wording)) = (&self.0.store, wording) else {
+        let Some(store) = &self.0.store else {
+            return Ok(false);
+        };
+        let _alone = self.0.changing.lock().await;
+        let Some(wording) = self.registered().find(name).map(|entry| entry.written) else {
             return Ok(false);
         };
         let switch = SessionAppSwitch {
@@ -211,7 +247,7 @@ impl Apps {
             by: by.to_owned(),
         };
         store.session_apps().switch(&switch).await?;
-        self.load().await?;
+        self.read(store).await?;
         Ok(true)
     }
 
@@ -227,7 +263,7 @@ impl Parts {
             ..Registered::default()
         };
         // What somebody wrote or typed for this host counts before what packages bring.
-        let is_own = |app: &&FileApp| !app.file.contains('/');
+        let is_own = |app: &&FileApp| app.own;
         let of_file = |app: &FileApp| (app.registration.clone(), Source::File(app.file.clone()));
         let of_page = |app: &KeptSessionApp| {
             let (by, at) = (app.by.clone(), app.at);
@@ -304,6 +340,7 @@ mod tests {
         let entry = |(file, name, enabled): &(&str, &str, bool)| FileApp {
             registration: registration(name, *enabled),
             file: (*file).to_owned(),
+            own: *file == "host.yaml",
         };
         FileApps {
             entries: apps.iter().map(entry).collect(),
@@ -402,10 +439,54 @@ mod tests {
         apps.set_files(files(&[("host.yaml", "y:1", false)]));
         assert_eq!(is_on(&apps, "y:1"), Some(false));
         let name = SessionAppName::parse("y:1").unwrap();
-        assert!(apps.remove(&name).await.unwrap());
-        assert!(!apps.remove(&name).await.unwrap());
+        assert!(apps.remove(&name, "ann", AT).await.unwrap());
+        assert!(!apps.remove(&name, "ann", AT).await.unwrap());
         assert_eq!(is_on(&apps, "y:1"), Some(false));
         apps.set_files(FileApps::default());
         assert_eq!(is_on(&apps, "y:1"), None);
+    }
+
+    #[tokio::test]
+    async fn what_stood_behind_a_removed_app_does_not_come_in_for_it() {
+        let apps = apps(&[("apps.d/a.yaml", "y:1", true)]).await;
+        let name = SessionAppName::parse("x:1").unwrap();
+        apps.register(registration("x:1", true), "ann", AT)
+            .await
+            .unwrap();
+        apps.set_files(files(&[("apps.d/a.yaml", "x:1", true)]));
+        assert!(apps.remove(&name, "ann", AT).await.unwrap());
+        assert_eq!(is_on(&apps, "x:1"), Some(false));
+        // One that stands nowhere else is gone with its switch.
+        apps.register(registration("z:1", true), "ann", AT)
+            .await
+            .unwrap();
+        switch(&apps, "z:1", false).await;
+        let name = SessionAppName::parse("z:1").unwrap();
+        apps.remove(&name, "ann", AT).await.unwrap();
+        apps.register(registration("z:1", true), "ann", AT)
+            .await
+            .unwrap();
+        assert_eq!(is_on(&apps, "z:1"), Some(true));
+    }
+
+    /// Many at once, on one database: what is read back last has all of them.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn of_changes_at_once_none_is_lost() {
+        let apps = apps(&[]).await;
+        let tracker = tokio_util::task::TaskTracker::new();
+        for index in 0..40 {
+            let apps = apps.clone();
+            tracker.spawn(async move {
+                let name = format!("x:{index}");
+                let app = registration(&name, true);
+                apps.register(app, "ann", AT).await.unwrap();
+                assert!(switch(&apps, &name, false).await);
+            });
+        }
+        tracker.close();
+        tracker.wait().await;
+        for index in 0..40 {
+            assert_eq!(is_on(&apps, &format!("x:{index}")), Some(false), "{index}");
+        }
     }
 }

@@ -48,7 +48,7 @@ pub(crate) async fn answer(keys: &SessionKeys, from: IpAddr, request: Request<Bo
     let mut answer = match method {
         Method::GET | Method::HEAD => unverified(keys, from),
         Method::POST => verified(keys, from, request).await,
-        _ => say(StatusCode::METHOD_NOT_ALLOWED, "Use GET, then POST."),
+        _ => contract::wrong_method(),
     };
     contract::finish(answer.headers_mut(), &method, Caching::Page);
     answer
@@ -57,7 +57,7 @@ pub(crate) async fn answer(keys: &SessionKeys, from: IpAddr, request: Request<Bo
 fn unverified(keys: &SessionKeys, from: IpAddr) -> Response {
     match keys.begin(from) {
         Ok(unverified) => contract::json(StatusCode::OK, &UnverifiedBody::of(&unverified)),
-        Err(BeginError::NotOffered) => not_offered(),
+        Err(BeginError::NotOffered) => contract::nothing_here(),
         Err(BeginError::TooMany(too_many)) => {
             let sentence = "Too many keys were asked for from this address. Wait a minute.";
             let mut answer = say(StatusCode::TOO_MANY_REQUESTS, sentence);
@@ -70,7 +70,7 @@ fn unverified(keys: &SessionKeys, from: IpAddr) -> Response {
 
 async fn verified(keys: &SessionKeys, from: IpAddr, request: Request<Body>) -> Response {
     if !keys.is_offered() {
-        return not_offered();
+        return contract::nothing_here();
     }
     if !contract::is_json(request.headers()) {
         return bad("Expected content-type JSON");
@@ -96,7 +96,7 @@ async fn verified(keys: &SessionKeys, from: IpAddr, request: Request<Body>) -> R
                 valid_until: seconds(verified.until),
             },
         ),
-        Err(VerifyError::NotOffered) => not_offered(),
+        Err(VerifyError::NotOffered) => contract::nothing_here(),
         Err(VerifyError::App) => {
             let asked: String = claim.app.as_str().chars().take(LONGEST_ECHO).collect();
             unauthorized(&format!("Invalid app: {asked}"))
@@ -112,11 +112,6 @@ async fn verified(keys: &SessionKeys, from: IpAddr, request: Request<Body>) -> R
 
 fn bad(text: &str) -> Response {
     say(StatusCode::BAD_REQUEST, text)
-}
-
-/// As on every server that has no session keys.
-fn not_offered() -> Response {
-    contract::error(StatusCode::NOT_FOUND, "There is nothing at this address.")
 }
 
 /// A sentence, sent as a page as clients know it. What callers wrote must not become markup.

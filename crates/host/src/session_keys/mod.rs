@@ -27,11 +27,12 @@ use latchkey_model::session_key::{
 use latchkey_store::StoreError;
 use latchkey_store::host::{HostStore, SessionKeyRecord};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use self::apps::{Apps, FileApps, RegisterError, Registered};
 use self::log::KeyLog;
-use self::table::Table;
 pub(crate) use self::table::VerifiedKey;
+use self::table::{NotToVerify, Table};
 use crate::authority::endings::{Endings, Holder};
 use crate::limits::{Limits, TooMany, Window, household};
 
@@ -57,6 +58,7 @@ struct Inner {
     endings: Endings,
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
+    tracker: TaskTracker,
 }
 
 /// What session keys need of the rest of the host.
@@ -67,6 +69,7 @@ pub(crate) struct SessionKeysParts {
     pub(crate) endings: Endings,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) chance: Arc<dyn Chance>,
+    pub(crate) tracker: TaskTracker,
 }
 
 /// A key that waits for its signature.
@@ -119,6 +122,7 @@ impl SessionKeys {
             endings: parts.endings,
             clock: parts.clock,
             chance: parts.chance,
+            tracker: parts.tracker,
         }))
     }
 
@@ -192,10 +196,6 @@ impl SessionKeys {
         let (scope, wording) = (entry.app.scope(), entry.app.wording());
         let verified = {
             let mut table = self.table();
-            // An entry that has changed since ends its keys under this lock, so none is missed.
-            if !self.still_holds(&claim.app, &wording) {
-                return Err(VerifyError::App);
-            }
             let make = |until| VerifiedKey {
                 id: SessionKeyId::generate(&*self.0.chance),
                 app: claim.app.clone(),
@@ -203,15 +203,29 @@ impl SessionKeys {
                 until,
                 wording,
             };
-            table.verify(&SessionKeyHash::of(claim.key), self.0.clock.now(), make)
+            // An entry that has changed since ends its keys under this lock, so none is missed.
+            let holds = self.still_holds(&claim.app, &wording);
+            holds.then(|| table.verify(&SessionKeyHash::of(claim.key), self.0.clock.now(), make))
         };
-        let Ok((key, gone)) = verified else {
-            self.0.log.refused(&claim.app, Refusal::Key, from);
-            return Err(VerifyError::Key);
-        };
-        self.end(gone, "there were too many").await;
-        self.0.log.verified(&key, from).await;
-        Ok(key)
+        match verified {
+            Some(Ok((key, gone))) => {
+                // Noted although the app may hang up now: it knows the key.
+                let (this, noted) = (self.clone(), Arc::clone(&key));
+                self.to_the_end(async move { this.0.log.verified(&noted, from).await })
+                    .await;
+                self.end(gone, "there were too many").await;
+                Ok(key)
+            }
+            Some(Err(NotToVerify)) => {
+                self.0.log.refused(&claim.app, Refusal::Key, from);
+                Err(VerifyError::Key)
+            }
+            None => {
+                self.0.log.refused(&claim.app, Refusal::Unusable, from);
+                self.take_away(claim, from).await;
+                Err(VerifyError::App)
+            }
+        }
     }
 
     /// The verified key that a text is, if it is good now.
@@ -231,7 +245,7 @@ impl SessionKeys {
         self.0.log.used(key, from);
     }
 
-    /// How many keys of each app are good now.
+    /// All keys that are good now.
     pub(crate) fn live(&self) -> Vec<Arc<VerifiedKey>> {
         let now = self.0.clock.now();
         self.table().verified(now).cloned().collect()
@@ -259,17 +273,26 @@ impl SessionKeys {
         registration: Registration,
         by: &str,
     ) -> Result<(), RegisterError> {
-        let now = self.0.clock.now();
-        self.0.apps.register(registration, by, now).await?;
-        self.end_changed().await;
-        Ok(())
+        let (this, by) = (self.clone(), by.to_owned());
+        self.to_the_end(async move {
+            let now = this.0.clock.now();
+            let registered = this.0.apps.register(registration, &by, now).await;
+            this.end_changed().await;
+            registered
+        })
+        .await
     }
 
     /// Removes an app that was registered on the page, and ends its keys. False if there is none.
-    pub(crate) async fn remove(&self, name: &SessionAppName) -> Result<bool, StoreError> {
-        let removed = self.0.apps.remove(name).await?;
-        self.end_changed().await;
-        Ok(removed)
+    pub(crate) async fn remove(&self, name: &SessionAppName, by: &str) -> Result<bool, StoreError> {
+        let (this, name, by) = (self.clone(), name.clone(), by.to_owned());
+        self.to_the_end(async move {
+            let now = this.0.clock.now();
+            let removed = this.0.apps.remove(&name, &by, now).await;
+            this.end_changed().await;
+            removed
+        })
+        .await
     }
 
     /// Switches an app on or off; off ends its keys. False if there is none.
@@ -279,10 +302,14 @@ impl SessionKeys {
         enabled: bool,
         by: &str,
     ) -> Result<bool, StoreError> {
-        let now = self.0.clock.now();
-        let known = self.0.apps.switch(name, enabled, by, now).await?;
-        self.end_changed().await;
-        Ok(known)
+        let (this, name, by) = (self.clone(), name.clone(), by.to_owned());
+        self.to_the_end(async move {
+            let now = this.0.clock.now();
+            let known = this.0.apps.switch(&name, enabled, &by, now).await;
+            this.end_changed().await;
+            known
+        })
+        .await
     }
 
     /// A verified key of an app, as if it had signed for it.
@@ -314,19 +341,47 @@ impl SessionKeys {
 
     /// Writes what was noted and clears away what is too old, until stopped and once more then.
     pub(crate) async fn watch(self, stop: CancellationToken) {
-        let mut clearing = tokio::time::interval(CLEARED_EVERY);
-        let mut writing = tokio::time::interval(WRITTEN_EVERY);
-        loop {
-            tokio::select! {
-                _ = clearing.tick() => {
-                    let over = self.table().clear(self.0.clock.now());
-                    self.cut(&over);
-                }
-                _ = writing.tick() => self.0.log.write().await,
-                () = stop.cancelled() => break,
+        // Apart from each other: a slow disk must not let a key live longer.
+        let clearing = async {
+            let mut turns = tokio::time::interval(CLEARED_EVERY);
+            while let Some(_turn) = stop.run_until_cancelled(turns.tick()).await {
+                let over = self.table().clear(self.0.clock.now());
+                self.cut(&over);
             }
+        };
+        let writing = async {
+            let mut turns = tokio::time::interval(WRITTEN_EVERY);
+            while let Some(_turn) = stop.run_until_cancelled(turns.tick()).await {
+                self.0.log.write().await;
+                self.catch_up().await;
+            }
+            self.0.log.write().await;
+        };
+        tokio::join!(clearing, writing);
+    }
+
+    /// What was changed and could not be read back at the time counts now.
+    async fn catch_up(&self) {
+        if let Err(error) = self.0.apps.load().await {
+            tracing::warn!(%error, "the registered apps could not be read");
         }
-        self.0.log.write().await;
+        self.end_changed().await;
+    }
+
+    /// Work that is done to its end though whoever waits for it may go: half of it would be a
+    /// change that is kept and does not count.
+    async fn to_the_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> T {
+        match self.0.tracker.spawn(work).await {
+            Ok(done) => done,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The program ends.
+                Err(_) => std::future::pending().await,
+            },
+        }
     }
 
     /// A key for which a wrong claim was made is gone, if the claim came from where it was asked
@@ -350,14 +405,22 @@ impl SessionKeys {
         entry.is_some_and(|entry| entry.app.usable().is_ok() && entry.app.wording() == *wording)
     }
 
-    async fn end(&self, gone: impl IntoIterator<Item = Arc<VerifiedKey>>, why: &str) {
+    async fn end(&self, gone: impl IntoIterator<Item = Arc<VerifiedKey>>, why: &'static str) {
         let gone: Vec<_> = gone.into_iter().collect();
         // What is open is cut first; writing may take a while.
         self.cut(&gone);
         let now = self.0.clock.now();
-        for key in gone.iter().filter(|key| key.until > now) {
-            self.0.log.ended(key, why).await;
+        let early: Vec<_> = gone.into_iter().filter(|key| key.until > now).collect();
+        if early.is_empty() {
+            return;
         }
+        let this = self.clone();
+        self.to_the_end(async move {
+            for key in early {
+                this.0.log.ended(&key, why).await;
+            }
+        })
+        .await;
     }
 
     fn cut(&self, gone: &[Arc<VerifiedKey>]) {

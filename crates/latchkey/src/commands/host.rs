@@ -14,6 +14,7 @@ use crate::output;
 
 pub(crate) async fn run(path: &Path) -> anyhow::Result<()> {
     let config = config::host::read(&Checking::with_environment(path))?.logged();
+    let apps = config.session_apps.clone();
     let host = Host::bind(config, Arc::new(SystemClock), Arc::new(SystemChance)).await?;
     let address = host.local_addr()?;
     tracing::info!(
@@ -37,6 +38,7 @@ pub(crate) async fn run(path: &Path) -> anyhow::Result<()> {
         host,
         path,
         Overlay::Environment,
+        apps,
     ));
     run_until_signalled(stop, followed).await
 }

@@ -187,10 +187,10 @@ pub(super) fn check(
         trusted_proxies: raw.trusted_proxies,
         session_apps,
     };
-    let judges = config.authority == host::AuthorityMode::Host;
-    if !judges && config.upstream.credential.is_none() && !config.session_apps.entries.is_empty() {
-        let note = "`api.apps` has no effect with `authority: upstream` without \
-                    `upstream.api_key_file`: an app with a session key needs a key of the host's own";
+    if !config.offers_session_keys() && !config.session_apps.entries.is_empty() {
+        let note = "`api.apps` has no effect here: with `authority: upstream` only an OctoPrint is lent \
+                    the host's own key for an app with a session key, and `upstream.api_key_file` has to \
+                    name it";
         notes.push(note.to_owned());
     }
     Ok(Checked { config, notes })

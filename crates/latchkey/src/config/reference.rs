@@ -139,7 +139,7 @@ fn filled_host() -> RawHost {
                     pubkey: Some("x".to_owned()),
                     enabled: true,
                     allow_weak_keys: true,
-                    scope: RawScope::Full,
+                    scope: RawScope::default(),
                 },
             )]
             .into(),

@@ -2,14 +2,16 @@
 //! for each app that a package brings. Both are followed while the host runs.
 
 use std::collections::BTreeMap;
-use std::fs::{self, Metadata};
-use std::io;
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use latchkey_host::config::{FileApp, FileApps, FileProblem};
 use latchkey_host::{Host, SessionAppsFeed};
-use latchkey_model::session_key::{Registration, SessionApp, SessionAppName, SessionScope};
+use latchkey_model::session_key::{
+    ParseSessionScopeError, Registration, SessionApp, SessionAppName, SessionScope,
+};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
@@ -50,12 +52,22 @@ pub(crate) struct RawApp {
 }
 
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum RawScope {
-    #[default]
-    Full,
-    View,
-    Admin,
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct RawScope(SessionScope);
+
+impl TryFrom<String> for RawScope {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let scope = text.parse().map(Self);
+        scope.map_err(|error: ParseSessionScopeError| format!("{text:?} is none: {error}"))
+    }
+}
+
+impl From<RawScope> for String {
+    fn from(RawScope(scope): RawScope) -> Self {
+        scope.to_string()
+    }
 }
 
 /// The shapes a file of `apps.d` may have: that of `host.yaml`, or the entries alone.
@@ -93,11 +105,7 @@ impl RawApi {
             pubkey: app.pubkey,
             enabled: app.enabled,
             allow_weak_keys: app.allow_weak_keys,
-            scope: match app.scope {
-                RawScope::Full => SessionScope::Full,
-                RawScope::View => SessionScope::View,
-                RawScope::Admin => SessionScope::Admin,
-            },
+            scope: app.scope.0,
         })
         .collect()
     }
@@ -132,11 +140,14 @@ pub(crate) enum Overlay {
 }
 
 /// Runs a host whose files are followed.
-pub(crate) async fn run_following(host: Host, path: &Path, overlay: Overlay) {
+///
+/// `read` is what the host was told of them when it started.
+pub(crate) async fn run_following(host: Host, path: &Path, overlay: Overlay, read: FileApps) {
     let (feed, stop) = (host.session_apps(), host.stop());
     let following = async {
         if let Some(feed) = feed {
-            watch(path, overlay, feed, stop.soft).await;
+            let followed = Followed::new(path, overlay, read);
+            watch(followed, feed, stop.soft).await;
         }
         std::future::pending::<()>().await;
     };
@@ -146,16 +157,23 @@ pub(crate) async fn run_following(host: Host, path: &Path, overlay: Overlay) {
     }
 }
 
-async fn watch(path: &Path, overlay: Overlay, feed: SessionAppsFeed, stop: CancellationToken) {
-    let mut followed = Some(Followed::new(path, overlay));
-    while let Some(mut work) = followed.take() {
+async fn watch(mut followed: Followed, feed: SessionAppsFeed, stop: CancellationToken) {
+    loop {
+        let mut work = followed.clone();
         // Files may lie on a disk that hangs.
         let looked = tokio::task::spawn_blocking(move || {
             let changed = work.look();
             (work, changed)
         });
-        let Ok((work, changed)) = looked.await else {
-            return;
+        let changed = match looked.await {
+            Ok((work, changed)) => {
+                followed = work;
+                changed
+            }
+            Err(error) => {
+                tracing::error!(%error, "looking for changes of the registered apps failed");
+                None
+            }
         };
         if let Some(apps) = changed {
             for FileProblem { file, message } in &apps.problems {
@@ -165,7 +183,6 @@ async fn watch(path: &Path, overlay: Overlay, feed: SessionAppsFeed, stop: Cance
             tracing::info!(apps = count, "the registered apps were read anew");
             feed.replace(apps).await;
         }
-        followed = Some(work);
         if stop
             .run_until_cancelled(tokio::time::sleep(EVERY))
             .await
@@ -179,20 +196,29 @@ async fn watch(path: &Path, overlay: Overlay, feed: SessionAppsFeed, stop: Cance
 /// What tells one state of a file from another.
 type Stamp = Vec<(PathBuf, Option<(Option<SystemTime>, u64, u64)>)>;
 
+#[derive(Clone)]
 struct Followed {
     files: Files,
     overlay: Overlay,
     stamp: Option<Stamp>,
-    told: Option<FileApps>,
+    told: FileApps,
 }
 
 impl Followed {
-    fn new(path: &Path, overlay: Overlay) -> Self {
+    fn new(path: &Path, overlay: Overlay, read: FileApps) -> Self {
+        let mut files = Files::new(path);
+        for FileApp {
+            registration, file, ..
+        } in &read.entries
+        {
+            let of_file = files.good.entry(file.clone()).or_default();
+            of_file.push(registration.clone());
+        }
         Self {
-            files: Files::new(path),
+            files,
             overlay,
             stamp: None,
-            told: None,
+            told: read,
         }
     }
 
@@ -202,20 +228,20 @@ impl Followed {
         if self.stamp.as_ref() == Some(&stamp) {
             return None;
         }
-        let first = self.stamp.replace(stamp).is_none();
+        self.stamp = Some(stamp);
         self.files.read_own(self.overlay);
         self.files.read_folder();
         let apps = self.files.apps();
-        if self.told.as_ref() == Some(&apps) {
+        if self.told == apps {
             return None;
         }
-        self.told = Some(apps.clone());
-        // The host has read the same files to start with.
-        (!first).then_some(apps)
+        self.told = apps.clone();
+        Some(apps)
     }
 }
 
 /// The files, and the last state of each that could be read.
+#[derive(Clone)]
 struct Files {
     path: PathBuf,
     /// `host.yaml`, as it is called.
@@ -321,7 +347,9 @@ impl Files {
     }
 
     fn keep_former(&mut self, file: String, message: &str) {
-        let message = if self.good.contains_key(&file) {
+        let is_folder = file.ends_with('/');
+        let former = |known: &String| *known == file || (is_folder && known.starts_with(&file));
+        let message = if self.good.keys().any(former) {
             format!("{message}\nwhat it said before still counts")
         } else {
             message.to_owned()
@@ -335,6 +363,7 @@ impl Files {
             let of_file = registrations.iter().cloned();
             let entries = of_file.map(move |registration| FileApp {
                 registration,
+                own: file == self.own,
                 file: file.clone(),
             });
             entries.collect::<Vec<_>>()
@@ -348,11 +377,18 @@ impl Files {
 
 fn read_file(path: &Path) -> Result<Vec<Registration>, String> {
     let cannot = |error: io::Error| format!("cannot be read: {error}");
-    let length = fs::metadata(path).map_err(cannot)?.len();
-    if length > LONGEST {
+    // Reading from a pipe would wait.
+    if !fs::metadata(path).map_err(cannot)?.is_file() {
+        return Err("is no file".to_owned());
+    }
+    let mut text = String::new();
+    let file = File::open(path).map_err(cannot)?;
+    file.take(LONGEST + 1)
+        .read_to_string(&mut text)
+        .map_err(cannot)?;
+    if text.len() as u64 > LONGEST {
         return Err(format!("is longer than {} KiB", LONGEST / 1024));
     }
-    let text = fs::read_to_string(path).map_err(cannot)?;
     parse(&text)
 }
 
@@ -395,7 +431,8 @@ mod tests {
     fn folder() -> (tempfile::TempDir, Followed) {
         let folder = tempfile::tempdir().unwrap();
         write(&folder, "host.yaml", HOST);
-        let mut followed = Followed::new(&folder.path().join("host.yaml"), Overlay::Nothing);
+        let path = folder.path().join("host.yaml");
+        let mut followed = Followed::new(&path, Overlay::Nothing, FileApps::default());
         assert_eq!(followed.look(), None, "the host has read it");
         (folder, followed)
     }
@@ -501,6 +538,29 @@ mod tests {
         write(&folder, "host.yaml", HOST);
         fs::remove_dir_all(folder.path().join("apps.d")).unwrap();
         assert_eq!(followed.look().unwrap(), FileApps::default());
+    }
+
+    /// Between its reading and its following a host takes its sockets and opens its database.
+    #[test]
+    fn a_change_while_the_host_starts_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        write(&folder, "host.yaml", &host("    a:1: {pubkey: x}\n"));
+        let path = folder.path().join("host.yaml");
+        let file = Checking::alone(&path);
+        let (read, _) = read(&file, file.load::<RawHost>().unwrap().api);
+        let start = || Followed::new(&path, Overlay::Nothing, read.clone());
+        assert_eq!(start().look(), None);
+        let off = host("    a:1: {pubkey: x, enabled: false}\n");
+        write(&folder, "host.yaml", &off);
+        let apps = start().look().unwrap();
+        assert!(!apps.entries[0].registration.enabled);
+        write(&folder, "host.yaml", &host("    a:1: {pubkey: [}\n"));
+        let apps = start().look().unwrap();
+        assert_eq!(
+            apps.entries, read.entries,
+            "what it said before still counts"
+        );
+        assert!(apps.problems[0].message.contains("still counts"));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use latchkey_host::Host;
+use latchkey_host::config::FileApps;
 use latchkey_model::chance::SystemChance;
 use latchkey_model::clock::SystemClock;
 use latchkey_net::listen::Stop;
@@ -35,6 +36,8 @@ struct Parts {
     sim: Option<Sim>,
     host: Host,
     host_file: PathBuf,
+    /// What the files say of apps that may get session keys.
+    apps: FileApps,
     relay: Relay,
 }
 
@@ -78,6 +81,7 @@ async fn set_up(args: &DemoArgs) -> anyhow::Result<(Parts, Report)> {
     let (relay_file, host_file) = files::write(args, relay_port, host_port, sim_address)?;
     let relay_config = config::relay::read(&Checking::alone(&relay_file))?.logged();
     let host_config = config::host::read(&Checking::alone(&host_file))?.logged();
+    let apps = host_config.session_apps.clone();
     let host = Host::bind(host_config, Arc::new(SystemClock), Arc::new(SystemChance)).await?;
     let relay = Relay::bind(
         relay_config.clone(),
@@ -107,6 +111,7 @@ async fn set_up(args: &DemoArgs) -> anyhow::Result<(Parts, Report)> {
         sim,
         host,
         host_file,
+        apps,
         relay,
     };
     Ok((parts, report))
@@ -135,7 +140,7 @@ async fn serve(parts: Parts, stop: &Stop) {
     }
     let host_file = parts.host_file;
     let host = tracker.spawn(async move {
-        session_apps::run_following(parts.host, &host_file, Overlay::Nothing).await;
+        session_apps::run_following(parts.host, &host_file, Overlay::Nothing, parts.apps).await;
     });
     let relay = tracker.spawn(parts.relay.run());
     tracker.close();

@@ -79,6 +79,8 @@ async fn each_goes_as_far_as_its_scope_whoever_judges_people() {
             ("/api/files", [200, 200, 200]),
             ("/api/system/commands", [403, 403, 200]),
             ("/api/access/users", [403, 403, 200]),
+            // No key makes itself one that lasts longer.
+            ("/api/plugin/appkeys", [403, 403, 403]),
         ] {
             for (key, expected) in [&full, &view, &admin].into_iter().zip(expected) {
                 assert_eq!(

@@ -8,7 +8,7 @@ use super::public_key::{PublicKey, PublicKeyError};
 use super::{ANY_VERSION, SessionScope};
 use crate::text::{NameError, name};
 
-/// Keys below this are broken in hours: 512 bits for the price of a coffee.
+/// Keys below this are too short to be safe; 512 bits are broken in hours for the price of a coffee.
 pub const STRONG_BITS: usize = 2048;
 
 /// Longest name with its version.
@@ -175,7 +175,7 @@ impl SessionApp {
         Some(key.fingerprint())
     }
 
-    /// Tells two wordings of one name apart: changes with everything but the spelling of the key.
+    /// Tells two wordings of one name apart: changes with everything that an entry says.
     pub fn wording(&self) -> [u8; 32] {
         let Registration {
             name,

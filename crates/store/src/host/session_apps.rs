@@ -4,7 +4,7 @@ use latchkey_model::clock::Timestamp;
 use latchkey_model::session_key::{Registration, SessionAppName};
 use sqlx::Row as _;
 
-use crate::dialect::Row;
+use crate::dialect::{Connection, Row};
 use crate::error::StoreError;
 use crate::pool::Pools;
 use crate::row::{bytes, parse, time};
@@ -105,8 +105,13 @@ impl<'a> SessionApps<'a> {
         rows.iter().map(kept).collect()
     }
 
-    /// Removes one, with its switch. False if there was none.
-    pub async fn remove(&self, name: &SessionAppName) -> Result<bool, StoreError> {
+    /// Removes one, with its switch; another switch may take that one's place. False if there was
+    /// none, and then nothing is changed.
+    pub async fn remove(
+        &self,
+        name: &SessionAppName,
+        switch: Option<&SessionAppSwitch>,
+    ) -> Result<bool, StoreError> {
         let mut work = self.pools.begin().await?;
         let removed = sqlx::query(REMOVE)
             .bind(name.as_str())
@@ -117,6 +122,9 @@ impl<'a> SessionApps<'a> {
                 .bind(name.as_str())
                 .execute(&mut *work)
                 .await?;
+            if let Some(switch) = switch {
+                set(&mut work, switch).await?;
+            }
         }
         work.commit().await?;
         Ok(removed.rows_affected() > 0)
@@ -124,14 +132,9 @@ impl<'a> SessionApps<'a> {
 
     /// Switches an app on or off, in place of what was said of it before.
     pub async fn switch(&self, switch: &SessionAppSwitch) -> Result<(), StoreError> {
-        sqlx::query(SWITCH)
-            .bind(switch.name.as_str())
-            .bind(switch.enabled)
-            .bind(switch.wording.as_slice())
-            .bind(switch.at.millis())
-            .bind(&switch.by)
-            .execute(self.pools.write())
-            .await?;
+        let mut work = self.pools.begin().await?;
+        set(&mut work, switch).await?;
+        work.commit().await?;
         Ok(())
     }
 
@@ -142,6 +145,18 @@ impl<'a> SessionApps<'a> {
             .await?;
         rows.iter().map(switch).collect()
     }
+}
+
+async fn set(work: &mut Connection, switch: &SessionAppSwitch) -> Result<(), StoreError> {
+    sqlx::query(SWITCH)
+        .bind(switch.name.as_str())
+        .bind(switch.enabled)
+        .bind(switch.wording.as_slice())
+        .bind(switch.at.millis())
+        .bind(&switch.by)
+        .execute(work)
+        .await?;
+    Ok(())
 }
 
 fn kept(row: &Row) -> Result<KeptSessionApp, StoreError> {

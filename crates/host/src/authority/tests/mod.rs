@@ -69,6 +69,7 @@ async fn host() -> Bench {
     config.session_apps.entries.push(FileApp {
         registration: documented_app(),
         file,
+        own: true,
     });
     let bench = Bench::empty(config).await;
     populate(&bench).await;

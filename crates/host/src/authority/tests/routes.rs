@@ -25,16 +25,15 @@ impl Route {
         match self.path {
             // Not from outside, and without the cookie of a page.
             "/latchkey/setup" => self.statuses[6],
+            "/api/plugin/latchkey" | "/api/plugin/octoeverywhere" => self.statuses[5],
             _ => self.statuses[7],
         }
     }
 
     pub(super) fn changes_for(&self, who: Who) -> bool {
-        let who = match who {
-            Who::SessionKey | Who::AdminSessionKey => Who::AppConnection,
-            who => who,
-        };
-        self.changes_for.contains(&who)
+        let is_session_key = matches!(who, Who::SessionKey | Who::AdminSessionKey);
+        let like = self.changes_for.contains(&Who::AppConnection);
+        self.changes_for.contains(&who) || (is_session_key && like)
     }
 }
 
@@ -83,8 +82,16 @@ const PERSONAL: [u16; 8] = [303, 200, 200, 200, 200, 303, 303, 303];
 const ADMINS: [u16; 8] = [303, 403, 403, 403, 200, 303, 303, 303];
 const ADMINS_FORM: [u16; 8] = [303, 403, 403, 403, 303, 303, 303, 303];
 const ALWAYS_ON: [u16; 8] = [303; 8];
-const WHO_USES_THE_PRINTER: [u16; 8] = [403, 403, 204, 204, 204, 204, 403, 204];
-const USING_THE_PRINTER: &[Who] = &[Bob, Ben, Ann, BobsFullKey, Who::AppConnection];
+/// At home: an app connection is none.
+const WHO_USES_THE_PRINTER: [u16; 8] = [403, 403, 204, 204, 204, 204, 403, 403];
+const USING_THE_PRINTER: &[Who] = &[
+    Bob,
+    Ben,
+    Ann,
+    BobsFullKey,
+    Who::SessionKey,
+    Who::AdminSessionKey,
+];
 
 pub(super) const ROUTES: &[Route] = &[
     get("/plugin/appkeys/probe", [204; 8]),

@@ -40,5 +40,5 @@ pub(super) async fn missing(visit: Visit, method: Method) -> Response {
     if wants_page(&visit.headers, &method) {
         return visit.problem(StatusCode::NOT_FOUND);
     }
-    contract::error(StatusCode::NOT_FOUND, "There is nothing at this address.")
+    contract::nothing_here()
 }

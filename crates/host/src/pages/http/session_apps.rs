@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Form;
 use axum::extract::{Path, Query};
 use axum::response::Response;
+use data_encoding::HEXLOWER;
 use http::StatusCode;
 use latchkey_model::session_key::{Registration, SessionApp, SessionAppName};
 use latchkey_model::user::User;
@@ -44,6 +45,8 @@ pub(super) struct Fields {
     pubkey: String,
     scope: String,
     allow_weak_keys: String,
+    /// Which wording of the entry the page showed.
+    seen: String,
     csrf_token: String,
 }
 
@@ -185,11 +188,12 @@ pub(super) async fn remove(
     Path(name): Path<String>,
     Form(fields): Form<Fields>,
 ) -> Answered {
-    visit.administrators_form(&fields.csrf_token, &page_of(&name))?;
+    let admin = visit.administrators_form(&fields.csrf_token, &page_of(&name))?;
     let Ok(parsed) = SessionAppName::parse(&name) else {
         return Ok(visit.problem(StatusCode::NOT_FOUND));
     };
-    Ok(match visit.authority.session_keys.remove(&parsed).await {
+    let keys = &visit.authority.session_keys;
+    Ok(match keys.remove(&parsed, admin.name.as_str()).await {
         Ok(true) => visit.go_on(&contract::with_query(LIST, &[("removed", &name)])),
         // The second click: it is gone, as wanted. What a file registers is not removed here.
         Ok(false) => visit.go_on(LIST),
@@ -200,7 +204,11 @@ pub(super) async fn remove(
 async fn switch(visit: &Visit, name: &str, fields: &Fields, enabled: bool) -> Answered {
     let page = page_of(name);
     let admin = visit.administrators_form(&fields.csrf_token, &page)?;
-    let (name, _) = find(visit, name)?;
+    let (name, app) = find(visit, name)?;
+    // It is not what they looked at any more.
+    if !fields.seen.is_empty() && fields.seen != app.wording {
+        return Ok(visit.go_on(&page));
+    }
     let keys = &visit.authority.session_keys;
     Ok(
         match keys.switch(&name, enabled, admin.name.as_str()).await {
@@ -289,6 +297,7 @@ fn row(visit: &Visit, entry: &Entry, live: &[Arc<VerifiedKey>]) -> SessionAppRow
         weak: entry.app.is_weak(),
         fingerprint: entry.app.fingerprint(),
         fault: entry.app.fault(),
+        wording: HEXLOWER.encode(&entry.app.wording()),
         live: live.iter().filter(|key| key.app == *name).count(),
     }
 }

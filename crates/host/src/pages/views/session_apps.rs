@@ -53,7 +53,12 @@ pub struct SessionAppRow {
     pub fault: Option<Unusable>,
     /// How many of its keys are good now.
     pub live: usize,
+    /// Tells this wording of the entry from others.
+    pub wording: String,
 }
+
+/// Shorter keys are broken: 512 bits take hours, 829 the largest effort that was ever published.
+const BROKEN: usize = 830;
 
 /// Where an app is registered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +86,11 @@ impl SessionAppRow {
 
     fn is_of_page(&self) -> bool {
         matches!(self.place, AppPlace::Page { .. })
+    }
+
+    /// Whether its key can be broken by anybody, and not only by somebody with the means.
+    fn is_broken(&self) -> bool {
+        self.bits.is_some_and(|bits| bits < BROKEN)
     }
 
     /// Whether it gets keys now.

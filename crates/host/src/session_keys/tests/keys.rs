@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use latchkey_store::host::SessionKeyOutcome;
 
 use super::*;
@@ -160,12 +161,56 @@ async fn switching_off_ends_keys_and_holds_over_a_restart() {
         endings: crate::authority::endings::Endings::default(),
         clock: std::sync::Arc::new(bench.clock.clone()),
         chance: std::sync::Arc::new(latchkey_model::chance::SystemChance),
+        tracker: tokio_util::task::TaskTracker::new(),
     });
     again.load().await.unwrap();
     let registered = again.registered();
     assert!(registered.find(&name).unwrap().app.usable().is_err());
     assert!(again.switch(&name, true, "ann").await.unwrap());
     assert!(again.registered().find(&name).unwrap().app.usable().is_ok());
+}
+
+/// A browser that goes away in the middle of a change must not leave half of it.
+#[tokio::test]
+async fn a_change_is_made_to_its_end_though_nobody_waits_for_it() {
+    let bench = bench().await;
+    let key = verified(&bench, "1.0").await;
+    let name = SessionAppName::asked(ID, Some("1.0"));
+    let switching = keys_of(&bench).switch(&name, false, "ann");
+    assert!(switching.now_or_never().is_none(), "it takes a while");
+    let ended = async {
+        while is_good(&bench, &key).await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), ended)
+        .await
+        .expect("the switch is made");
+    let waiting = unverified(&bench).await;
+    let claimed = post(&bench, &claim("1.0", &waiting)).await;
+    assert_eq!(claimed.status, StatusCode::UNAUTHORIZED);
+}
+
+/// What another change wrote and could not read back counts a little later.
+#[tokio::test]
+async fn what_is_kept_counts_before_long() {
+    let bench = bench().await;
+    let key = verified(&bench, "1.0").await;
+    let name = SessionAppName::asked(ID, Some("1.0"));
+    let switch = latchkey_store::host::SessionAppSwitch {
+        name,
+        enabled: false,
+        wording: [0; 32],
+        at: bench.clock.now(),
+        by: "ann".to_owned(),
+    };
+    let store = &bench.authority.store;
+    store.session_apps().switch(&switch).await.unwrap();
+    assert!(is_good(&bench, &key).await);
+    let hold = opened(&bench, &key);
+    keys_of(&bench).catch_up().await;
+    assert!(hold.ended().is_cancelled());
+    assert!(!is_good(&bench, &key).await);
 }
 
 #[tokio::test]

@@ -48,6 +48,7 @@ fn files(registrations: impl IntoIterator<Item = Registration>) -> FileApps {
     let entry = |registration| FileApp {
         registration,
         file: "host.yaml".to_owned(),
+        own: true,
     };
     FileApps {
         entries: registrations.into_iter().map(entry).collect(),

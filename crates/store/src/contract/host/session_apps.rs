@@ -72,14 +72,23 @@ async fn removed_app_takes_its_switch_along(store: &HostStore) -> Outcome {
     // Registered elsewhere, and only switched here.
     store.session_apps().switch(&switch("c:1", false)).await?;
     let name = app("a:1").registration.name;
-    check!(store.session_apps().remove(&name).await?);
-    check!(!store.session_apps().remove(&name).await?);
+    check!(store.session_apps().remove(&name, None).await?);
+    check!(!store.session_apps().remove(&name, None).await?);
     let elsewhere = switch("c:1", false).name;
-    check!(!store.session_apps().remove(&elsewhere).await?);
+    let on = switch("c:1", true);
+    check!(!store.session_apps().remove(&elsewhere, Some(&on)).await?);
     check_eq!(store.session_apps().list().await?, [app("b:1")]);
     check_eq!(
         store.session_apps().list_switches().await?,
         [switch("b:1", false), switch("c:1", false)]
+    );
+    // Another takes its place.
+    let name = app("b:1").registration.name;
+    let on = switch("b:1", true);
+    check!(store.session_apps().remove(&name, Some(&on)).await?);
+    check_eq!(
+        store.session_apps().list_switches().await?,
+        [on, switch("c:1", false)]
     );
     Ok(())
 }

@@ -95,6 +95,7 @@ fn rows(words: &Words) -> [SessionAppRow; 4] {
         fingerprint: Some("SHA256:o2mR7xSVhkQ0c0vHj0zq3mT1e3o8Yw5bq0iVx3pJ9aM".into()),
         fault: None,
         live: 1,
+        wording: "0".repeat(64),
     };
     [
         good.clone(),
