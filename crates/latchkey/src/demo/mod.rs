@@ -7,7 +7,7 @@ mod ready;
 mod report;
 mod state;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -71,8 +71,10 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<()> {
 
 /// Binds all parts, in the order in which they need each other's addresses.
 async fn set_up(args: &DemoArgs) -> anyhow::Result<(Parts, Report)> {
-    let relay_port = free_port(args.relay_port, "--relay-port")?;
-    let host_port = free_port(args.host_port, "--host-port")?;
+    // Held until the roles take them, or the printer could get one of them.
+    let for_relay = hold_port(args.relay_port, "--relay-port")?;
+    let for_host = hold_port(args.host_port, "--host-port")?;
+    let (relay_port, host_port) = (port_of(&for_relay)?, port_of(&for_host)?);
     let sim = match &args.upstream {
         Some(_) => None,
         None => Some(simulated_printer(&args.data).await?),
@@ -82,7 +84,9 @@ async fn set_up(args: &DemoArgs) -> anyhow::Result<(Parts, Report)> {
     let relay_config = config::relay::read(&Checking::alone(&relay_file))?.logged();
     let host_config = config::host::read(&Checking::alone(&host_file))?.logged();
     let apps = host_config.session_apps.clone();
+    drop(for_host);
     let host = Host::bind(host_config, Arc::new(SystemClock), Arc::new(SystemChance)).await?;
+    drop(for_relay);
     let relay = Relay::bind(
         relay_config.clone(),
         Arc::new(SystemClock),
@@ -187,10 +191,15 @@ fn authority(args: &DemoArgs) -> RawAuthority {
     })
 }
 
-/// The wanted port, or a free one for 0. Another program may still take it before we do.
-fn free_port(wanted: u16, option: &str) -> anyhow::Result<u16> {
-    match std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, wanted)) {
-        Ok(listener) => Ok(listener.local_addr()?.port()),
+fn port_of(listener: &TcpListener) -> anyhow::Result<u16> {
+    Ok(listener.local_addr()?.port())
+}
+
+/// Holds the wanted port, or a free one for 0. Another program may still take it between its
+/// letting go and its use.
+fn hold_port(wanted: u16, option: &str) -> anyhow::Result<TcpListener> {
+    match TcpListener::bind((Ipv4Addr::LOCALHOST, wanted)) {
+        Ok(listener) => Ok(listener),
         Err(error) => bail!(
             "port {wanted} cannot be used ({error}); choose another with {option}, or 0 for a free one"
         ),
