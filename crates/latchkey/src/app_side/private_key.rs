@@ -13,20 +13,15 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
+use latchkey_model::session_key::{PublicKey, PublicKeyError};
 use rsa::pkcs1::{DecodeRsaPrivateKey as _, EncodeRsaPublicKey as _};
 use rsa::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, LineEnding};
 use rsa::rand_core::OsRng;
-use rsa::sha2::{Digest as _, Sha256};
-use rsa::traits::PublicKeyParts as _;
 use rsa::{Pkcs1v15Sign, RsaPrivateKey};
-use sha1::Sha1;
+use sha1::{Digest as _, Sha1};
 use zeroize::Zeroizing;
 
-/// What a host takes, and so what is worth signing with.
-const USABLE_BITS: std::ops::RangeInclusive<usize> = 512..=4096;
-/// A shorter key can be broken by whoever pays for the computers.
-pub(crate) const STRONG_BITS: usize = 2048;
 /// A file with a key of 4096 bits has 3.3 kB; certificates may stand beside it.
 const LONGEST_FILE: usize = 64 * 1024;
 
@@ -78,19 +73,24 @@ pub(crate) enum PrivateKeyFileError {
 }
 
 /// Wiped from memory when it is dropped, and cannot be printed.
-pub(crate) struct PrivateKey(RsaPrivateKey);
-
-/// What fits a private key, and may be shown to anybody.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct PublicKey {
-    der: Vec<u8>,
-    bits: usize,
+pub(crate) struct PrivateKey {
+    key: RsaPrivateKey,
+    /// What fits it, and may be shown to anybody.
+    public: PublicKey,
 }
 
 impl PrivateKey {
     /// Makes one. Takes seconds, and more where the machine is slow.
     pub(crate) fn generate(bits: usize) -> Result<Self, rsa::Error> {
-        RsaPrivateKey::new(&mut OsRng, bits).map(Self)
+        let key = RsaPrivateKey::new(&mut OsRng, bits)?;
+        Self::new(key).map_err(|_| rsa::Error::Internal)
+    }
+
+    fn new(key: RsaPrivateKey) -> Result<Self, PublicKeyError> {
+        let der = key.to_public_key().to_pkcs1_der();
+        let der = der.expect("two integers have a DER");
+        let public = PublicKey::from_der(der.as_bytes())?;
+        Ok(Self { key, public })
     }
 
     pub(crate) fn read(path: &Path) -> Result<Self, PrivateKeyFileError> {
@@ -125,18 +125,16 @@ impl PrivateKey {
             "OPENSSH PRIVATE KEY" => return Err(PrivateKeyError::OpenSsh),
             _ => return Err(PrivateKeyError::NotRsa("one of another kind")),
         };
-        let bits = key.n().bits();
-        if USABLE_BITS.contains(&bits) {
-            Ok(Self(key))
-        } else {
-            Err(PrivateKeyError::Bits(bits))
-        }
+        Self::new(key).map_err(|error| match error {
+            PublicKeyError::Size(bits) => PrivateKeyError::Bits(bits),
+            _ => PrivateKeyError::Damaged,
+        })
     }
 
     /// Keeps it in a new file, as PKCS#8, which its owner alone may read.
     pub(crate) fn write_new(&self, path: &Path) -> Result<(), PrivateKeyFileError> {
         let failed = |cause| PrivateKeyFileError::Write(path.display().to_string(), cause);
-        let pem = self.0.to_pkcs8_pem(LineEnding::LF);
+        let pem = self.key.to_pkcs8_pem(LineEnding::LF);
         let pem = pem.map_err(|error| failed(io::Error::other(error)))?;
         let mut options = OpenOptions::new();
         let opened = options.write(true).create_new(true).mode(0o600).open(path);
@@ -157,36 +155,12 @@ impl PrivateKey {
     pub(crate) fn sign(&self, message: &str) -> Result<String, rsa::Error> {
         let hash = Sha1::digest(message);
         let scheme = Pkcs1v15Sign::new::<Sha1>();
-        let signature = self.0.sign_with_rng(&mut OsRng, scheme, &hash)?;
+        let signature = self.key.sign_with_rng(&mut OsRng, scheme, &hash)?;
         Ok(STANDARD.encode(signature))
     }
 
-    pub(crate) fn public(&self) -> PublicKey {
-        let public = self.0.to_public_key();
-        let der = public.to_pkcs1_der();
-        PublicKey {
-            der: der.expect("two integers have a DER").into_vec(),
-            bits: public.n().bits(),
-        }
-    }
-}
-
-impl PublicKey {
-    /// As a host's configuration has it: `RSAPublicKey` of PKCS#1 as DER, in BASE64.
-    pub(crate) fn base64(&self) -> String {
-        STANDARD.encode(&self.der)
-    }
-
-    /// By which people compare keys, in the form that ssh uses.
-    pub(crate) fn fingerprint(&self) -> String {
-        format!(
-            "SHA256:{}",
-            STANDARD_NO_PAD.encode(Sha256::digest(&self.der))
-        )
-    }
-
-    pub(crate) fn bits(&self) -> usize {
-        self.bits
+    pub(crate) fn public(&self) -> &PublicKey {
+        &self.public
     }
 }
 
@@ -254,7 +228,7 @@ mod tests {
     use super::*;
 
     // The documentation of App Session Keys publishes this pair, and what it signs.
-    const DOCUMENTED: &str = include_str!("../../tests/documented-key.pem");
+    const DOCUMENTED: &str = include_str!("../../../model/src/session_key/documented_key.pem");
     const MESSAGE: &str = "com.example.my_octoprint_app:1.0:F43A844750F74AD080FE9F438D47B33C";
     const SIGNATURE: &str =
         "LGVCiolQWDc4AVn1DOcWljY0cFQxWF4pldVveUjjmL9JhiL0LnCKBbGwZ/CwKBWswFAxPaxQ0kDusVdOmCUa/w==";
@@ -273,7 +247,7 @@ mod tests {
         let key = PrivateKey::parse(DOCUMENTED.as_bytes()).unwrap();
         assert_eq!(key.sign(MESSAGE).unwrap(), SIGNATURE);
         let public = key.public();
-        assert_eq!(public.base64(), PUBLIC);
+        assert_eq!(public.to_base64(), PUBLIC);
         assert_eq!(public.bits(), 512);
         assert_eq!(
             public.fingerprint(),
@@ -284,7 +258,7 @@ mod tests {
     #[test]
     fn a_key_is_read_however_its_file_is_laid_out() {
         let key = PrivateKey::parse(DOCUMENTED.as_bytes()).unwrap();
-        let pkcs8 = key.0.to_pkcs8_pem(LineEnding::LF).unwrap();
+        let pkcs8 = key.key.to_pkcs8_pem(LineEnding::LF).unwrap();
         let one_line: String = DOCUMENTED
             .lines()
             .filter(|line| !line.contains("--"))

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use http::StatusCode;
+use latchkey_model::session_key::{ANY_VERSION, SessionAppName, UNVERIFIED_FOR, signed_text};
 use serde_json::json;
 use tokio::time::Instant;
 use url::Url;
@@ -15,10 +16,6 @@ use super::refusal::Refusal;
 
 const STEP: &str = "apps/auth";
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// How long an unverified key lives, which its `validUntil` is the end of.
-const UNVERIFIED_LASTS: Duration = Duration::from_mins(1);
-/// The word that is signed and registered where an app has no version.
-const ANY_VERSION: &str = "any";
 const LONGEST_NAME: usize = 64;
 
 /// How an app did not get a session key, in a sentence that says what to do.
@@ -100,11 +97,15 @@ impl App {
     pub(crate) fn version(&self) -> Option<&str> {
         self.version.as_deref()
     }
+
+    fn name(&self) -> SessionAppName {
+        SessionAppName::asked(&self.id, self.version())
+    }
 }
 
 impl fmt::Display for App {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.id, self.version().unwrap_or(ANY_VERSION))
+        self.name().fmt(f)
     }
 }
 
@@ -143,7 +144,7 @@ pub(crate) async fn obtain(
     let unverified =
         key(client, &answer, "unverifiedKey").unwrap_or_else(|| Err(refused(client, &answer)))?;
     let unverified_until = valid_until(&answer);
-    let message = format!("{app}:{unverified}");
+    let message = signed_text(&app.name(), &unverified);
     let signature = private_key.sign(&message).map_err(SessionKeyError::Sign)?;
     let mut proof = json!({ "appid": app.id, "key": unverified, "_sig": signature });
     if let Some(version) = app.version() {
@@ -180,7 +181,7 @@ fn valid_until(answer: &Answer) -> Option<f64> {
 /// more than it lasts, so only the server's two times are compared, with each other.
 fn lasts(unverified_until: f64, until: f64, ago: Duration) -> Option<Duration> {
     let longer = Duration::try_from_secs_f64(until - unverified_until).ok()?;
-    longer.checked_add(UNVERIFIED_LASTS)?.checked_sub(ago)
+    longer.checked_add(UNVERIFIED_FOR)?.checked_sub(ago)
 }
 
 /// What an answer without a key means.

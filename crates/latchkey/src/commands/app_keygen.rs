@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use latchkey_model::session_key::PublicKey;
 use serde_json::json;
 
-use crate::app_side::private_key::{PrivateKey, PrivateKeyFileError, PublicKey};
+use crate::app_side::private_key::{PrivateKey, PrivateKeyFileError};
 use crate::app_side::session_key::App;
 use crate::app_side::{UsageError, waiting};
 use crate::cli::AppKeygenArgs;
@@ -27,11 +28,11 @@ pub(crate) async fn run(args: AppKeygenArgs) -> anyhow::Result<()> {
     written.map_err(|error| UsageError(error.to_string()))?;
     let public = key.public();
     if args.json {
-        output::result(&report(&app, &public, &file));
+        output::result(&report(&app, public, &file));
     } else {
-        output::result(&entry(&app, &public));
+        output::result(&entry(&app, public));
     }
-    output::note(&next(&app, &public, &file));
+    output::note(&next(&app, public, &file));
     Ok(())
 }
 
@@ -50,14 +51,14 @@ fn default_file(app: &App) -> Result<PathBuf, UsageError> {
 fn entry(app: &App, public: &PublicKey) -> String {
     // A JSON string is one in YAML, whatever is in it.
     let name = json!(app.to_string());
-    let pubkey = public.base64();
+    let pubkey = public.to_base64();
     format!("api:\n  apps:\n    {name}:\n      pubkey: {pubkey}")
 }
 
 fn report(app: &App, public: &PublicKey, file: &Path) -> String {
     let report = json!({
         "name": app.to_string(),
-        "pubkey": public.base64(),
+        "pubkey": public.to_base64(),
         "fingerprint": public.fingerprint(),
         "bits": public.bits(),
         "private_key": file,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use latchkey_model::session_key::STRONG_BITS;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -69,7 +70,7 @@ pub(crate) async fn session(args: &KeySessionArgs) -> anyhow::Result<()> {
         ));
     }
     let bits = key.public().bits();
-    if bits < private_key::STRONG_BITS {
+    if bits < STRONG_BITS {
         output::note(&format!(
             "The private key has only {bits} bits: a host takes it only if its entry for the \
              app says so; latchkey app-keygen makes a longer one."

@@ -4,7 +4,7 @@
 //! What is signed, how long what is good, which registrations count and how far a key goes. The
 //! keys themselves are kept by the host.
 
-pub mod app;
+mod app;
 mod public_key;
 
 use std::fmt;
@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::access::Access;
 use crate::user::Group;
 
-pub use app::{Registration, SessionApp, SessionAppName, Unusable};
+pub use app::{Registration, STRONG_BITS, SessionApp, SessionAppName, Unusable};
 pub use public_key::{PublicKey, PublicKeyError, Reject};
 
 /// How long an app has to sign for an unverified key.

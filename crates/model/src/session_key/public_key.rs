@@ -35,7 +35,7 @@ const SHA512: [u8; 19] = [
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicKey {
     key: RsaPublicKey,
-    fingerprint: [u8; 32],
+    der: Vec<u8>,
 }
 
 /// Why a text is not a public key that can be used.
@@ -102,7 +102,7 @@ impl PublicKey {
         let key = RsaPublicKey::from_pkcs1_der(der).map_err(|_| PublicKeyError::Exponent)?;
         Ok(Self {
             key,
-            fingerprint: Sha256::digest(der).into(),
+            der: der.to_owned(),
         })
     }
 
@@ -111,9 +111,15 @@ impl PublicKey {
         self.key.n().bits()
     }
 
+    /// As a registration has it.
+    pub fn to_base64(&self) -> String {
+        BASE64.encode(&self.der)
+    }
+
     /// SHA-256 of the DER, as people compare it: `SHA256:` and BASE64.
     pub fn fingerprint(&self) -> String {
-        format!("SHA256:{}", BASE64_NOPAD.encode(&self.fingerprint))
+        let digest = Sha256::digest(&self.der);
+        format!("SHA256:{}", BASE64_NOPAD.encode(&digest))
     }
 
     /// Whether a signature over a message is one of this key's: RSASSA-PKCS1-v1_5 (RFC 8017

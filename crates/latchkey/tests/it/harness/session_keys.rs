@@ -13,7 +13,8 @@ use super::fake::{Asked, Fake, Reply};
 
 /// The app of the documentation's example, in version 1.0.
 pub(crate) const APP: &str = "com.example.my_octoprint_app";
-pub(crate) const PRIVATE_KEY: &str = include_str!("../../documented-key.pem");
+pub(crate) const PRIVATE_KEY: &str =
+    include_str!("../../../../model/src/session_key/documented_key.pem");
 pub(crate) const PUBLIC_KEY: &str = "MEgCQQCIWfi7Nc8bcnfZJJtA6a4RyMC+sKBlMOb25OVNNB4L2v0TiGO72jVKR4osvb4oztlbRW5GkdiY0T2LJcfDYvkJAgMBAAE=";
 /// The only key that the server gives, again and again.
 pub(crate) const KEY: &str = "F43A844750F74AD080FE9F438D47B33C";
@@ -21,6 +22,16 @@ pub(crate) const KEY: &str = "F43A844750F74AD080FE9F438D47B33C";
 pub(crate) const SIGNATURE: &str =
     "LGVCiolQWDc4AVn1DOcWljY0cFQxWF4pldVveUjjmL9JhiL0LnCKBbGwZ/CwKBWswFAxPaxQ0kDusVdOmCUa/w==";
 pub(crate) const VALID_UNTIL: f64 = 1_416_227_497.011;
+
+/// The documentation's app as an entry of `api.apps`.
+pub(crate) fn documented_entry() -> Value {
+    json!({"pubkey": PUBLIC_KEY, "allow_weak_keys": true})
+}
+
+/// The setting `api` of a host that knows the documentation's app.
+pub(crate) fn documented() -> Value {
+    json!({"apps": {format!("{APP}:1.0"): documented_entry()}})
+}
 
 /// Signs as the documentation's app.
 pub(crate) fn sign(message: &str) -> String {
