@@ -28,6 +28,7 @@ mod sessions;
 mod upstream;
 mod upstream_authority;
 pub mod users;
+mod uses;
 
 pub use kept::KeptError;
 pub use pages::views;

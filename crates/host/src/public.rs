@@ -1,8 +1,9 @@
 //! The address under which a caller knows this host: what URLs, redirects and the names of
 //! cookies are made of.
 
+use http::header::ORIGIN;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Uri};
+use http::{HeaderMap, HeaderValue, Uri};
 use latchkey_net::authority::Authority;
 use latchkey_net::client_addr::Scheme;
 
@@ -59,6 +60,13 @@ impl Public {
     pub(crate) fn is_origin(&self, origin: &HeaderValue) -> bool {
         let origin = origin.to_str();
         origin.is_ok_and(|origin| origin.eq_ignore_ascii_case(&self.origin()))
+    }
+
+    /// Whether nothing says that a page of another address sent this: browsers say `Origin` with
+    /// whatever changes something.
+    pub(crate) fn may_have_sent(&self, headers: &HeaderMap) -> bool {
+        let origin = headers.get(ORIGIN);
+        origin.is_none_or(|origin| self.is_origin(origin))
     }
 
     /// By what cookies of several servers on one machine are told apart; clients compute it too.

@@ -177,7 +177,7 @@ impl Host {
     pub fn session_apps(&self) -> Option<SessionAppsFeed> {
         let session_keys = match &self.judged {
             Judged::Host(opened) => &opened.authority.session_keys,
-            Judged::Upstream(beside) => &beside.session_keys.as_ref()?.0,
+            Judged::Upstream(beside) => beside.session_keys.as_ref()?,
         };
         Some(SessionAppsFeed(session_keys.clone()))
     }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::authority::Admission;
-use crate::authority::endings::{Endings, Holder};
+use crate::authority::endings::Endings;
 use crate::authority::identify::key_of;
 use crate::authority::owner::{Owner, owner_of};
 use crate::config::Config;
@@ -29,7 +29,7 @@ pub(crate) struct UpstreamAuthority {
     pub(crate) local_api: LocalApi,
     /// Where the host has a credential of its own and the server one sign-in for everything
     /// ([`Config::offers_session_keys`]).
-    pub(crate) session_keys: Option<(SessionKeys, Endings)>,
+    pub(crate) session_keys: Option<SessionKeys>,
 }
 
 impl UpstreamAuthority {
@@ -40,18 +40,16 @@ impl UpstreamAuthority {
         chance: Arc<dyn Chance>,
         tracker: TaskTracker,
     ) -> Self {
-        let endings = Endings::default();
         let offers = config.offers_session_keys();
         let session_keys = offers.then(|| {
-            let session_keys = SessionKeys::new(SessionKeysParts {
+            SessionKeys::new(SessionKeysParts {
                 store: None,
                 files: config.session_apps.clone(),
-                endings: endings.clone(),
+                endings: Endings::default(),
                 clock,
                 chance,
                 tracker,
-            });
-            (session_keys, endings)
+            })
         });
         Self {
             local_api,
@@ -61,7 +59,7 @@ impl UpstreamAuthority {
 
     /// Starts what works beside the requests, until stopped.
     pub(crate) fn start(&self, tracker: &TaskTracker, stop: &CancellationToken) {
-        if let Some((session_keys, _)) = &self.session_keys {
+        if let Some(session_keys) = &self.session_keys {
             tracker.spawn(session_keys.clone().watch(stop.clone()));
         }
     }
@@ -75,13 +73,13 @@ impl UpstreamAuthority {
     ) -> Result<Answer, HostFailure> {
         let offered = self.offered();
         let path = request.uri().path();
-        if path == local_api::http::PLUGIN || path == local_api::http::HOST {
+        if local_api::http::is_ours(path) {
             let request = request.map(axum::body::Body::new);
             let offers = offered.is_some();
             let answer = local_api::http::answer(&self.local_api, offers, request, inbound).await;
             return Ok(Answer::Plain(answer.map(body::boxed)));
         }
-        let Some((session_keys, endings)) = offered else {
+        let Some(session_keys) = offered else {
             return upstream.pass(request, inbound, &Admission::Untouched).await;
         };
         if path == session_keys::http::PATH {
@@ -100,11 +98,9 @@ impl UpstreamAuthority {
             contract::finish(refusal.headers_mut(), request.method(), Caching::Api);
             return Ok(Answer::Plain(refusal.map(body::boxed)));
         }
-        let hold = endings.hold(Holder::SessionKey(key.id.clone()));
-        // It may have ended before it was held.
-        if session_keys.find_by_id(&key.id).is_none() {
+        let Some(hold) = session_keys.hold(&key) else {
             return upstream.pass(request, inbound, &Admission::Untouched).await;
-        }
+        };
         session_keys.note_use(&key, inbound.address);
         let admission = Admission::Upto(key.scope.access(), Some(hold));
         upstream.pass(request, inbound, &admission).await
@@ -112,16 +108,14 @@ impl UpstreamAuthority {
 
     /// The session keys, while any app is registered. Otherwise their path is the server's: an old
     /// OctoPrint has them itself.
-    fn offered(&self) -> Option<&(SessionKeys, Endings)> {
-        self.session_keys
-            .as_ref()
-            .filter(|(session_keys, _)| session_keys.is_offered())
+    fn offered(&self) -> Option<&SessionKeys> {
+        let session_keys = self.session_keys.as_ref();
+        session_keys.filter(|session_keys| session_keys.is_offered())
     }
 
     /// Whether a path is answered here.
     pub(crate) fn owns(&self, path: &str) -> bool {
-        path == local_api::http::PLUGIN
-            || path == local_api::http::HOST
+        local_api::http::is_ours(path)
             || (path == session_keys::http::PATH && self.offered().is_some())
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use http::header::{Entry, HeaderMap, ORIGIN, SET_COOKIE};
+use http::header::{Entry, ORIGIN, SET_COOKIE};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, StatusCode};
 use latchkey_net::body::{self, Body};
@@ -147,7 +147,7 @@ impl Reception {
         kind: UpstreamKind,
     ) -> Option<axum::response::Response> {
         if inbound.websocket {
-            return (!is_own_origin(request.headers(), public)).then(|| {
+            return (!public.may_have_sent(request.headers())).then(|| {
                 let sentence = "A page of another address may not open this socket.";
                 contract::error(StatusCode::FORBIDDEN, sentence)
             });
@@ -161,7 +161,7 @@ impl Reception {
         // it comes from, and then it need not be proved twice.
         let says_where = request.headers().contains_key(ORIGIN);
         if !safe && kind != UpstreamKind::OctoPrint && says_where {
-            let is_own = is_own_origin(request.headers(), public);
+            let is_own = public.may_have_sent(request.headers());
             return (!is_own).then(|| crate::sessions::http::refuse(Forged::Origin));
         }
         let sessions = &self.authority.sessions;
@@ -189,13 +189,6 @@ impl Reception {
 
 fn plain(answer: axum::response::Response) -> Answer {
     Answer::Plain(answer.map(body::boxed))
-}
-
-fn is_own_origin(headers: &HeaderMap, public: &Public) -> bool {
-    let Some(origin) = headers.get(ORIGIN) else {
-        return true;
-    };
-    public.is_origin(origin)
 }
 
 /// Sets cookies before those that the answer itself sets: of two of one name the last counts.

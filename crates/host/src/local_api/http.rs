@@ -10,7 +10,6 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Extension, Router};
-use http::header::ORIGIN;
 use http::{Method, Request, StatusCode};
 use latchkey_model::access::Access;
 
@@ -23,8 +22,12 @@ use crate::neighbours;
 use crate::public::Public;
 use crate::service::{Door, Inbound};
 
-pub(crate) const PLUGIN: &str = "/api/plugin/octoeverywhere";
-pub(crate) const HOST: &str = "/api/plugin/latchkey";
+pub(super) const PLUGIN: &str = "/api/plugin/octoeverywhere";
+pub(super) const HOST: &str = "/api/plugin/latchkey";
+
+pub(crate) fn is_ours(path: &str) -> bool {
+    [PLUGIN, HOST].contains(&path)
+}
 
 pub(crate) fn routes() -> Router<Authority> {
     Router::new()
@@ -110,11 +113,7 @@ pub(crate) async fn answer(
 /// Nobody here knows who calls. What is changed is a hint to apps at home, so somebody at home may
 /// change it, and no page of another address through their browser.
 fn may_change(request: &Request<Body>, inbound: &Inbound) -> bool {
-    let own = Public::of(inbound);
     inbound.door == Door::Lan
         && neighbours::is_nearby(inbound.address.to_canonical())
-        && request
-            .headers()
-            .get(ORIGIN)
-            .is_none_or(|origin| own.is_origin(origin))
+        && Public::of(inbound).may_have_sent(request.headers())
 }

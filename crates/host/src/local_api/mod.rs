@@ -10,6 +10,7 @@ mod wire;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -38,7 +39,7 @@ struct Inner {
     saved: Mutex<Kept>,
     changed: Notify,
     /// Whether there is a tunnel just now.
-    connected: Mutex<bool>,
+    connected: AtomicBool,
 }
 
 /// What stays as it is while the host runs.
@@ -71,7 +72,7 @@ impl LocalApi {
             kept: Mutex::new(kept),
             saved,
             changed: Notify::new(),
-            connected: Mutex::new(false),
+            connected: AtomicBool::new(false),
         }))
     }
 
@@ -91,11 +92,7 @@ impl LocalApi {
     }
 
     pub(crate) fn is_connected(&self) -> bool {
-        *self
-            .0
-            .connected
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.0.connected.load(Ordering::Relaxed)
     }
 
     /// Where a local proxy shows this host, if a page has told.
@@ -130,11 +127,7 @@ impl LocalApi {
 
     fn learn(&self, state: &DialState) {
         let connected = matches!(state, DialState::Connected { .. });
-        *self
-            .0
-            .connected
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = connected;
+        self.0.connected.store(connected, Ordering::Relaxed);
         match state {
             DialState::Connected { printer_id, .. } => self.change(|kept| {
                 kept.paired_with.clone_from(&self.0.facts.relay);

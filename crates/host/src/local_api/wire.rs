@@ -1,9 +1,8 @@
 //! Bodies of the local plugin API.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use latchkey_model::id::PrinterId;
-use latchkey_net::client_addr::Scheme;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -105,8 +104,7 @@ fn kind(kind: UpstreamKind) -> &'static str {
 }
 
 fn url(address: IpAddr, port: u16) -> String {
-    let scheme = Scheme::Http.as_str();
-    format!("{scheme}://{}", std::net::SocketAddr::new(address, port))
+    format!("http://{}", SocketAddr::new(address, port))
 }
 
 /// What a command asks for.

@@ -141,22 +141,25 @@ impl Apps {
         parts.work_out();
     }
 
-    /// Reads what was registered and switched on the page.
-    pub(super) async fn load(&self) -> Result<(), StoreError> {
+    /// Reads what was registered and switched on the page. Says whether that was not known.
+    pub(super) async fn load(&self) -> Result<bool, StoreError> {
         let Some(store) = &self.0.store else {
-            return Ok(());
+            return Ok(false);
         };
         let _alone = self.0.changing.lock().await;
         self.read(store).await
     }
 
-    async fn read(&self, store: &HostStore) -> Result<(), StoreError> {
+    async fn read(&self, store: &HostStore) -> Result<bool, StoreError> {
         let page = store.session_apps().list().await?;
         let switches = store.session_apps().list_switches().await?;
         let mut parts = self.parts();
+        if (&parts.page, &parts.switches) == (&page, &switches) {
+            return Ok(false);
+        }
         (parts.page, parts.switches) = (page, switches);
         parts.work_out();
-        Ok(())
+        Ok(true)
     }
 
     /// Registers an app on the page.
@@ -180,9 +183,12 @@ impl Apps {
             by: by.to_owned(),
         };
         match store.session_apps().keep(&kept).await {
-            Ok(()) => Ok(self.read(store).await?),
+            Ok(()) => {
+                self.read(store).await?;
+                Ok(())
+            }
             Err(StoreError::Conflict) => {
-                // Somebody else may have been quicker, with this very app.
+                // It may be there already, if it could not be read back at the time.
                 self.read(store).await?;
                 match self.registered().find(&name) {
                     Some(_) => Err(RegisterError::NameTaken),
@@ -297,20 +303,17 @@ impl Parts {
 }
 
 impl Entry {
-    fn new(
-        mut registration: Registration,
-        source: Source,
-        switch: Option<&SessionAppSwitch>,
-    ) -> Self {
-        let written = SessionApp::new(registration.clone()).wording();
+    fn new(registration: Registration, source: Source, switch: Option<&SessionAppSwitch>) -> Self {
+        let app = SessionApp::new(registration);
+        let written = *app.wording();
         // Off stays off, whatever becomes of the entry. On against the file is said of the entry
         // that was seen, and of no other.
         let switch = switch.filter(|switch| !switch.enabled || switch.wording == written);
-        if let Some(switch) = switch {
-            registration.enabled = switch.enabled;
-        }
         Self {
-            app: SessionApp::new(registration),
+            app: match switch {
+                Some(switch) => app.switched(switch.enabled),
+                None => app,
+            },
             source,
             switch: switch.cloned(),
             written,

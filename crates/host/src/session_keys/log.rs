@@ -12,9 +12,10 @@ use latchkey_model::clock::{Clock, Timestamp};
 use latchkey_model::id::SessionKeyId;
 use latchkey_model::session_key::{Refusal, SessionAppName};
 use latchkey_store::StoreError;
-use latchkey_store::host::{HostStore, SessionKeyOutcome, SessionKeyRecord, SessionKeyUse};
+use latchkey_store::host::{HostStore, SessionKeyOutcome, SessionKeyRecord};
 
-use super::table::VerifiedKey;
+use super::table::{MOST, VerifiedKey};
+use crate::uses::Uses;
 
 /// Different refusals that wait to be written; more are not told apart from the last.
 const MOST_REFUSED: usize = 256;
@@ -30,7 +31,7 @@ pub(super) struct KeyLog {
 #[derive(Default)]
 struct Unwritten {
     /// As many as there are verified keys at most.
-    uses: HashMap<SessionKeyId, SessionKeyUse>,
+    uses: Uses<SessionKeyId>,
     refused: HashMap<(SessionAppName, Refusal, String), (Timestamp, u64)>,
 }
 
@@ -99,19 +100,7 @@ impl KeyLog {
     /// Notes a request with a key.
     pub(super) fn used(&self, key: &VerifiedKey, from: IpAddr) {
         let at = self.clock.now();
-        let mut unwritten = self.unwritten();
-        let entry = unwritten
-            .uses
-            .entry(key.id.clone())
-            .or_insert_with(|| SessionKeyUse {
-                id: key.id.clone(),
-                at,
-                network: String::new(),
-                requests: 0,
-            });
-        entry.at = at;
-        entry.network = network_of(from);
-        entry.requests += 1;
+        self.unwritten().uses.note(&key.id, from, at);
     }
 
     /// Notes that a registered app got no key.
@@ -127,12 +116,12 @@ impl KeyLog {
 
     /// Writes what was noted.
     pub(super) async fn write(&self) {
-        let Unwritten { uses, refused } = std::mem::take(&mut *self.unwritten());
+        let Unwritten { mut uses, refused } = std::mem::take(&mut *self.unwritten());
         for ((app, refusal, network), (at, attempts)) in refused {
             self.write_refusal(app, refusal, network, at, attempts)
                 .await;
         }
-        let uses: Vec<_> = uses.into_values().collect();
+        let uses = uses.take();
         if uses.is_empty() {
             return;
         }
@@ -149,7 +138,7 @@ impl KeyLog {
         };
         if let Err(error) = store.session_key_log().note_uses(&uses).await {
             tracing::warn!(%error, "the use of session keys could not be noted; it is tried again");
-            self.take_back(uses);
+            self.unwritten().uses.take_back(uses, MOST);
         }
     }
 
@@ -181,17 +170,6 @@ impl KeyLog {
         };
         if let Err(error) = store.session_key_log().add(&record).await {
             tracing::error!(%error, "a refused session key could not be noted in the database");
-        }
-    }
-
-    fn take_back(&self, uses: Vec<SessionKeyUse>) {
-        let mut unwritten = self.unwritten();
-        for older in uses {
-            unwritten
-                .uses
-                .entry(older.id.clone())
-                .and_modify(|newer| newer.requests += older.requests)
-                .or_insert(older);
         }
     }
 

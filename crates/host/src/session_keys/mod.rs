@@ -33,7 +33,7 @@ use self::apps::{Apps, FileApps, RegisterError, Registered};
 use self::log::KeyLog;
 pub(crate) use self::table::VerifiedKey;
 use self::table::{NotToVerify, Table};
-use crate::authority::endings::{Endings, Holder};
+use crate::authority::endings::{Endings, Hold, Holder};
 use crate::limits::{Limits, TooMany, Window, household};
 
 /// How often old keys are cleared away, which ends what is open with them.
@@ -129,7 +129,8 @@ impl SessionKeys {
     /// Reads what is kept of apps, and notes that the keys of an earlier run are over.
     pub(crate) async fn load(&self) -> Result<(), StoreError> {
         self.0.log.begin().await?;
-        self.0.apps.load().await
+        self.0.apps.load().await?;
+        Ok(())
     }
 
     /// The apps as they count now.
@@ -193,7 +194,7 @@ impl SessionKeys {
             self.take_away(claim, from).await;
             return Err(VerifyError::Signature);
         }
-        let (scope, wording) = (entry.app.scope(), entry.app.wording());
+        let (scope, wording) = (entry.app.scope(), *entry.app.wording());
         let verified = {
             let mut table = self.table();
             let make = |until| VerifiedKey {
@@ -240,6 +241,12 @@ impl SessionKeys {
         self.table().find_by_id(id, self.0.clock.now())
     }
 
+    /// Joins what is open in a key's name; `None` if it ended meanwhile.
+    pub(crate) fn hold(&self, key: &VerifiedKey) -> Option<Hold> {
+        let hold = self.0.endings.hold(Holder::SessionKey(key.id.clone()));
+        self.find_by_id(&key.id).map(|_| hold)
+    }
+
     /// Notes a request with a key.
     pub(crate) fn note_use(&self, key: &VerifiedKey, from: IpAddr) {
         self.0.log.used(key, from);
@@ -273,26 +280,16 @@ impl SessionKeys {
         registration: Registration,
         by: &str,
     ) -> Result<(), RegisterError> {
-        let (this, by) = (self.clone(), by.to_owned());
-        self.to_the_end(async move {
-            let now = this.0.clock.now();
-            let registered = this.0.apps.register(registration, &by, now).await;
-            this.end_changed().await;
-            registered
-        })
-        .await
+        let by = by.to_owned();
+        self.change(|apps, now| async move { apps.register(registration, &by, now).await })
+            .await
     }
 
     /// Removes an app that was registered on the page, and ends its keys. False if there is none.
     pub(crate) async fn remove(&self, name: &SessionAppName, by: &str) -> Result<bool, StoreError> {
-        let (this, name, by) = (self.clone(), name.clone(), by.to_owned());
-        self.to_the_end(async move {
-            let now = this.0.clock.now();
-            let removed = this.0.apps.remove(&name, &by, now).await;
-            this.end_changed().await;
-            removed
-        })
-        .await
+        let (name, by) = (name.clone(), by.to_owned());
+        self.change(|apps, now| async move { apps.remove(&name, &by, now).await })
+            .await
     }
 
     /// Switches an app on or off; off ends its keys. False if there is none.
@@ -302,12 +299,23 @@ impl SessionKeys {
         enabled: bool,
         by: &str,
     ) -> Result<bool, StoreError> {
-        let (this, name, by) = (self.clone(), name.clone(), by.to_owned());
+        let (name, by) = (name.clone(), by.to_owned());
+        self.change(|apps, now| async move { apps.switch(&name, enabled, &by, now).await })
+            .await
+    }
+
+    /// Changes what is registered, and ends the keys that hold no longer.
+    async fn change<T, F>(&self, work: impl FnOnce(Apps, Timestamp) -> F) -> T
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let this = self.clone();
+        let work = work(self.0.apps.clone(), self.0.clock.now());
         self.to_the_end(async move {
-            let now = this.0.clock.now();
-            let known = this.0.apps.switch(&name, enabled, &by, now).await;
+            let done = work.await;
             this.end_changed().await;
-            known
+            done
         })
         .await
     }
@@ -324,7 +332,7 @@ impl SessionKeys {
             self.0.clock.now(),
         );
         let registered = self.registered();
-        let wording = registered.find(app).map(|entry| entry.app.wording());
+        let wording = registered.find(app).map(|entry| *entry.app.wording());
         let make = |until| VerifiedKey {
             id: SessionKeyId::generate(&*self.0.chance),
             app: app.clone(),
@@ -362,10 +370,11 @@ impl SessionKeys {
 
     /// What was changed and could not be read back at the time counts now.
     async fn catch_up(&self) {
-        if let Err(error) = self.0.apps.load().await {
-            tracing::warn!(%error, "the registered apps could not be read");
+        match self.0.apps.load().await {
+            Ok(true) => self.end_changed().await,
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "the registered apps could not be read"),
         }
-        self.end_changed().await;
     }
 
     /// Work that is done to its end though whoever waits for it may go: half of it would be a
@@ -402,7 +411,7 @@ impl SessionKeys {
     fn still_holds(&self, app: &SessionAppName, wording: &[u8; 32]) -> bool {
         let registered = self.registered();
         let entry = registered.find(app);
-        entry.is_some_and(|entry| entry.app.usable().is_ok() && entry.app.wording() == *wording)
+        entry.is_some_and(|entry| entry.app.usable().is_ok() && entry.app.wording() == wording)
     }
 
     async fn end(&self, gone: impl IntoIterator<Item = Arc<VerifiedKey>>, why: &'static str) {

@@ -114,13 +114,35 @@ pub enum Unusable {
 pub struct SessionApp {
     registration: Registration,
     key: Result<PublicKey, Unusable>,
+    wording: [u8; 32],
 }
 
 impl SessionApp {
     /// Judges an entry.
     pub fn new(registration: Registration) -> Self {
-        let key = judge(&registration);
-        Self { registration, key }
+        let key = match registration.pubkey.as_deref() {
+            Some(text) => PublicKey::parse(text).map_err(Unusable::from),
+            None => Err(Unusable::NoKey),
+        };
+        Self {
+            wording: wording(&registration),
+            key,
+            registration,
+        }
+    }
+
+    /// The same entry, switched on or off.
+    #[must_use]
+    pub fn switched(self, enabled: bool) -> Self {
+        let registration = Registration {
+            enabled,
+            ..self.registration
+        };
+        Self {
+            wording: wording(&registration),
+            registration,
+            ..self
+        }
     }
 
     /// What was written.
@@ -139,29 +161,40 @@ impl SessionApp {
     }
 
     /// The key to verify with, if the app may have session keys.
-    ///
-    /// An entry whose key is too short is no entry, and whether it is enabled is another matter.
     pub fn usable(&self) -> Result<&PublicKey, Unusable> {
-        match &self.key {
-            // Said first: whoever switched it off need not hear of its key.
-            _ if !self.registration.enabled => Err(Unusable::Disabled),
-            Ok(key) => Ok(key),
-            Err(why) => Err(*why),
+        // Said first: whoever switched it off need not hear of its key.
+        if !self.registration.enabled {
+            return Err(Unusable::Disabled);
+        }
+        match self.fault() {
+            Some(why) => Err(why),
+            None => self.key.as_ref().map_err(|why| *why),
         }
     }
 
     /// What is wrong with its key, switched on or not.
     pub fn fault(&self) -> Option<Unusable> {
-        self.key.as_ref().err().copied()
+        let bits = match &self.key {
+            Ok(key) => key.bits(),
+            Err(why) => return Some(*why),
+        };
+        let Registration {
+            allow_weak_keys,
+            scope,
+            ..
+        } = self.registration;
+        if bits >= STRONG_BITS {
+            None
+        } else if !allow_weak_keys {
+            Some(Unusable::Weak(bits))
+        } else {
+            (scope == SessionScope::Admin).then_some(Unusable::WeakAdmin(bits))
+        }
     }
 
-    /// How long its key is, if that can be said.
+    /// How long its key is, if that can be read.
     pub fn bits(&self) -> Option<usize> {
-        match &self.key {
-            Ok(key) => Some(key.bits()),
-            Err(Unusable::Weak(bits) | Unusable::WeakAdmin(bits)) => Some(*bits),
-            Err(_) => None,
-        }
+        self.key.as_ref().ok().map(PublicKey::bits)
     }
 
     /// Whether its key is one that somebody else can break.
@@ -171,36 +204,24 @@ impl SessionApp {
 
     /// The SHA-256 of its public key, if that can be read.
     pub fn fingerprint(&self) -> Option<String> {
-        let key = PublicKey::parse(self.registration.pubkey.as_deref()?).ok()?;
-        Some(key.fingerprint())
+        self.key.as_ref().ok().map(PublicKey::fingerprint)
     }
 
     /// Tells two wordings of one name apart: changes with everything that an entry says.
-    pub fn wording(&self) -> [u8; 32] {
-        let Registration {
-            name,
-            pubkey,
-            enabled,
-            allow_weak_keys,
-            scope,
-        } = &self.registration;
-        let pubkey = pubkey.as_deref().unwrap_or_default();
-        let text = format!("{name}\n{pubkey}\n{enabled}\n{allow_weak_keys}\n{scope}");
-        Sha256::digest(text).into()
+    pub const fn wording(&self) -> &[u8; 32] {
+        &self.wording
     }
 }
 
-fn judge(registration: &Registration) -> Result<PublicKey, Unusable> {
-    let text = registration.pubkey.as_deref().ok_or(Unusable::NoKey)?;
-    let key = PublicKey::parse(text)?;
-    let bits = key.bits();
-    if bits >= STRONG_BITS {
-        Ok(key)
-    } else if !registration.allow_weak_keys {
-        Err(Unusable::Weak(bits))
-    } else if registration.scope == SessionScope::Admin {
-        Err(Unusable::WeakAdmin(bits))
-    } else {
-        Ok(key)
-    }
+fn wording(registration: &Registration) -> [u8; 32] {
+    let Registration {
+        name,
+        pubkey,
+        enabled,
+        allow_weak_keys,
+        scope,
+    } = registration;
+    let pubkey = pubkey.as_deref().unwrap_or_default();
+    let text = format!("{name}\n{pubkey}\n{enabled}\n{allow_weak_keys}\n{scope}");
+    Sha256::digest(text).into()
 }

@@ -398,7 +398,7 @@ fn what_makes_an_entry_unusable_is_told() {
 
 #[test]
 fn every_change_of_an_entry_is_another_wording() {
-    let first = SessionApp::new(registration(PUBKEY)).wording();
+    let first = *SessionApp::new(registration(PUBKEY)).wording();
     let changes: [&dyn Fn(&mut Registration); 5] = [
         &|entry| entry.enabled = false,
         &|entry| entry.allow_weak_keys = true,
@@ -409,9 +409,9 @@ fn every_change_of_an_entry_is_another_wording() {
     for change in changes {
         let mut changed = registration(PUBKEY);
         change(&mut changed);
-        assert_ne!(SessionApp::new(changed).wording(), first);
+        assert_ne!(*SessionApp::new(changed).wording(), first);
     }
-    assert_eq!(SessionApp::new(registration(PUBKEY)).wording(), first);
+    assert_eq!(*SessionApp::new(registration(PUBKEY)).wording(), first);
 }
 
 #[test]

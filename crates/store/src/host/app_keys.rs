@@ -2,12 +2,12 @@
 
 use latchkey_model::app::AppName;
 use latchkey_model::app_key::{AppKey, LastUse};
-use latchkey_model::clock::Timestamp;
 use latchkey_model::id::AppKeyId;
 use latchkey_model::secret::{AppKeyHash, RequestTokenHash};
 use latchkey_model::user::{User, UserName};
 use sqlx::Row as _;
 
+use super::KeyUse;
 use super::grants::{self, Grant};
 use super::users::user;
 use crate::dialect::{Connection, Row};
@@ -101,19 +101,6 @@ pub struct FoundAppKey {
     pub key: AppKey,
     /// Whose it is; may be inactive.
     pub user: User,
-}
-
-/// Use of a key that is not yet kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyUse {
-    /// Which one.
-    pub id: AppKeyId,
-    /// When it was last used.
-    pub at: Timestamp,
-    /// From which network.
-    pub network: String,
-    /// How many requests came since the last batch.
-    pub requests: u64,
 }
 
 /// The app keys of a host.
@@ -262,7 +249,7 @@ impl<'a> AppKeys<'a> {
     }
 
     /// Adds a batch of use, as a whole or not at all. Revoked keys are passed over.
-    pub async fn note_uses(&self, batch: &[KeyUse]) -> Result<(), StoreError> {
+    pub async fn note_uses(&self, batch: &[KeyUse<AppKeyId>]) -> Result<(), StoreError> {
         if batch.is_empty() {
             return Ok(());
         }

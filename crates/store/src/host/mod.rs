@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use latchkey_model::clock::Timestamp;
+
 use crate::error::StoreError;
 use crate::pool::{Pools, SchemaVersions, Step};
 
@@ -13,11 +15,11 @@ mod session_key_log;
 mod sessions;
 mod users;
 
-pub use app_keys::{AppKeys, FoundAppKey, KeptAppKey, KeyUse, NewAppKey};
+pub use app_keys::{AppKeys, FoundAppKey, KeptAppKey, NewAppKey};
 pub use grants::{Grant, Grants};
 pub use remembered::Remembered;
 pub use session_apps::{KeptSessionApp, SessionAppSwitch, SessionApps};
-pub use session_key_log::{SessionKeyLog, SessionKeyOutcome, SessionKeyRecord, SessionKeyUse};
+pub use session_key_log::{SessionKeyLog, SessionKeyOutcome, SessionKeyRecord};
 pub use sessions::{FoundSession, Sessions};
 pub use users::{Change, Ended, UserSignIn, Users};
 
@@ -37,6 +39,19 @@ pub(crate) const STEPS: &[Step] = &[
         ),
     ),
 ];
+
+/// Use of a key, by whichever id, that is not yet kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyUse<I> {
+    /// Which one.
+    pub id: I,
+    /// When it was last used.
+    pub at: Timestamp,
+    /// From which network.
+    pub network: String,
+    /// How many requests came since the last batch.
+    pub requests: u64,
+}
 
 /// The host's database. Clones share it.
 #[derive(Debug, Clone)]

@@ -5,6 +5,7 @@ use latchkey_model::id::SessionKeyId;
 use latchkey_model::session_key::{Refusal, SessionAppName, SessionScope};
 use sqlx::Row as _;
 
+use super::KeyUse;
 use crate::dialect::Row;
 use crate::error::StoreError;
 use crate::pool::Pools;
@@ -80,19 +81,6 @@ pub struct SessionKeyRecord {
     pub last_use: Option<(Timestamp, String)>,
 }
 
-/// Use of a session key that is not yet kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SessionKeyUse {
-    /// Which one.
-    pub id: SessionKeyId,
-    /// When it was last used.
-    pub at: Timestamp,
-    /// From which network.
-    pub network: String,
-    /// How many requests came since the last batch.
-    pub requests: u64,
-}
-
 /// The log of a host's session keys.
 #[derive(Debug, Clone, Copy)]
 pub struct SessionKeyLog<'a> {
@@ -137,7 +125,7 @@ impl<'a> SessionKeyLog<'a> {
     }
 
     /// Adds to what keys were used for.
-    pub async fn note_uses(&self, uses: &[SessionKeyUse]) -> Result<(), StoreError> {
+    pub async fn note_uses(&self, uses: &[KeyUse<SessionKeyId>]) -> Result<(), StoreError> {
         let mut work = self.pools.begin().await?;
         for one in uses {
             sqlx::query(NOTE_USE)

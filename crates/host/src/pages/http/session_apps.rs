@@ -297,7 +297,7 @@ fn row(visit: &Visit, entry: &Entry, live: &[Arc<VerifiedKey>]) -> SessionAppRow
         weak: entry.app.is_weak(),
         fingerprint: entry.app.fingerprint(),
         fault: entry.app.fault(),
-        wording: HEXLOWER.encode(&entry.app.wording()),
+        wording: HEXLOWER.encode(entry.app.wording()),
         live: live.iter().filter(|key| key.app == *name).count(),
     }
 }

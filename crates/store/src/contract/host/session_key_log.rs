@@ -6,7 +6,7 @@ use latchkey_model::session_key::{Refusal, SessionAppName, SessionScope};
 use super::Maker;
 use crate::contract::{Case, Outcome, at, cases, check, check_eq};
 use crate::error::StoreError;
-use crate::host::{HostStore, SessionKeyOutcome, SessionKeyRecord, SessionKeyUse};
+use crate::host::{HostStore, KeyUse, SessionKeyOutcome, SessionKeyRecord};
 
 cases! { HostStore,
     entry_is_listed_as_it_was_added,
@@ -89,13 +89,13 @@ async fn uses_add_up_and_the_latest_is_told(store: &HostStore) -> Outcome {
     let entry = verified(&make, "a:1", 10);
     store.session_key_log().add(&entry).await?;
     for (millis, network, requests) in [(40, "10.0.0.0/24", 2), (30, "10.0.1.0/24", 3)] {
-        let used = SessionKeyUse {
+        let used = KeyUse {
             id: entry.id.clone(),
             at: at(millis),
             network: network.to_owned(),
             requests,
         };
-        let unknown = SessionKeyUse {
+        let unknown = KeyUse {
             id: SessionKeyId::generate(&make.chance),
             ..used.clone()
         };
