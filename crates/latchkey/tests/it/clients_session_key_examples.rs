@@ -3,15 +3,14 @@
 use std::fs;
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::harness::fake::Ended;
 use crate::harness::home::Home;
 use crate::harness::http::Request;
-use crate::harness::session_keys::{APP, PRIVATE_KEY, PUBLIC_KEY, entry};
-use crate::harness::stack::Simulator;
+use crate::harness::session_keys::{APP, PRIVATE_KEY, documented, entry};
 
 const GUIDE: &str = include_str!("../../../../docs/guide/session-keys-for-apps.md");
 
@@ -134,21 +133,6 @@ async fn sign_in(url: &str, app: &App<'_>) -> Vec<String> {
     keys
 }
 
-/// A host that has these apps.
-async fn home(apps: Value) -> Home {
-    let printer = Simulator::start().await;
-    let upstream = printer.url("");
-    let mut home = Home::prepare(upstream.trim_end_matches('/'), Simulator::KEY).await;
-    home.printer = Some(printer);
-    home.configure("api", json!({ "apps": apps }));
-    home.start_host().await;
-    home
-}
-
-fn documented() -> Value {
-    json!({format!("{APP}:1.0"): {"pubkey": PUBLIC_KEY, "allow_weak_keys": true}})
-}
-
 #[tokio::test]
 async fn every_example_signs_in_as_the_documented_app_and_its_key_opens_the_printer() {
     let app = App {
@@ -156,7 +140,7 @@ async fn every_example_signs_in_as_the_documented_app_and_its_key_opens_the_prin
         version: "1.0",
         private_key: PRIVATE_KEY,
     };
-    let home = home(documented()).await;
+    let home = Home::start_with(&[("api", documented())]).await;
     for key in sign_in(&home.url(""), &app).await {
         let asked = Request::get(home.url("/api/printer")).header("X-Api-Key", key);
         assert_eq!(asked.send().await.status(), 200);
@@ -178,7 +162,7 @@ async fn every_example_signs_in_with_a_pair_that_was_made_as_the_guide_says() {
         private_key: &private_key,
     };
     let (name, pubkey) = entry(&made.result);
-    let home = home(json!({ name: {"pubkey": pubkey} })).await;
+    let home = Home::start_with(&[("api", json!({"apps": {name: {"pubkey": pubkey}}}))]).await;
     assert_eq!(sign_in(&home.url(""), &app).await.len(), 3);
 }
 
@@ -189,7 +173,7 @@ async fn an_example_that_is_refused_fails_and_prints_no_key() {
         version: "0.9",
         private_key: PRIVATE_KEY,
     };
-    let home = home(documented()).await;
+    let home = Home::start_with(&[("api", documented())]).await;
     for example in &EXAMPLES {
         let ended = example.run(&home.url(""), &app).await;
         assert_ne!(ended.code, Some(0), "{}", example.heading);

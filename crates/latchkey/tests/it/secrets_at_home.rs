@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::harness::home::{ANN, BOB, Browser, Home};
 use crate::harness::http::{Request, websocket};
-use crate::harness::session_keys::{APP, PUBLIC_KEY, sign};
+use crate::harness::session_keys::{APP, documented, sign};
 use crate::harness::stack::Simulator;
 use crate::harness::{eventually, within};
 
@@ -170,8 +170,7 @@ async fn do_everything(home: &Home, secrets: &mut Secrets) -> String {
 
 /// An app that signs for its key, listens with it, and sends it in a wrong claim at last.
 async fn sign_in_as_app(home: &Home, secrets: &mut Secrets) -> String {
-    let entry = json!({"pubkey": PUBLIC_KEY, "allow_weak_keys": true});
-    home.configure("api", json!({"apps": {format!("{APP}:1.0"): entry}}));
+    home.configure("api", documented());
     let auth = home.url("/apps/auth");
     eventually("the app", async || {
         Request::get(&auth).send().await.status() == 200

@@ -16,30 +16,15 @@ use crate::harness::demo::Demo;
 use crate::harness::home::{ANN, Home};
 use crate::harness::http::Request;
 use crate::harness::open::{camera, camera_ended, push_socket, socket_ended};
-use crate::harness::session_keys::{APP, PRIVATE_KEY, PUBLIC_KEY};
+use crate::harness::session_keys::{APP, PRIVATE_KEY, PUBLIC_KEY, documented, documented_entry};
 use crate::harness::stack::{Simulator, latchkey};
 use crate::harness::{eventually, within};
 
-/// Starts a host that has these apps in its `host.yaml`.
-async fn home(apps: Value, more: &[(&str, Value)]) -> Home {
-    let printer = Simulator::start().await;
-    let upstream = printer.url("");
-    let mut home = Home::prepare(upstream.trim_end_matches('/'), Simulator::KEY).await;
-    home.printer = Some(printer);
-    home.configure("api", json!({ "apps": apps }));
-    for (name, value) in more {
-        home.configure(name, value.clone());
-    }
-    home.start_host().await;
-    home
-}
-
-fn entry(scope: &str) -> Value {
-    json!({"pubkey": PUBLIC_KEY, "allow_weak_keys": true, "scope": scope})
-}
-
-fn documented() -> Value {
-    json!({format!("{APP}:1.0"): entry("full")})
+/// An app in version 1.0 that may do everything, and in version `view` one that watches.
+fn full_and_view() -> Value {
+    let mut watching = documented_entry();
+    watching["scope"] = json!("view");
+    json!({"apps": {format!("{APP}:1.0"): documented_entry(), format!("{APP}:view"): watching}})
 }
 
 /// The app's side, by our own command.
@@ -84,7 +69,7 @@ fn package(version: &str, enabled: bool) -> String {
 
 #[tokio::test]
 async fn files_are_followed_while_the_host_runs() {
-    let mut home = home(json!({}), &[]).await;
+    let mut home = Home::start().await;
     let offered = async || Request::get(home.url("/apps/auth")).send().await.status();
     assert_eq!(offered().await, StatusCode::NOT_FOUND);
 
@@ -117,7 +102,7 @@ async fn files_are_followed_while_the_host_runs() {
     assert!(page.text().contains("still counts"));
 
     // In the host's own file, beside other settings.
-    home.configure("api", json!({"apps": documented()}));
+    home.configure("api", documented());
     eventually("the host's own app", async || {
         sign_in(&home.url(""), "1.0").await.status.success()
     })
@@ -149,11 +134,7 @@ async fn only_the_full_key_moves(home: &Home, full: &str, view: &str) {
 
 #[tokio::test]
 async fn a_key_goes_as_far_as_its_apps_scope_until_its_app_is_switched_off() {
-    let apps = json!({
-        format!("{APP}:1.0"): entry("full"),
-        format!("{APP}:view"): entry("view"),
-    });
-    let home = home(apps, &[]).await;
+    let home = Home::start_with(&[("api", full_and_view())]).await;
     let (full, view) = (
         key(&home.url(""), "1.0").await,
         key(&home.url(""), "view").await,
@@ -257,7 +238,7 @@ async fn the_demo_lets_the_documented_app_in_at_home_and_away() {
 
 #[tokio::test]
 async fn a_restart_ends_all_keys_and_keeps_the_log() {
-    let mut home = home(documented(), &[]).await;
+    let mut home = Home::start_with(&[("api", documented())]).await;
     let key = key(&home.url(""), "1.0").await;
     assert_eq!(status(&home, Method::GET, "/api/job", &key).await, 200);
     home.host.stop().await;
@@ -273,11 +254,8 @@ async fn a_restart_ends_all_keys_and_keeps_the_log() {
 
 #[tokio::test]
 async fn before_a_server_that_judges_callers_itself_a_session_key_still_opens_the_printer() {
-    let apps = json!({
-        format!("{APP}:1.0"): entry("full"),
-        format!("{APP}:view"): entry("view"),
-    });
-    let home = home(apps, &[("authority", json!("upstream"))]).await;
+    let home =
+        Home::start_with(&[("api", full_and_view()), ("authority", json!("upstream"))]).await;
     let (full, view) = (
         key(&home.url(""), "1.0").await,
         key(&home.url(""), "view").await,
@@ -348,7 +326,7 @@ async fn before_a_server_that_judges_callers_itself_a_session_key_still_opens_th
 async fn strangers_who_ask_for_keys_take_no_memory_of_the_host() {
     const CONNECTIONS: usize = 4;
     const EACH: usize = 5000;
-    let home = home(documented(), &[("trusted_proxies", json!(["127.0.0.0/8"]))]).await;
+    let home = Home::start_with(&[("api", documented())]).await;
     let flood = async |first: usize| {
         let asking =
             (0..CONNECTIONS).map(|connection| ask_often(&home, first + connection * EACH, EACH));

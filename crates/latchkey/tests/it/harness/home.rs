@@ -54,11 +54,24 @@ pub(crate) struct Home {
 impl Home {
     /// Before a simulated printer.
     pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// Before a simulated printer, with these settings in its configuration.
+    pub(crate) async fn start_with(settings: &[(&str, Value)]) -> Self {
+        let mut home = Self::prepare_simulated().await;
+        for (name, value) in settings {
+            home.configure(name, value.clone());
+        }
+        home.start_host().await;
+        home
+    }
+
+    async fn prepare_simulated() -> Self {
         let printer = Simulator::start().await;
         let upstream = printer.url("");
         let mut home = Self::prepare(upstream.trim_end_matches('/'), Simulator::KEY).await;
         home.printer = Some(printer);
-        home.start_host().await;
         home
     }
 
