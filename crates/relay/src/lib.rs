@@ -4,10 +4,14 @@
 //! the connection domain goes to the [`edge`], the public URL's host to the web origin,
 //! anything else is answered 421.
 
+mod accounts;
 pub mod config;
 mod edge;
+pub mod pages;
 mod role;
 mod router;
+mod sessions;
+mod state;
 mod tunnels;
 mod web_origin;
 
