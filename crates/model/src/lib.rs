@@ -18,6 +18,7 @@ pub mod key_request;
 pub mod link;
 pub mod permission;
 pub mod plan;
+pub mod portal;
 pub mod printer;
 pub mod relay_status;
 pub mod sealed;
