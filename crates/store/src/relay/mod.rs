@@ -7,12 +7,14 @@ use crate::pool::{Pools, SchemaVersions, Step};
 
 mod accounts;
 mod app_connections;
+mod apps;
 mod links;
 mod printers;
 mod sessions;
 
 pub use accounts::{Accounts, DeletedAccount, SignIn};
 pub use app_connections::{AppConnections, FoundAppConnection, Holder, Listed, Usage, Use};
+pub use apps::Apps;
 pub use links::Links;
 pub use printers::{Printers, RemovedPrinter};
 pub use sessions::{FoundSession, Sessions};
@@ -80,6 +82,11 @@ impl RelayStore {
     /// Links that are good once.
     pub const fn links(&self) -> Links<'_> {
         Links::new(&self.pools)
+    }
+
+    /// Apps that the operator registered.
+    pub const fn apps(&self) -> Apps<'_> {
+        Apps::new(&self.pools)
     }
 
     /// Checks that the database can be read and written, for a readiness probe.
