@@ -10,6 +10,8 @@ use url::Url;
 
 use crate::config::host::{RawAuthority, RawKind};
 
+pub(crate) mod app;
+
 /// App access to 3D printers, at home and away.
 ///
 /// Start with `latchkey demo`: a relay, a host and a simulated printer on this machine.
@@ -53,6 +55,9 @@ pub(crate) enum Command {
     /// The app's side: get a key for an app
     #[command(subcommand)]
     Key(KeyAction),
+    /// Apps that a relay vouches for in its portal
+    #[command(subcommand)]
+    App(app::AppAction),
     /// Make the key pair of an app that signs in with session keys
     ///
     /// Writes the private key into a new file, for the app, and prints the entry that tells a

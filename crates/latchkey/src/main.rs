@@ -71,6 +71,10 @@ fn run(cli: Cli) -> anyhow::Result<()> {
                 cli.log.init("warn")?;
                 commands::key::session(&args).await
             }
+            Command::App(action) => {
+                cli.log.init("warn")?;
+                commands::app::run(action).await
+            }
             Command::AppKeygen(args) => {
                 cli.log.init("warn")?;
                 commands::app_keygen::run(args).await

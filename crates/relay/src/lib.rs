@@ -5,9 +5,11 @@
 //! anything else is answered 421.
 
 mod accounts;
+pub mod apps;
 pub mod config;
 mod edge;
 pub mod pages;
+mod portal;
 mod role;
 mod router;
 mod sessions;

@@ -10,6 +10,8 @@ use latchkey_store::RelayStore;
 
 use crate::accounts::Accounts;
 use crate::config::Config;
+use crate::portal::Portal;
+use crate::portal::keys::Keys;
 use crate::sessions::Sessions;
 use crate::tunnels::Tunnels;
 
@@ -22,10 +24,10 @@ pub(crate) struct Parts {
     pub(crate) store: RelayStore,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) chance: Arc<dyn Chance>,
-    #[expect(dead_code, reason = "whether a printer is connected")]
     pub(crate) tunnels: Tunnels,
     pub(crate) sessions: Sessions,
     pub(crate) accounts: Accounts,
+    pub(crate) portal: Portal,
 }
 
 /// What a [`State`] is made from.
@@ -50,6 +52,8 @@ impl State {
         } = making;
         let sessions = Sessions::new(&config, &store, &clock, &chance, &key);
         let accounts = Accounts::new(&config, &store, &clock, &chance);
+        let keys = Keys::new(tunnels.clone());
+        let portal = Portal::new(&config, &store, &clock, &chance, keys);
         Self(Arc::new(Parts {
             config,
             store,
@@ -58,6 +62,7 @@ impl State {
             tunnels,
             sessions,
             accounts,
+            portal,
         }))
     }
 }

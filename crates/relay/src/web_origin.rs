@@ -19,16 +19,22 @@ use latchkey_web::{assets, security_headers};
 use tower::ServiceExt;
 
 use crate::accounts;
+use crate::apps;
+use crate::pages::links;
 use crate::pages::visit::{Answered, Arrival, Visit};
+use crate::portal;
 use crate::state::State;
 use crate::tunnels::Reception;
 
 /// All routes of the web origin. Whatever changes something is a POST with the token of a form,
 /// or names what it is good for by a secret that no browser sends by itself.
-fn router(state: State) -> Router {
+pub(crate) fn router(state: State) -> Router {
     Router::new()
         .route("/", get(landing))
         .merge(accounts::http::routes())
+        .merge(apps::http::routes())
+        .merge(links::routes())
+        .merge(portal::http::routes())
         .with_state(state)
         .merge(assets::router())
         .fallback(|| async { Problem::from_status(StatusCode::NOT_FOUND).into_response() })
@@ -65,8 +71,13 @@ impl WebOrigin {
 
     pub(crate) async fn answer(&self, mut request: Request<Body>, call: Call) -> Response<Body> {
         let is_tunnel = request.uri().path() == TUNNEL_PATH;
+        if let Some(uri) = portal::http::in_one_case(request.uri()) {
+            *request.uri_mut() = uri;
+        }
         let class = if is_tunnel {
             Class::Tunnel
+        } else if request.uri().path().starts_with(portal::START) {
+            Class::Portal
         } else {
             Class::Page
         };

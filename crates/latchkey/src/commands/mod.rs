@@ -1,5 +1,6 @@
 //! The commands, but for the demo.
 
+pub(crate) mod app;
 pub(crate) mod app_keygen;
 pub(crate) mod config;
 pub(crate) mod doctor;

@@ -1,12 +1,18 @@
 //! The relay's pages as plain facts in, HTML out. Who may see what, and what a form does, is
 //! decided where these are filled.
 
+mod portal;
 mod sign_in;
 
 pub mod samples;
 
 use latchkey_web::shell::{Account, BarShell, DoorShell, NavItem, Place};
 
+pub use portal::{
+    AppStanding, ChooseProblem, EndedWhy, PortalAdd, PortalAllow, PortalApp, PortalChoose,
+    PortalComplete, PortalDone, PortalEnded, PortalFault, PortalKey, PortalNoPlan, PortalPrinter,
+    PortalRefused, PortalTarget, PortalWelcome, TargetPlace,
+};
 pub use sign_in::{AskingApp, SignIn, SignInProblem, SignUp, SignUpProblem, WhoMaySignUp};
 
 /// What all pages of one answer have in common.

@@ -2,6 +2,7 @@
 //!
 //! Tests render them all; the example `pages` writes them to files.
 
+mod portal;
 mod signing_in;
 
 use askama::Template;
@@ -28,7 +29,6 @@ struct Words {
     app: &'static str,
     email: &'static str,
     relay: &'static str,
-    #[expect(dead_code, reason = "pages with printers")]
     printer: &'static str,
 }
 
@@ -74,7 +74,6 @@ impl Words {
     }
 }
 
-#[expect(dead_code, reason = "pages with times")]
 fn seconds_ago(seconds: i64) -> Moment {
     Moment {
         at: Timestamp::from_millis(NOW - seconds * 1000),
@@ -96,6 +95,7 @@ impl Pages {
 fn everything(words: &Words) -> Vec<(String, String)> {
     let mut pages = Pages::default();
     signing_in::add(words, &mut pages);
+    portal::add(words, &mut pages);
     pages.0
 }
 
