@@ -63,6 +63,7 @@ fn relay(port: u16) -> Value {
         "public_url": format!("http://localhost:{port}"),
         "connection_domain": format!("localhost:{port}"),
         "data": "relay",
+        "registration": "open",
     })
 }
 

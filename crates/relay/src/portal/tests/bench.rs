@@ -130,9 +130,15 @@ impl Bench {
             host: None,
             created: self.clock.now(),
             seen: Seen::default(),
-            local_address: Some("192.168.1.5".to_owned()),
+            local_address: None,
         };
-        self.state.store.printers().create(&printer).await.unwrap();
+        let printers = self.state.store.printers();
+        printers.create(&printer).await.unwrap();
+        // Found out later, as in earnest.
+        let found = printers
+            .note_local_address(&printer.id, "192.168.1.5:5010")
+            .await;
+        assert!(found.unwrap());
         printer
     }
 
