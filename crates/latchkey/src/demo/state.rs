@@ -245,3 +245,29 @@ async fn create(
         app_token: credentials.app_token.expose().to_owned(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn apps_are_registered_once_and_again_when_they_were_removed() {
+        let store = RelayStore::open_in_memory().await.unwrap();
+        for _ in 0..2 {
+            apps(&store).await.unwrap();
+            let known = store.apps().list().await.unwrap();
+            let ids: Vec<_> = known.iter().map(|app| app.id.as_str()).collect();
+            let all = [
+                "centaurilink",
+                "devtest",
+                "mobileraker",
+                "octoapp",
+                "octopod",
+            ];
+            assert_eq!(ids, all);
+            let brands = known.iter().filter(|app| app.is_brand()).count();
+            assert_eq!(brands, 4, "anybody can be the test app");
+            store.apps().remove(&known[0].id).await.unwrap();
+        }
+    }
+}

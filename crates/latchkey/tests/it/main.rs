@@ -13,6 +13,7 @@
 
 mod harness;
 
+mod app_commands;
 mod app_keygen;
 mod app_keys;
 mod clients_discovery;

@@ -109,11 +109,11 @@ mod tests {
 
     #[test]
     fn names_are_found_inside_others_unless_they_are_short() {
-        let resembles = |text: &str, known: &str| super::resembles(&fold(text), &fold(known));
-        assert!(resembles("com.octopod.app", "OctoPod"));
-        assert!(resembles("OctoPod official", "OctoPod"));
-        assert!(!resembles("Octop", "OctoPod"));
-        assert!(!resembles("printer-app", "Prin"));
-        assert!(resembles("PRIN", "prin"));
+        let alike = |text: &str, known: &str| resembles(&fold(text), &fold(known));
+        assert!(alike("com.octopod.app", "OctoPod"));
+        assert!(alike("OctoPod official", "OctoPod"));
+        assert!(!alike("Octop", "OctoPod"));
+        assert!(!alike("printer-app", "Prin"));
+        assert!(alike("PRIN", "prin"));
     }
 }

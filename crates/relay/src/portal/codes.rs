@@ -10,7 +10,7 @@ use latchkey_model::portal::{CodeChallenge, Completion};
 use latchkey_model::secret::{PortalCode, PortalCodeHash};
 
 /// How long a code is good.
-const LASTS: Duration = Duration::from_secs(60);
+const LASTS: Duration = Duration::from_mins(1);
 /// Most codes at a time; then the oldest go.
 const MOST: usize = 1000;
 

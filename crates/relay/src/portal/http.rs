@@ -1,13 +1,10 @@
 //! `/appportal/v1…`.
 
-use axum::extract::{DefaultBodyLimit, Query, RawQuery, State as Shared};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Form, Json, Router};
-use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_MAX_AGE, HeaderName, REFERER,
-};
+use axum::extract::{Query, RawQuery};
+use axum::response::Response;
+use axum::routing::get;
+use axum::{Form, Router};
+use http::header::{HeaderName, REFERER};
 use http::{StatusCode, Uri};
 use latchkey_model::access::KeyScope;
 use latchkey_model::account::Account;
@@ -15,8 +12,9 @@ use latchkey_model::app::AppId;
 use latchkey_model::portal::Refused;
 use latchkey_model::printer::Printer;
 
+use super::exchange;
 use super::pages::{self, Choice};
-use super::wire::{Chosen, Done, Exchange, ExchangeError, Fields};
+use super::wire::{Chosen, Done, Fields};
 use super::{Asked, COMPLETE, Decision, NotAsked, NotGiven, START, names_form};
 use crate::pages::paths;
 use crate::pages::views::{
@@ -25,15 +23,9 @@ use crate::pages::views::{
 use crate::pages::visit::{Answered, Visit};
 use crate::state::State;
 
-/// Largest body of a code's exchange.
-const LARGEST_EXCHANGE: usize = 8 * 1024;
-
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 pub(crate) fn routes() -> Router<State> {
-    let exchanging = post(exchange)
-        .options(preflight)
-        .layer(DefaultBodyLimit::max(LARGEST_EXCHANGE));
     Router::new()
         .route("/appportal/v1", get(welcome).post(begin))
         .route("/appportal/v1/", get(welcome).post(begin))
@@ -43,7 +35,7 @@ pub(crate) fn routes() -> Router<State> {
         .route("/appportal/v1/cancel", get(cancelled))
         .route(COMPLETE, get(complete))
         .route("/appportal/v1/nosupporterperks", get(no_plan))
-        .route("/appportal/v1/token", exchanging)
+        .merge(exchange::routes())
 }
 
 /// The request in an address, or the page that says why it leads nowhere.
@@ -296,15 +288,13 @@ async fn no_plan(visit: Visit, RawQuery(query): RawQuery) -> Answered {
             .then(|| AppId::from_anybody(&value));
         id?.ok()
     });
-    let app = match named {
-        None => None,
-        Some(id) => {
-            let known = crate::apps::look_up(&visit.state.store, &id, None).await;
-            let known = known.map_err(|failure| visit.failed(&failure))?;
-            let name = known.registered.map(|app| app.name.to_string());
-            Some(name.unwrap_or_else(|| id.to_string()))
-        }
-    };
+    let mut app = None;
+    if let Some(id) = named {
+        let known = crate::apps::look_up(&visit.state.store, &id, None).await;
+        let known = known.map_err(|failure| visit.failed(&failure))?;
+        let name = known.registered.map(|app| app.name.to_string());
+        app = Some(name.unwrap_or_else(|| id.to_string()));
+    }
     let account = visit.maybe_account();
     let entitled = account.and_then(|account| visit.state.portal.entitles(account));
     let site = visit.site();
@@ -314,51 +304,6 @@ async fn no_plan(visit: Visit, RawQuery(query): RawQuery) -> Answered {
         app,
         entitled,
     }))
-}
-
-/// Code mode: the values for whoever proves that they asked (RFC 7636). No cookie counts here, so
-/// that pages of any address may ask.
-async fn exchange(
-    Shared(state): Shared<State>,
-    body: Result<Json<Exchange>, axum::extract::rejection::JsonRejection>,
-) -> Response {
-    let refusal = |error, error_description| {
-        let body = Json(ExchangeError {
-            error,
-            error_description,
-        });
-        shared((StatusCode::BAD_REQUEST, body).into_response())
-    };
-    let Ok(Json(exchange)) = body else {
-        return refusal(
-            "invalid_request",
-            "Send a JSON object with code and codeVerifier.",
-        );
-    };
-    match state.portal.redeem(&exchange.code, &exchange.code_verifier) {
-        Some(values) => shared(Json(&*values).into_response()),
-        None => refusal(
-            "invalid_grant",
-            "The code is wrong, was used, is older than a minute, or was asked for by another.",
-        ),
-    }
-}
-
-async fn preflight() -> Response {
-    let fields = [
-        (ACCESS_CONTROL_ALLOW_METHODS, "POST"),
-        (ACCESS_CONTROL_ALLOW_HEADERS, "content-type"),
-        (ACCESS_CONTROL_MAX_AGE, "600"),
-    ];
-    shared((StatusCode::NO_CONTENT, fields).into_response())
-}
-
-fn shared(mut answer: Response) -> Response {
-    let anybody = http::HeaderValue::from_static("*");
-    answer
-        .headers_mut()
-        .insert(ACCESS_CONTROL_ALLOW_ORIGIN, anybody);
-    answer
 }
 
 /// The app whose portal request somebody comes from who is on the way to `then`.

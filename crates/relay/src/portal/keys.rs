@@ -5,7 +5,7 @@ use std::time::Duration;
 use latchkey_model::access::KeyScope;
 use latchkey_model::app::AppName;
 use latchkey_model::id::AppConnectionId;
-use latchkey_model::printer::Printer;
+use latchkey_model::printer::{HostKey, Printer};
 use zeroize::Zeroizing;
 
 use crate::tunnels::Tunnels;
@@ -52,7 +52,7 @@ impl Keys {
         &self,
         wish: KeyWish<'_>,
     ) -> Result<Zeroizing<String>, KeyRefused> {
-        let host = wish.printer.host.as_ref().map(|key| key.id());
+        let host = wish.printer.host.as_ref().map(HostKey::id);
         let tunnel = host.and_then(|host| self.tunnels.find(&host));
         tunnel.ok_or(KeyRefused::NotConnected)?;
         Err(KeyRefused::NotAvailable)

@@ -1,6 +1,7 @@
 //! The portal: an app sends a person here, who gives it access to a printer or does not.
 
 mod codes;
+mod exchange;
 pub(crate) mod http;
 pub(crate) mod keys;
 mod outcomes;
@@ -222,9 +223,10 @@ impl Portal {
     fn wanted(&self, decision: &Decision<'_>) -> NewAppConnection {
         let request = &decision.asked.request;
         let app_name = AppName::parse(decision.asked.name());
-        let access = match request.hostname_only && self.config.allow_hostname_only {
-            true => AccessMode::None,
-            false => AccessMode::Enhanced,
+        let access = if request.hostname_only && self.config.allow_hostname_only {
+            AccessMode::None
+        } else {
+            AccessMode::Enhanced
         };
         NewAppConnection {
             account: decision.account.id.clone(),

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::Asked;
 
 /// How long the last page can be looked at again.
-const LASTS: Duration = Duration::from_secs(120);
+const LASTS: Duration = Duration::from_mins(2);
 /// Most of one session, and of all; then its oldest, or the oldest of all, go.
 const MOST_OF_A_SESSION: usize = 20;
 const MOST: usize = 1000;

@@ -99,12 +99,15 @@ pub(super) fn choose(
             chosen: is_wanted || only,
         }
     };
+    let mut rows: Vec<_> = printers.iter().map(row).collect();
+    // By name they are already; what is most likely meant comes first.
+    rows.sort_by_key(|row| (!row.wanted, !row.online));
     PortalChoose {
         shell: site.door(),
         site,
         app: app(asked),
         request: asked.request.to_query(),
-        printers: printers.iter().map(row).collect(),
+        printers: rows,
         add: adding(&asked.path("/printer")),
         problem,
     }

@@ -360,7 +360,8 @@ fn check(text: &str) -> Result<(), TestCaseError> {
     prop_assert!(url.username().is_empty() && url.password().is_none());
     match target.kind() {
         TargetKind::App => {
-            prop_assert!(!NO_APPS.contains(&url.scheme()) && !url.scheme().starts_with("http"))
+            prop_assert!(!NO_APPS.contains(&url.scheme()));
+            prop_assert!(!["http", "https"].contains(&url.scheme()));
         }
         kind => {
             let start = format!("{}://{}", url.scheme(), target.shown());

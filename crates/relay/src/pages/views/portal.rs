@@ -87,6 +87,10 @@ pub struct PortalWelcome {
 
 /// A printer that can be chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that have nothing to do with each other"
+)]
 pub struct PortalPrinter {
     pub id: String,
     pub name: String,
@@ -141,6 +145,10 @@ pub struct PortalAdd {
 /// The decision. Posts `request`, `printer`, `scope`, `key`, `sure`, `once`, `decision` (`allow`
 /// or `deny`), `csrf_token`.
 #[derive(Debug, Clone, Template)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that have nothing to do with each other"
+)]
 #[template(path = "relay/portal/allow.html")]
 pub struct PortalAllow {
     pub shell: DoorShell,

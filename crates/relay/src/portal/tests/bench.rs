@@ -212,9 +212,10 @@ impl Browser {
             .map(|(name, value)| format!("{name}={}", encoded(value)))
             .collect();
         let request = Request::post(path).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-        let request = match self.headers.contains_key(ORIGIN) {
-            true => request,
-            false => request.header(ORIGIN, ORIGIN_OF_OURS),
+        let request = if self.headers.contains_key(ORIGIN) {
+            request
+        } else {
+            request.header(ORIGIN, ORIGIN_OF_OURS)
         };
         self.send(request, pairs.join("&")).await
     }
@@ -335,7 +336,7 @@ pub(super) fn unescaped(text: &str) -> String {
 }
 
 pub(super) fn encoded(text: &str) -> String {
-    text.bytes()
-        .map(|byte| format!("%{}", HEXLOWER.encode(&[byte])))
-        .collect()
+    let digits = HEXLOWER.encode(text.as_bytes());
+    let pairs = digits.as_bytes().chunks(2).map(str::from_utf8);
+    pairs.flat_map(|pair| ["%", pair.unwrap()]).collect()
 }

@@ -18,7 +18,7 @@ async fn code(bench: &Bench) -> (Browser, BTreeMap<String, String>) {
     let mut browser = bench.signed_in(&ann).await;
     let page = to_decision(&mut browser, ASKING, printer.id.as_str()).await;
     let page = browser.submit(&page, "/appportal/v1/allow", &ALLOWED).await;
-    let page = browser.get(&page.location().to_owned()).await;
+    let page = browser.get(page.location()).await;
     let values = page.completion();
     (browser, values)
 }
@@ -74,7 +74,7 @@ async fn a_code_is_for_who_asked_and_for_a_minute() {
     assert_eq!(used.status, StatusCode::BAD_REQUEST);
     let bench = Bench::new().await;
     let (_, values) = code(&bench).await;
-    bench.clock.advance(Duration::from_secs(60));
+    bench.clock.advance(Duration::from_mins(1));
     assert_eq!(
         exchange(&bench, &values["code"], VERIFIER).await.status,
         StatusCode::BAD_REQUEST

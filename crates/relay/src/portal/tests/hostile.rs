@@ -44,7 +44,7 @@ async fn texts_from_outside_are_texts_on_every_page() {
         assert_eq!(faults(&page.body), Vec::<String>::new(), "{payload:?}");
         assert!(!payload.contains('<') || !page.has(payload), "{payload:?}");
         let page = browser.submit(&page, "/appportal/v1/allow", &ALLOWED).await;
-        let page = browser.get(&page.location().to_owned()).await;
+        let page = browser.get(page.location()).await;
         assert_eq!(faults(&page.body), Vec::<String>::new(), "{payload:?}");
         assert_eq!(page.completion()["printername"], name.trim());
     }

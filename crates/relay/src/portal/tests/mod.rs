@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use http::header::{HeaderValue, ORIGIN};
 use http::{StatusCode, Uri};
+use latchkey_model::app::{AppId, AppName};
 use latchkey_model::app_connection::EndReason;
 use latchkey_model::clock::Clock as _;
 use latchkey_model::secret::AppTokenHash;
@@ -28,13 +29,13 @@ async fn to_decision(browser: &mut Browser, query: &str, printer: &str) -> Page 
     let page = browser
         .submit(&page, "/appportal/v1", &[("decision", "continue")])
         .await;
-    let page = browser.get(&page.location().to_owned()).await;
+    let page = browser.get(page.location()).await;
     assert_eq!(page.status, StatusCode::OK);
     let fields = [("decision", "continue"), ("printer", printer)];
     let page = browser
         .submit(&page, "/appportal/v1/printer", &fields)
         .await;
-    let page = browser.get(&page.location().to_owned()).await;
+    let page = browser.get(page.location()).await;
     assert_eq!(page.status, StatusCode::OK, "{}", page.body);
     page
 }
@@ -48,7 +49,7 @@ async fn the_whole_way_ends_with_everything_the_app_needs() {
     let page = to_decision(&mut browser, OCTOPOD, printer.id.as_str()).await;
     assert!(page.has("Verified app") && page.has("octopod://octoeverywhere"));
     let page = browser.submit(&page, "/appportal/v1/allow", &ALLOWED).await;
-    let page = browser.get(&page.location().to_owned()).await;
+    let page = browser.get(page.location()).await;
     let address = page.refresh().unwrap();
     assert!(
         address.starts_with("octopod://octoeverywhere?success=true&id="),
@@ -91,7 +92,7 @@ async fn strangers_sign_in_on_the_way_and_come_back() {
     let page = browser
         .submit(&page, "/appportal/v1", &[("decision", "continue")])
         .await;
-    let page = browser.get(&page.location().to_owned()).await;
+    let page = browser.get(page.location()).await;
     let sign_in = page.location().to_owned();
     assert!(
         sign_in.starts_with("/sign-in?then=/appportal/v1/printer%3F"),
@@ -293,7 +294,7 @@ async fn a_browser_that_leaves_before_the_answer_finds_the_same_outcome() {
         let _ = tokio::time::timeout(Duration::from_micros(step * 150), sending).await;
     }
     let last = browser.submit(&page, "/appportal/v1/allow", &ALLOWED).await;
-    let values = browser.get(&last.location().to_owned()).await.completion();
+    let values = browser.get(last.location()).await.completion();
     assert_eq!(bench.connections(&printer).await, 1);
     let hash = AppTokenHash::of(&values["appApiToken"]);
     let found = bench
@@ -559,7 +560,7 @@ async fn keys_need_a_fresh_password_and_are_no_condition() {
     let done = browser
         .submit(&page, "/appportal/v1/allow", &with_key)
         .await;
-    let done = browser.get(&done.location().to_owned()).await;
+    let done = browser.get(done.location()).await;
     assert!(done.has("could not be made"), "its host is not connected");
     assert_eq!(done.completion()["success"], "true");
     // Later the password is asked, and what was chosen is still there afterwards.
@@ -585,7 +586,7 @@ async fn keys_need_a_fresh_password_and_are_no_condition() {
     assert!(page.has("value=\"view\" checked") && page.has("name=\"key\" value=\"yes\" checked"));
     // Without the key nothing more is asked.
     let done = browser.submit(&page, "/appportal/v1/allow", &ALLOWED).await;
-    let done = browser.get(&done.location().to_owned()).await;
+    let done = browser.get(done.location()).await;
     assert!(done.completion()["success"] == "true" && !done.has("could not be made"));
 }
 
@@ -662,7 +663,7 @@ async fn connections_without_credentials_need_the_operators_consent() {
         let page = to_decision(&mut browser, query, printer.id.as_str()).await;
         assert_eq!(page.has("without a password"), allowed);
         let page = browser.submit(&page, "/appportal/v1/allow", &ALLOWED).await;
-        let values = browser.get(&page.location().to_owned()).await.completion();
+        let values = browser.get(page.location()).await.completion();
         assert_eq!(values["authBearerToken"].is_empty(), allowed);
         assert_eq!(values["authbasichttpuser"].is_empty(), allowed);
         assert_eq!(
@@ -681,7 +682,7 @@ async fn the_default_address_is_a_page_that_repeats_nothing() {
     let page = to_decision(&mut browser, "appid=devtest", printer.id.as_str()).await;
     assert!(page.has("For trying out"));
     let page = browser.submit(&page, "/appportal/v1/allow", &ALLOWED).await;
-    let page = browser.get(&page.location().to_owned()).await;
+    let page = browser.get(page.location()).await;
     let address = page.refresh().unwrap();
     let path = address.strip_prefix("http://localhost:7010").unwrap();
     assert!(path.starts_with("/appportal/v1/complete?success=true&"));
@@ -769,6 +770,38 @@ async fn addresses_that_apps_build_lead_to_pages() {
     ] {
         let page = browser.get(path).await;
         assert_eq!((page.status, page.location()), (StatusCode::FOUND, to));
+    }
+}
+
+#[tokio::test]
+async fn logos_are_pictures_of_ours_and_nothing_else() {
+    let bench = Bench::new().await;
+    let store = &bench.state.store;
+    let mut app = store.apps().list().await.unwrap().remove(0);
+    app.id = AppId::parse("a/b\u{e4}").unwrap();
+    app.name = AppName::parse("Pictured").unwrap();
+    store.apps().insert(&app, Some(b"\x89PNG")).await.unwrap();
+    let mut browser = bench.browser();
+    let path = "/apps/a%2Fb%C3%A4/logo.png";
+    assert!(browser.get(&start("appid=a/b%C3%A4")).await.has(path));
+    let logo = browser.get(path).await;
+    assert_eq!(
+        (logo.status, &logo.headers["content-type"]),
+        (StatusCode::OK, &HeaderValue::from_static("image/png"))
+    );
+    assert_eq!(logo.headers["x-content-type-options"], "nosniff");
+    assert_eq!(logo.headers["cross-origin-resource-policy"], "same-origin");
+    for missing in [
+        "/apps/octopod/logo.png",
+        "/apps/nobody/logo.png",
+        "/apps/%00/logo.png",
+        "/apps/a%20b/logo.png",
+    ] {
+        assert_eq!(
+            browser.get(missing).await.status,
+            StatusCode::NOT_FOUND,
+            "{missing}"
+        );
     }
 }
 
