@@ -172,6 +172,7 @@ impl<'b> Caller<'b> {
                 let mut browser = bench.browser();
                 browser.inbound.door = Door::Tunnel {
                     app_connection: Some("c1".to_owned()),
+                    scope: KeyScope::Full,
                 };
                 (browser, None)
             }

@@ -143,6 +143,7 @@ async fn an_app_connection_without_a_key_is_nobody_in_particular_and_may_not_let
     let through = Inbound {
         door: Door::Tunnel {
             app_connection: Some("conn-1".to_owned()),
+            scope: KeyScope::Full,
         },
         address: [203, 0, 113, 9].into(),
         scheme: Scheme::Https,
@@ -166,7 +167,7 @@ async fn an_app_connection_without_a_key_is_nobody_in_particular_and_may_not_let
     assert!(!needs.contains(&json!("plugin_appkeys_user")));
     let handle = told["session"].as_str().unwrap();
     let caller = bench.authority.sessions.identify_push("_api", handle).await;
-    assert!(matches!(caller, Some(Caller::AppConnection(id)) if id == "conn-1"));
+    assert!(matches!(caller, Some(Caller::AppConnection(id, KeyScope::Full)) if id == "conn-1"));
 
     // A key is looked at first, and a wrong one makes its sender a guest there too. An empty one is
     // what apps send that were given none.

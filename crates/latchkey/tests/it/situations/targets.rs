@@ -52,6 +52,7 @@ fn stream_head(app_connection: Option<&str>) -> StreamHead {
         caller: "192.0.2.7".parse().unwrap(),
         scheme: Scheme::Https,
         app_connection: app_connection.map(str::to_owned),
+        scope: Scope::Full,
         request: "r".to_owned(),
     }
 }
