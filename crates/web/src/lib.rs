@@ -8,14 +8,17 @@ extern crate self as latchkey_web;
 
 pub mod assets;
 pub mod browser;
+pub mod device;
 pub mod error_page;
 pub mod health;
 pub mod landing;
+pub mod limits;
 pub mod logging;
 pub mod metrics;
 pub mod moment;
 pub mod page_check;
 pub mod parts;
+pub mod password;
 pub mod problem;
 pub mod request_id;
 pub mod request_log;

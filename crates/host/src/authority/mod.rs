@@ -26,6 +26,7 @@ use std::time::Duration;
 use latchkey_model::access::Access;
 use latchkey_model::clock::Clock;
 use latchkey_store::host::HostStore;
+use latchkey_web::limits::{Limits, household};
 
 use self::caller::Caller;
 use self::endings::Endings;
@@ -33,7 +34,6 @@ use crate::app_connections::AppConnections;
 use crate::app_keys::AppKeys;
 use crate::app_keys::usage::Usage;
 use crate::key_requests::KeyRequests;
-use crate::limits::{Limits, household};
 use crate::local_api::LocalApi;
 use crate::notices::Notices;
 use crate::pages::Pages;
