@@ -4,11 +4,14 @@
 //! the connection domain goes to the [`edge`], the public URL's host to the web origin,
 //! anything else is answered 421.
 
+mod app_connections;
 pub mod config;
 mod edge;
+mod life;
 mod role;
 mod router;
 mod tunnels;
 mod web_origin;
 
+pub use life::{Life, SetPlanError};
 pub use role::{Relay, RelayError};

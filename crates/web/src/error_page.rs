@@ -35,6 +35,8 @@ pub struct RelayProblem {
     /// The relay's own web address, where printers are managed.
     pub relay_url: String,
     pub request_id: String,
+    /// What it is about, where more is known than the status says; apps show it.
+    pub sentence: Option<&'static str>,
 }
 
 impl RelayProblem {
@@ -45,6 +47,7 @@ impl RelayProblem {
             last_seen: None,
             relay_url: relay_url.to_owned(),
             request_id: request_id.to_owned(),
+            sentence: None,
         }
     }
 }
@@ -68,7 +71,7 @@ pub fn respond(problem: &RelayProblem, headers: &HeaderMap, method: &Method) -> 
             status,
             &envelope(
                 code,
-                problem.status.meaning(),
+                problem.sentence.unwrap_or(problem.status.meaning()),
                 problem.status.is_user_error(),
             ),
         )

@@ -14,6 +14,9 @@ use crate::pool::Pools;
 use crate::row::count;
 
 mod rows;
+mod standing;
+
+pub use standing::Standing;
 
 // Takes the printer from the table, so that a printer that the account may not use, or one just
 // removed, gets no app connection.
@@ -84,6 +87,13 @@ const END_OWNED: &str = end_where!(
 const END_OF_PRINTER: &str = end_where!(
     "printer_id IN (SELECT printers.id FROM printers WHERE printers.id = $3 AND printers.account_id = $4)"
 );
+
+// An owner's, of everybody; a member's, of their own.
+const END_REVOKED_AT: &str = end_where!(
+    "printer_id = $3 AND (account_id = $4 OR printer_id IN (SELECT printers.id FROM printers WHERE printers.account_id = $4))"
+);
+
+const END_OF_MEMBER: &str = end_where!("printer_id = $3 AND account_id = $4");
 
 const END_OF_ACCOUNT: &str = end_where!(
     "account_id = $3 OR printer_id IN (SELECT printers.id FROM printers WHERE printers.account_id = $3)"
@@ -303,6 +313,49 @@ impl<'a> AppConnections<'a> {
             .fetch_all(self.pools.write())
             .await?;
         Ok(!rows.is_empty())
+    }
+
+    /// Ends the app connections to a printer that `account` may end: as its owner all of them, as
+    /// a member their own. Says which.
+    pub async fn end_all_at(
+        &self,
+        account: &AccountId,
+        printer: &PrinterId,
+        reason: EndReason,
+        at: Timestamp,
+    ) -> Result<Vec<AppConnectionId>, StoreError> {
+        self.end_at(END_REVOKED_AT, account, printer, reason, at)
+            .await
+    }
+
+    /// Ends what `account` allowed at a printer, whoever asks. For an account that is no longer a
+    /// member: first that, then this, so that none is made in between.
+    pub async fn end_of_member(
+        &self,
+        account: &AccountId,
+        printer: &PrinterId,
+        at: Timestamp,
+    ) -> Result<Vec<AppConnectionId>, StoreError> {
+        self.end_at(END_OF_MEMBER, account, printer, EndReason::Revoked, at)
+            .await
+    }
+
+    async fn end_at(
+        &self,
+        statement: &'static str,
+        account: &AccountId,
+        printer: &PrinterId,
+        reason: EndReason,
+        at: Timestamp,
+    ) -> Result<Vec<AppConnectionId>, StoreError> {
+        let rows = sqlx::query(statement)
+            .bind(at.millis())
+            .bind(reason.as_str())
+            .bind(printer.as_str())
+            .bind(account.as_str())
+            .fetch_all(self.pools.write())
+            .await?;
+        ids(&rows)
     }
 
     /// Adds a batch of use, as a whole or not at all. Ended ones are passed over.
