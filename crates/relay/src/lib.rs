@@ -4,12 +4,16 @@
 //! the connection domain goes to the [`edge`], the public URL's host to the web origin,
 //! anything else is answered 421.
 
+mod accounts;
 mod app_connections;
 pub mod config;
 mod edge;
 mod life;
+pub mod pages;
 mod role;
 mod router;
+mod sessions;
+mod state;
 mod tunnels;
 mod web_origin;
 

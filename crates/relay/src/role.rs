@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use latchkey_model::chance::Chance;
 use latchkey_model::clock::Clock;
+use latchkey_model::sealed::MasterKey;
 use latchkey_net::client_addr::TrustedPeers;
+use latchkey_net::key_file::{self, KeyFileError};
 use latchkey_net::listen::{self, ListenError, ListenSettings, Stop};
 use latchkey_net::tls::{self, TlsError};
 use latchkey_net::tunnel::{Acceptor, AcceptorConfig, Settings};
@@ -26,11 +28,16 @@ use crate::config::Config;
 use crate::edge::{Edge, Shared};
 use crate::life::{Endings, Life, Parts};
 use crate::router::Router;
+use crate::state::{Making, State};
 use crate::tunnels::{Desk, Reception, Tunnels};
 use crate::web_origin::WebOrigin;
 
 /// The name of the database file in the data directory.
 const DATABASE: &str = "relay.db";
+
+/// The name of the file with the key that forms are signed with, and how it begins.
+const KEY: &str = "relay.key";
+const KEY_PREFIX: &str = "latchkey-relay-master-1:";
 
 /// Hosts told to move spread their return over this long.
 const RECONNECT_SPREAD: Duration = Duration::from_secs(2);
@@ -46,6 +53,8 @@ pub enum RelayError {
         path.display()
     )]
     Store { path: PathBuf, cause: StoreError },
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
     #[error("cannot use the certificate: {0}")]
     Tls(#[from] TlsError),
 }
@@ -54,6 +63,7 @@ pub enum RelayError {
 pub struct Relay {
     config: Arc<Config>,
     store: RelayStore,
+    key: MasterKey,
     listener: TcpListener,
     status_listener: Option<TcpListener>,
     settings: ListenSettings,
@@ -83,6 +93,9 @@ impl Relay {
         let store = RelayStore::open(&path)
             .await
             .map_err(|cause| RelayError::Store { path, cause })?;
+        // After the database, which makes the folder.
+        let key = key_file::load_or_create(&config.data.join(KEY), KEY_PREFIX)?;
+        let key = MasterKey::from_bytes(*key);
         let listener = listen::bind(config.listen).await?;
         let status_listener = match config.status_listen {
             Some(address) => Some(listen::bind(address).await?),
@@ -105,6 +118,7 @@ impl Relay {
             life,
             config: Arc::new(config),
             store,
+            key,
             listener,
             status_listener,
             settings,
@@ -221,7 +235,16 @@ impl Relay {
             chance: Arc::clone(&self.chance),
             tracker: tunnel_tasks.clone(),
         });
-        let web_origin = WebOrigin::new(&self.config, reception, Arc::clone(&shared.metrics));
+        let state = State::new(Making {
+            config: Arc::clone(&self.config),
+            store: self.store.clone(),
+            clock: Arc::clone(&self.clock),
+            chance: Arc::clone(&self.chance),
+            tunnels: shared.tunnels.clone(),
+            life: self.life.clone(),
+            key: MasterKey::from_bytes(*self.key.expose()),
+        });
+        let web_origin = WebOrigin::new(state, reception, Arc::clone(&shared.metrics));
         let edge = Edge::new(shared);
         Router { edge, web_origin }
     }
