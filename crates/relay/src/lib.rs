@@ -17,5 +17,6 @@ mod state;
 mod tunnels;
 mod web_origin;
 
+pub use accounts::{AccountError, check_password};
 pub use life::{Life, SetPlanError};
 pub use role::{Relay, RelayError};

@@ -1,0 +1,287 @@
+//! App connections that may only look: the host applies to them what it applies to keys of that scope, whoever judges
+//! callers, and nothing that comes through one goes further.
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use http::Method;
+use http::Response;
+use hyper::body::Incoming;
+use latchkey_host::config::{AuthorityMode, Credential};
+use latchkey_model::access::KeyScope;
+use latchkey_model::app_connection::AccessMode;
+use latchkey_net::body::{self, Body};
+use latchkey_net::tunnel::{Dialler, DiallerConfig, HostIdentity, StreamHead};
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::harness::http::{Response as Told, websocket};
+use crate::harness::inproc::RunningRelay;
+use crate::harness::stack::{Connection, Simulator, Stack};
+use crate::harness::{eventually, within};
+
+async fn ask(
+    connection: &Connection,
+    method: Method,
+    path: &str,
+    body: Option<Value>,
+    key: Option<&str>,
+) -> Told {
+    let mut request = connection.request(method, path);
+    if let Some(body) = &body {
+        request = request.json(body);
+    }
+    if let Some(key) = key {
+        request = request.header("X-Api-Key", key);
+    }
+    request.send().await.read().await
+}
+
+/// What a watching app is let do, and what not: at a host that judges, and at one that does not.
+async fn watching_is_watching(stack: &Stack, key: Option<&str>) {
+    let full = stack
+        .connect_app_as(AccessMode::Bearer, KeyScope::Full)
+        .await;
+    let view = stack
+        .connect_app_as(AccessMode::Bearer, KeyScope::View)
+        .await;
+    let get = |path| (Method::GET, path, None);
+    let command = json!({"command": "home", "axes": ["x"]});
+    let post = |path| (Method::POST, path, Some(command.clone()));
+    for (method, path, body) in [
+        get("api/job"),
+        get("api/printer"),
+        get("api/files"),
+        get("api/version"),
+    ] {
+        let told = ask(&view, method, path, body, key).await;
+        assert_eq!(told.status, 200, "{path}: {}", told.text());
+    }
+    for (method, path, body) in [
+        post("api/printer/printhead"),
+        post("api/job"),
+        (Method::DELETE, "api/files/local/none.gcode", None),
+        post("api/files/local"),
+        post("api/connection"),
+        get("api/plugin/softwareupdate/check"),
+        get("api/system/commands"),
+        post("%61pi/job"),
+        post("//api/job"),
+        (Method::PUT, "api/unheard-of", None),
+        get("api/unheard-of"),
+        get("webcam/?action=command&id=1"),
+    ] {
+        let told = ask(&view, method.clone(), path, body, key).await;
+        assert_eq!(told.status, 403, "{method} {path}: {}", told.text());
+        assert!(told.json()["error"].is_string(), "{path}");
+    }
+    let homed = ask(
+        &full,
+        Method::POST,
+        "api/printer/printhead",
+        Some(command),
+        key,
+    )
+    .await;
+    assert!(homed.status.is_success(), "{}", homed.text());
+    let picture = ask(&view, Method::GET, "webcam/?action=snapshot", None, key).await;
+    assert_eq!(picture.status, 200);
+}
+
+/// The push socket through an app connection, by what a passive login told it.
+async fn listens(connection: &Connection, key: Option<&str>) -> Value {
+    let passive = Some(json!({"passive": true}));
+    let me = ask(connection, Method::POST, "api/login", passive, key)
+        .await
+        .json();
+    let authorization = connection.authorization().unwrap();
+    let url = connection.address("sockjs/websocket");
+    let headers = [("Authorization", &*authorization)];
+    let (mut socket, _) = websocket(url, &headers).await.unwrap();
+    let (name, session) = (
+        me["name"].as_str().unwrap(),
+        me["session"].as_str().unwrap(),
+    );
+    let auth = json!({"auth": format!("{name}:{session}")});
+    socket.send(Message::text(auth.to_string())).await.unwrap();
+    within("the printer's history", async {
+        loop {
+            let message = socket.next().await.unwrap().unwrap();
+            if message
+                .to_text()
+                .is_ok_and(|text| text.contains("\"history\""))
+            {
+                break;
+            }
+        }
+    })
+    .await;
+    me
+}
+
+#[tokio::test]
+async fn a_watching_app_watches_where_the_host_judges() {
+    let printer = Simulator::start().await;
+    let stack = Stack::before(printer.url("")).authority_host(Simulator::KEY);
+    let stack = stack.start().await;
+    watching_is_watching(&stack, None).await;
+    let view = stack
+        .connect_app_as(AccessMode::Enhanced, KeyScope::View)
+        .await;
+    let me = listens(&view, None).await;
+    assert_eq!(me["groups"], json!(["readonly"]));
+    let settings = ask(&view, Method::GET, "api/settings", None, None).await;
+    assert_eq!(settings.status, 200);
+    assert!(!settings.text().contains(Simulator::KEY));
+}
+
+#[tokio::test]
+async fn a_watching_app_watches_where_the_printers_server_judges() {
+    let printer = Simulator::start().await;
+    let stack = Stack::before(printer.url("")).start().await;
+    // Its key would let it do everything; the app connection that it comes through does not.
+    watching_is_watching(&stack, Some(Simulator::KEY)).await;
+    let view = stack
+        .connect_app_as(AccessMode::Enhanced, KeyScope::View)
+        .await;
+    listens(&view, Some(Simulator::KEY)).await;
+}
+
+#[tokio::test]
+async fn no_key_and_no_sign_in_lifts_what_the_owner_chose() {
+    let printer = Simulator::start().await;
+    let stack = Stack::before(printer.url("")).authority_host(Simulator::KEY);
+    let stack = stack.start().await;
+    let store = latchkey_store::HostStore::open(stack.folder().join("host/host.db"))
+        .await
+        .unwrap();
+    let password = "correct horse battery";
+    let hash = latchkey_web::password::Passwords::default()
+        .hash(password)
+        .await
+        .unwrap();
+    let ann = latchkey_model::user::User {
+        name: latchkey_model::user::UserName::parse("ann").unwrap(),
+        group: latchkey_model::user::Group::Admins,
+        active: true,
+        created: latchkey_model::clock::Timestamp::from_millis(1),
+    };
+    store.users().create(&ann, Some(&hash)).await.unwrap();
+    let view = stack
+        .connect_app_as(AccessMode::Bearer, KeyScope::View)
+        .await;
+    let full = stack
+        .connect_app_as(AccessMode::Bearer, KeyScope::Full)
+        .await;
+    let sign_in = json!({"user": "ann", "pass": password});
+    for (connection, allowed) in [(&full, true), (&view, false)] {
+        let told = ask(
+            connection,
+            Method::POST,
+            "api/login",
+            Some(sign_in.clone()),
+            None,
+        )
+        .await;
+        assert_eq!(told.status, 200, "{}", told.text());
+        let mut cookies = crate::harness::http::Cookies::default();
+        cookies.learn(&told.headers);
+        let csrf = cookies.find("csrf_token").unwrap_or_default().to_owned();
+        let homing = json!({"command": "home", "axes": ["x"]});
+        let request = connection.post("api/printer/printhead").json(&homing);
+        let request = request
+            .header("Cookie", &cookies.line())
+            .header("X-CSRF-Token", &csrf);
+        let told = request.send().await.read().await;
+        assert_eq!(told.status.is_success(), allowed, "{}", told.text());
+        let users = connection
+            .get("latchkey/users")
+            .header("Cookie", &cookies.line());
+        let told = users.send().await.read().await;
+        assert_eq!(told.status == 200, allowed, "{}", told.status);
+    }
+}
+
+#[tokio::test]
+async fn an_old_host_is_not_sent_what_may_only_look() {
+    let relay = RunningRelay::start(|_| {}).await;
+    let identity = HostIdentity::generate().unwrap();
+    let view = relay
+        .record_as(identity.public_key(), AccessMode::Bearer, KeyScope::View)
+        .await;
+    let (_, printer) = view.ids.clone().unwrap();
+    let full = relay.connect(&printer, AccessMode::Bearer).await;
+    // What it says of itself has no features.
+    let url = relay.config().public_url.to_string().parse().unwrap();
+    let config = DiallerConfig::new(url, "Old".to_owned(), "0.0.1".to_owned());
+    let service = |_: http::Request<Incoming>, _: StreamHead| async {
+        Response::<Body>::new(body::full("passed"))
+    };
+    let dialler = Dialler::new(config, identity, service, TaskTracker::new()).unwrap();
+    let (soft, hard) = (CancellationToken::new(), CancellationToken::new());
+    tokio::spawn(dialler.run(soft.clone(), hard));
+    let ask = async |door: &crate::harness::inproc::Door| {
+        let mut caller = door.connect().await;
+        caller.send(door.head("GET /api/job", &[])).await;
+        caller.read_response().await
+    };
+    eventually("the old host", async || ask(&full).await.status() == 200).await;
+    let told = ask(&view).await;
+    assert_eq!(told.status(), 600);
+    let told: Value = serde_json::from_slice(&told.body).unwrap();
+    assert!(
+        told["Error"].as_str().unwrap().contains("Update the host"),
+        "{told}"
+    );
+    soft.cancel();
+}
+
+#[tokio::test]
+async fn the_hosts_push_socket_hears_when_an_app_connection_ends() {
+    let printer = Simulator::start().await;
+    let relay = RunningRelay::start(|_| {}).await;
+    let address = printer.address();
+    let door = relay.attach(address, AccessMode::Bearer, |host| {
+        host.authority = AuthorityMode::Host;
+        host.upstream.credential = Credential::new(Simulator::KEY);
+    });
+    let door = door.await;
+    let mut caller = door.connect().await;
+    let passive = r#"{"passive":true}"#;
+    let fields = ["Content-Type: application/json", "Content-Length: 16"];
+    caller
+        .send(door.head("POST /api/login", &fields) + passive)
+        .await;
+    let told = caller.read_response().await;
+    assert_eq!(told.status(), 200);
+    let me: Value = serde_json::from_slice(&told.body).unwrap();
+    let handle = format!(
+        "{}:{}",
+        me["name"].as_str().unwrap(),
+        me["session"].as_str().unwrap()
+    );
+    // At home, where no relay cuts anything.
+    let at_home = format!("http://{}/sockjs/websocket", door.lan);
+    let auth = Message::text(json!({"auth": handle}).to_string());
+    let (mut socket, _) = websocket(&at_home, &[]).await.unwrap();
+    socket.send(auth.clone()).await.unwrap();
+    heard(&mut socket, "\"history\"").await;
+    let (connection, _) = door.ids.as_ref().unwrap();
+    assert!(relay.life.revoke(&relay.account, connection).await.unwrap());
+    crate::harness::open::socket_ended(&mut socket).await;
+    let (mut socket, _) = websocket(&at_home, &[]).await.unwrap();
+    socket.send(auth).await.unwrap();
+    heard(&mut socket, "reauthRequired").await;
+}
+
+async fn heard(socket: &mut crate::harness::http::WebSocket, part: &str) {
+    within(part, async {
+        loop {
+            let message = socket.next().await.unwrap().unwrap();
+            if message.to_text().is_ok_and(|text| text.contains(part)) {
+                return;
+            }
+        }
+    })
+    .await;
+}
