@@ -14,6 +14,7 @@ mod role;
 mod router;
 mod sessions;
 mod state;
+mod sweep;
 mod tunnels;
 mod web_origin;
 

@@ -29,6 +29,7 @@ use crate::edge::{Edge, Shared};
 use crate::life::{Endings, Life, Parts};
 use crate::router::Router;
 use crate::state::{Making, State};
+use crate::sweep;
 use crate::tunnels::{Desk, Reception, Tunnels};
 use crate::web_origin::WebOrigin;
 
@@ -183,6 +184,11 @@ impl Relay {
         if let Err(error) = self.store.printers().note_all_lost().await {
             tracing::warn!(%error, "cannot note that no host is connected yet");
         }
+        tunnel_tasks.spawn(sweep::run(
+            self.store.clone(),
+            Arc::clone(&self.clock),
+            self.stop.soft.clone(),
+        ));
         if let Some(listener) = self.status_listener {
             let health = health(&metrics, &self.store);
             let soft = self.stop.soft.clone();

@@ -394,6 +394,8 @@ fn relay_config(data: &TempDir) -> relay::Config {
         tls: None,
         trusted_proxies: Vec::new(),
         data: data.path().to_owned(),
+        registration: relay::Registration::Open,
+        default_plan: PLAN.parse().unwrap(),
         plans: Plans::new(plans.into_iter().collect()),
         default_plan: PLAN.parse().unwrap(),
         registration: relay::Registration::Closed,
