@@ -253,7 +253,7 @@ async fn a_running_relay_notices_a_plan_and_a_removal_within_seconds() {
     ] {
         let began = Instant::now();
         account(&config, arguments, "").await.assert_done();
-        let answer = app.get("webcam/?action=stream").send().await;
+        let answer = app.get("/webcam/?action=stream").send().await;
         assert_eq!(
             answer.status(),
             StatusCode::from_u16(told).unwrap(),

@@ -49,27 +49,27 @@ async fn watching_is_watching(stack: &Stack, key: Option<&str>) {
     let command = json!({"command": "home", "axes": ["x"]});
     let post = |path| (Method::POST, path, Some(command.clone()));
     for (method, path, body) in [
-        get("api/job"),
-        get("api/printer"),
-        get("api/files"),
-        get("api/version"),
+        get("/api/job"),
+        get("/api/printer"),
+        get("/api/files"),
+        get("/api/version"),
     ] {
         let told = ask(&view, method, path, body, key).await;
         assert_eq!(told.status, 200, "{path}: {}", told.text());
     }
     for (method, path, body) in [
-        post("api/printer/printhead"),
-        post("api/job"),
-        (Method::DELETE, "api/files/local/none.gcode", None),
-        post("api/files/local"),
-        post("api/connection"),
-        get("api/plugin/softwareupdate/check"),
-        get("api/system/commands"),
-        post("%61pi/job"),
+        post("/api/printer/printhead"),
+        post("/api/job"),
+        (Method::DELETE, "/api/files/local/none.gcode", None),
+        post("/api/files/local"),
+        post("/api/connection"),
+        get("/api/plugin/softwareupdate/check"),
+        get("/api/system/commands"),
+        post("/%61pi/job"),
         post("//api/job"),
-        (Method::PUT, "api/unheard-of", None),
-        get("api/unheard-of"),
-        get("webcam/?action=command&id=1"),
+        (Method::PUT, "/api/unheard-of", None),
+        get("/api/unheard-of"),
+        get("/webcam/?action=command&id=1"),
     ] {
         let told = ask(&view, method.clone(), path, body, key).await;
         assert_eq!(told.status, 403, "{method} {path}: {}", told.text());
@@ -78,24 +78,24 @@ async fn watching_is_watching(stack: &Stack, key: Option<&str>) {
     let homed = ask(
         &full,
         Method::POST,
-        "api/printer/printhead",
+        "/api/printer/printhead",
         Some(command),
         key,
     )
     .await;
     assert!(homed.status.is_success(), "{}", homed.text());
-    let picture = ask(&view, Method::GET, "webcam/?action=snapshot", None, key).await;
+    let picture = ask(&view, Method::GET, "/webcam/?action=snapshot", None, key).await;
     assert_eq!(picture.status, 200);
 }
 
 /// The push socket through an app connection, by what a passive login told it.
 async fn listens(connection: &Connection, key: Option<&str>) -> Value {
     let passive = Some(json!({"passive": true}));
-    let me = ask(connection, Method::POST, "api/login", passive, key)
+    let me = ask(connection, Method::POST, "/api/login", passive, key)
         .await
         .json();
     let authorization = connection.authorization().unwrap();
-    let url = connection.address("sockjs/websocket");
+    let url = connection.address("/sockjs/websocket");
     let headers = [("Authorization", &*authorization)];
     let (mut socket, _) = websocket(url, &headers).await.unwrap();
     let (name, session) = (
@@ -130,7 +130,7 @@ async fn a_watching_app_watches_where_the_host_judges() {
         .await;
     let me = listens(&view, None).await;
     assert_eq!(me["groups"], json!(["readonly"]));
-    let settings = ask(&view, Method::GET, "api/settings", None, None).await;
+    let settings = ask(&view, Method::GET, "/api/settings", None, None).await;
     assert_eq!(settings.status, 200);
     assert!(!settings.text().contains(Simulator::KEY));
 }
@@ -178,7 +178,7 @@ async fn no_key_and_no_sign_in_lifts_what_the_owner_chose() {
         let told = ask(
             connection,
             Method::POST,
-            "api/login",
+            "/api/login",
             Some(sign_in.clone()),
             None,
         )
@@ -188,14 +188,14 @@ async fn no_key_and_no_sign_in_lifts_what_the_owner_chose() {
         cookies.learn(&told.headers);
         let csrf = cookies.find("csrf_token").unwrap_or_default().to_owned();
         let homing = json!({"command": "home", "axes": ["x"]});
-        let request = connection.post("api/printer/printhead").json(&homing);
+        let request = connection.post("/api/printer/printhead").json(&homing);
         let request = request
             .header("Cookie", &cookies.line())
             .header("X-CSRF-Token", &csrf);
         let told = request.send().await.read().await;
         assert_eq!(told.status.is_success(), allowed, "{}", told.text());
         let users = connection
-            .get("latchkey/users")
+            .get("/latchkey/users")
             .header("Cookie", &cookies.line());
         let told = users.send().await.read().await;
         assert_eq!(told.status == 200, allowed, "{}", told.status);

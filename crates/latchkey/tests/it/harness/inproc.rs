@@ -397,8 +397,6 @@ fn relay_config(data: &TempDir) -> relay::Config {
         registration: relay::Registration::Open,
         default_plan: PLAN.parse().unwrap(),
         plans: Plans::new(plans.into_iter().collect()),
-        default_plan: PLAN.parse().unwrap(),
-        registration: relay::Registration::Closed,
         first_byte: Duration::from_secs(35),
         drain: Duration::from_secs(5),
     }
