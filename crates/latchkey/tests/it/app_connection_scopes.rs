@@ -15,6 +15,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::harness::home::Browser;
 use crate::harness::http::{Response as Told, websocket};
 use crate::harness::inproc::RunningRelay;
 use crate::harness::stack::{Connection, Simulator, Stack};
@@ -167,38 +168,19 @@ async fn no_key_and_no_sign_in_lifts_what_the_owner_chose() {
         created: latchkey_model::clock::Timestamp::from_millis(1),
     };
     store.users().create(&ann, Some(&hash)).await.unwrap();
-    let view = stack
-        .connect_app_as(AccessMode::Bearer, KeyScope::View)
-        .await;
-    let full = stack
-        .connect_app_as(AccessMode::Bearer, KeyScope::Full)
-        .await;
-    let sign_in = json!({"user": "ann", "pass": password});
-    for (connection, allowed) in [(&full, true), (&view, false)] {
-        let told = ask(
-            connection,
-            Method::POST,
-            "/api/login",
-            Some(sign_in.clone()),
-            None,
-        )
-        .await;
+    for (scope, allowed) in [(KeyScope::Full, true), (KeyScope::View, false)] {
+        // By its hostname alone, as a browser uses one.
+        let connection = stack.connect_app_as(AccessMode::None, scope).await;
+        let mut browser = Browser::at(&connection.url);
+        let told = browser.log_in("ann", password).await;
         assert_eq!(told.status, 200, "{}", told.text());
-        let mut cookies = crate::harness::http::Cookies::default();
-        cookies.learn(&told.headers);
-        let csrf = cookies.find("csrf_token").unwrap_or_default().to_owned();
         let homing = json!({"command": "home", "axes": ["x"]});
-        let request = connection.post("/api/printer/printhead").json(&homing);
-        let request = request
-            .header("Cookie", &cookies.line())
-            .header("X-CSRF-Token", &csrf);
-        let told = request.send().await.read().await;
+        let told = browser.post("/api/printer/printhead", &homing).await;
         assert_eq!(told.status.is_success(), allowed, "{}", told.text());
-        let users = connection
-            .get("/latchkey/users")
-            .header("Cookie", &cookies.line());
-        let told = users.send().await.read().await;
+        let told = browser.get("/latchkey/users").await;
         assert_eq!(told.status == 200, allowed, "{}", told.status);
+        let told = browser.get("/api/job").await;
+        assert_eq!(told.status, 200, "looking is allowed to both");
     }
 }
 
