@@ -39,7 +39,8 @@ struct House {
 
 impl House {
     async fn new() -> Self {
-        let relay = RunningRelay::start(|_| {}).await;
+        // Long enough to be asked something while it stops.
+        let relay = RunningRelay::start(|relay| relay.drain = Duration::from_secs(30)).await;
         let printer = Printer::start().await;
         let door = relay.attach(printer.address(), AccessMode::Enhanced, |_| {});
         let (door, ()) = tokio::join!(door, printer.answer_probe("403 Forbidden"));
@@ -278,6 +279,7 @@ impl How {
     }
 }
 
+#[expect(clippy::print_stdout, reason = "what was measured is to be seen")]
 async fn everything_open_is_cut(how: How) {
     let house = House::new().await;
     let mut open = Vec::new();
@@ -501,4 +503,50 @@ async fn use_is_counted_while_a_socket_is_open() {
     })
     .await;
     assert_eq!(usage().await.requests, before.requests);
+}
+
+#[tokio::test]
+async fn a_relay_that_stops_still_notices_ends() {
+    let house = House::new().await;
+    let open = house.open(Kind::Download).await;
+    house.relay.stop.soft.cancel();
+    // It takes nothing new any more.
+    eventually("the relay to stop", async || {
+        tokio::net::TcpStream::connect(house.door.address)
+            .await
+            .is_err()
+    })
+    .await;
+    let began = Instant::now();
+    How::RevokedByAnother.happens(&house).await;
+    let (_, at_caller, at_printer) = within("the cut", open.cut(began, 604)).await;
+    assert!(at_caller < AFTER_A_LOOK && at_printer < AFTER_A_LOOK);
+    within("the relay to end", house.relay.running)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn use_is_written_when_the_relay_stops() {
+    let house = House::new().await;
+    house.works().await;
+    let before = Instant::now();
+    let store = house.relay.open_store().await;
+    house.relay.stop.soft.cancel();
+    within("the relay to end", house.relay.running)
+        .await
+        .unwrap();
+    assert!(
+        before.elapsed() < Duration::from_secs(4),
+        "it was not written because of its time"
+    );
+    let (_, printer) = house.door.ids.as_ref().unwrap();
+    let listed = store.app_connections();
+    let listed = listed
+        .list_by_printer(&house.relay.account, printer)
+        .await
+        .unwrap();
+    // The answer's "ok", and what the door asked before it was ready.
+    let usage = listed[0].usage;
+    assert!(usage.requests >= 2 && usage.bytes >= 2, "{usage:?}");
 }

@@ -5,7 +5,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use http::Method;
 use http::Response;
 use hyper::body::Incoming;
-use latchkey_host::config::{AuthorityMode, Credential};
+use latchkey_host::config::{AuthorityMode, Credential, UpstreamKind};
 use latchkey_model::access::KeyScope;
 use latchkey_model::app_connection::AccessMode;
 use latchkey_net::body::{self, Body};
@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::harness::home::Browser;
 use crate::harness::http::{Response as Told, websocket};
-use crate::harness::inproc::RunningRelay;
+use crate::harness::inproc::{Printer, RunningRelay};
 use crate::harness::stack::{Connection, Simulator, Stack};
 use crate::harness::{eventually, within};
 
@@ -181,6 +181,74 @@ async fn no_key_and_no_sign_in_lifts_what_the_owner_chose() {
         assert_eq!(told.status == 200, allowed, "{}", told.status);
         let told = browser.get("/api/job").await;
         assert_eq!(told.status, 200, "looking is allowed to both");
+    }
+}
+
+#[tokio::test]
+async fn other_servers_are_judged_by_their_own_tables_whoever_judges_callers() {
+    const SOCKET: [&str; 4] = [
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    ];
+    let moonraker = (
+        UpstreamKind::Moonraker,
+        ["GET /printer/info", "GET /server/files/list"],
+        [
+            "POST /printer/gcode/script?script=G28",
+            "GET /printer/gcode/script?script=G28",
+            "GET /machine/reboot",
+            "DELETE /server/files/gcodes/a.gcode",
+        ],
+    );
+    let prusalink = (
+        UpstreamKind::PrusaLink,
+        ["GET /api/v1/status", "GET /api/v1/job"],
+        [
+            "PUT /api/v1/files/usb/a.gcode",
+            "DELETE /api/v1/job/1",
+            "GET /api/settings",
+            "POST /api/job",
+        ],
+    );
+    for (kind, looks, acts) in [moonraker, prusalink] {
+        for authority in [AuthorityMode::Host, AuthorityMode::Upstream] {
+            let relay = RunningRelay::start(|_| {}).await;
+            let printer = Printer::start().await;
+            let door = relay.attach(printer.address(), AccessMode::Bearer, |host| {
+                host.upstream.kind = kind;
+                host.authority = authority;
+            });
+            let (door, ()) = tokio::join!(door, printer.answer_probe("403 Forbidden"));
+            let (_, id) = door.ids.clone().unwrap();
+            let view = relay
+                .connect_as(&id, AccessMode::Bearer, KeyScope::View)
+                .await;
+            let mut caller = view.connect().await;
+            for act in acts {
+                caller.send(view.head(act, &["Content-Length: 0"])).await;
+                let told = caller.read_response().await;
+                assert_eq!(told.status(), 403, "{act} {authority:?}");
+            }
+            caller.send(view.head("GET /websocket", &SOCKET)).await;
+            let told = caller.read_response().await;
+            assert_eq!(told.status(), 403, "a socket by which all can be done");
+            let mut upstream = None;
+            for look in looks {
+                caller.send(view.head(look, &[])).await;
+                if upstream.is_none() {
+                    upstream = Some(printer.accept().await);
+                }
+                let upstream = upstream.as_mut().unwrap();
+                let seen = upstream.read_request().await;
+                assert_eq!(seen.line, format!("{look} HTTP/1.1"));
+                assert_eq!(seen.field("latchkey-scope"), None);
+                let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+                upstream.send(answer).await;
+                assert_eq!(caller.read_response().await.status(), 200, "{look}");
+            }
+        }
     }
 }
 

@@ -53,8 +53,9 @@ async fn answer_all(stream: tokio::net::TcpStream, name: &str, count: Arc<Atomic
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn none_of_many_requests_passes_after_a_revocation() {
+/// Lets many callers ask all the time, and then ends it: `later` requests that were sent after that are all told `told`.
+#[expect(clippy::print_stdout, reason = "what was measured is to be seen")]
+async fn none_passes_after(end: impl AsyncFnOnce(&RunningRelay, &Door), told: u16, later: usize) {
     let relay = RunningRelay::start(|_| {}).await;
     let (door, seen) = house(&relay, "printer").await;
     let door = Arc::new(door);
@@ -66,16 +67,16 @@ async fn none_of_many_requests_passes_after_a_revocation() {
             let passed = Arc::clone(&passed);
             tokio::spawn(async move {
                 let mut caller = door.connect().await;
-                let mut later = 0;
-                while later < LATER / CALLERS {
+                let mut sent_later = 0;
+                while sent_later < later / CALLERS {
                     let is_later = revoked.load(Ordering::SeqCst);
                     caller.send(door.head("GET /api/job", &[])).await;
                     let status = caller.read_response().await.status();
                     if is_later {
-                        assert_eq!(status, 604);
-                        later += 1;
+                        assert_eq!(status, told);
+                        sent_later += 1;
                     } else {
-                        assert!(status == 200 || status == 604, "{status}");
+                        assert!(status == 200 || status == told, "{status}");
                         passed.fetch_add(usize::from(status == 200), Ordering::SeqCst);
                     }
                 }
@@ -85,8 +86,7 @@ async fn none_of_many_requests_passes_after_a_revocation() {
     while passed.load(Ordering::SeqCst) < 100 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    let (connection, _) = door.ids.as_ref().unwrap();
-    assert!(relay.life.revoke(&relay.account, connection).await.unwrap());
+    end(&relay, &door).await;
     revoked.store(true, Ordering::SeqCst);
     tokio::time::sleep(Duration::from_millis(200)).await;
     let before = seen.load(Ordering::SeqCst);
@@ -95,7 +95,24 @@ async fn none_of_many_requests_passes_after_a_revocation() {
     }
     // What was on its way to the printer has arrived by now; nothing came after.
     assert_eq!(seen.load(Ordering::SeqCst), before);
-    println!("{LATER} requests after a revocation, none passed");
+    println!("{later} requests after the end, all told {told}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn none_of_many_requests_passes_after_a_revocation() {
+    let revoke = async |relay: &RunningRelay, door: &Door| {
+        let (connection, _) = door.ids.as_ref().unwrap();
+        assert!(relay.life.revoke(&relay.account, connection).await.unwrap());
+    };
+    none_passes_after(revoke, 604, LATER).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn none_of_many_requests_passes_while_an_account_is_suspended() {
+    let suspend = async |relay: &RunningRelay, _: &Door| {
+        assert!(relay.life.suspend(&relay.account, "unpaid").await.unwrap());
+    };
+    none_passes_after(suspend, 605, LATER / 5).await;
 }
 
 #[tokio::test]

@@ -32,6 +32,7 @@ use latchkey_store::RelayStore;
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::raw::RawConnection;
 use super::within;
@@ -185,6 +186,9 @@ pub(crate) struct RunningRelay {
     pub(crate) address: SocketAddr,
     pub(crate) store: RelayStore,
     pub(crate) life: Life,
+    pub(crate) stop: Stop,
+    /// Ends when the relay has.
+    pub(crate) running: JoinHandle<()>,
     config: relay::Config,
     pub(crate) account: AccountId,
     data: Arc<TempDir>,
@@ -197,8 +201,8 @@ impl RunningRelay {
         tweak(&mut config);
         let (relay, config) = bind(config).await;
         let address = relay.local_addr().unwrap();
-        let (store, life) = (relay.store(), relay.life());
-        tokio::spawn(relay.run());
+        let (store, life, stop) = (relay.store(), relay.life(), relay.stop());
+        let running = tokio::spawn(relay.run());
         let account = Account::new(
             AccountId::generate(&SystemChance),
             Email::parse("owner@latchkey.example").unwrap(),
@@ -210,6 +214,8 @@ impl RunningRelay {
             address,
             store,
             life,
+            stop,
+            running,
             config,
             account: account.id,
             data: Arc::new(data),
@@ -256,7 +262,13 @@ impl RunningRelay {
         self.connect_as(printer, access, KeyScope::Full).await
     }
 
-    async fn connect_as(&self, printer: &PrinterId, access: AccessMode, scope: KeyScope) -> Door {
+    /// The same, going as far as this.
+    pub(crate) async fn connect_as(
+        &self,
+        printer: &PrinterId,
+        access: AccessMode,
+        scope: KeyScope,
+    ) -> Door {
         let wanted = NewAppConnection {
             account: self.account.clone(),
             printer: printer.clone(),
