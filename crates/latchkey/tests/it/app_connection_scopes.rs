@@ -7,7 +7,8 @@ use http::Response;
 use hyper::body::Incoming;
 use latchkey_host::config::{AuthorityMode, Credential, UpstreamKind};
 use latchkey_model::access::KeyScope;
-use latchkey_model::app_connection::AccessMode;
+use latchkey_model::app_connection::{AccessMode, EndReason};
+use latchkey_model::clock::{Clock as _, SystemClock};
 use latchkey_net::body::{self, Body};
 use latchkey_net::tunnel::{Dialler, DiallerConfig, HostIdentity, StreamHead};
 use serde_json::{Value, json};
@@ -16,8 +17,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::harness::home::Browser;
-use crate::harness::http::{Response as Told, websocket};
-use crate::harness::inproc::{Printer, RunningRelay};
+use crate::harness::http::{Response as Told, WebSocket, websocket};
+use crate::harness::inproc::{Door, Printer, RunningRelay};
+use crate::harness::open::socket_ended;
 use crate::harness::stack::{Connection, Simulator, Stack};
 use crate::harness::{eventually, within};
 
@@ -270,7 +272,7 @@ async fn an_old_host_is_not_sent_what_may_only_look() {
     let dialler = Dialler::new(config, identity, service, TaskTracker::new()).unwrap();
     let (soft, hard) = (CancellationToken::new(), CancellationToken::new());
     tokio::spawn(dialler.run(soft.clone(), hard));
-    let ask = async |door: &crate::harness::inproc::Door| {
+    let ask = async |door: &Door| {
         let mut caller = door.connect().await;
         caller.send(door.head("GET /api/job", &[])).await;
         caller.read_response().await
@@ -286,12 +288,10 @@ async fn an_old_host_is_not_sent_what_may_only_look() {
     soft.cancel();
 }
 
-#[tokio::test]
-async fn the_hosts_push_socket_hears_when_an_app_connection_ends() {
+/// A client at home that listens by what an app connection was told, and what it said.
+async fn listening_at_home(relay: &RunningRelay) -> (Door, WebSocket, Message, Simulator) {
     let printer = Simulator::start().await;
-    let relay = RunningRelay::start(|_| {}).await;
-    let address = printer.address();
-    let door = relay.attach(address, AccessMode::Bearer, |host| {
+    let door = relay.attach(printer.address(), AccessMode::Bearer, |host| {
         host.authority = AuthorityMode::Host;
         host.upstream.credential = Credential::new(Simulator::KEY);
     });
@@ -305,26 +305,48 @@ async fn the_hosts_push_socket_hears_when_an_app_connection_ends() {
     let told = caller.read_response().await;
     assert_eq!(told.status(), 200);
     let me: Value = serde_json::from_slice(&told.body).unwrap();
-    let handle = format!(
-        "{}:{}",
-        me["name"].as_str().unwrap(),
-        me["session"].as_str().unwrap()
-    );
-    // At home, where no relay cuts anything.
-    let at_home = format!("http://{}/sockjs/websocket", door.lan);
+    let (name, session) = (me["name"].as_str(), me["session"].as_str());
+    let handle = format!("{}:{}", name.unwrap(), session.unwrap());
     let auth = Message::text(json!({"auth": handle}).to_string());
-    let (mut socket, _) = websocket(&at_home, &[]).await.unwrap();
+    // At home, where no relay cuts anything.
+    let (mut socket, _) = websocket(at_home(&door), &[]).await.unwrap();
     socket.send(auth.clone()).await.unwrap();
     heard(&mut socket, "\"history\"").await;
+    (door, socket, auth, printer)
+}
+
+fn at_home(door: &Door) -> String {
+    format!("http://{}/sockjs/websocket", door.lan)
+}
+
+#[tokio::test]
+async fn the_hosts_push_socket_hears_when_an_app_connection_ends() {
+    let relay = RunningRelay::start(|_| {}).await;
+    let (door, mut socket, auth, _printer) = listening_at_home(&relay).await;
     let (connection, _) = door.ids.as_ref().unwrap();
     assert!(relay.life.revoke(&relay.account, connection).await.unwrap());
-    crate::harness::open::socket_ended(&mut socket).await;
-    let (mut socket, _) = websocket(&at_home, &[]).await.unwrap();
+    socket_ended(&mut socket).await;
+    let (mut socket, _) = websocket(at_home(&door), &[]).await.unwrap();
     socket.send(auth).await.unwrap();
     heard(&mut socket, "reauthRequired").await;
 }
 
-async fn heard(socket: &mut crate::harness::http::WebSocket, part: &str) {
+#[tokio::test]
+async fn a_host_hears_of_what_another_program_ended_with_nothing_open() {
+    let relay = RunningRelay::start(|_| {}).await;
+    let (door, mut socket, _, _printer) = listening_at_home(&relay).await;
+    let (connection, _) = door.ids.as_ref().unwrap();
+    let store = relay.open_store().await;
+    let ended = store
+        .app_connections()
+        .end(connection, EndReason::Revoked, SystemClock.now())
+        .await;
+    assert!(ended.unwrap());
+    // The relay looks for such ends every ten seconds.
+    socket_ended(&mut socket).await;
+}
+
+async fn heard(socket: &mut WebSocket, part: &str) {
     within(part, async {
         loop {
             let message = socket.next().await.unwrap().unwrap();
