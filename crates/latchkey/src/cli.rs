@@ -1,5 +1,8 @@
 //! The command line. Stable: scripts rely on it.
 
+pub(crate) mod account;
+pub(crate) mod app;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -9,8 +12,6 @@ use latchkey_web::logging::{Format, InitLoggingError, init_logging};
 use url::Url;
 
 use crate::config::host::{RawAuthority, RawKind};
-
-pub(crate) mod app;
 
 /// App access to 3D printers, at home and away.
 ///
@@ -47,6 +48,9 @@ pub(crate) enum Command {
     /// People known to the host
     #[command(subcommand)]
     User(UserAction),
+    /// People known to the relay
+    #[command(subcommand)]
+    Account(account::AccountAction),
     /// Take over people and app keys from an OctoPrint
     ///
     /// Reads OctoPrint's folder and changes nothing in it. People keep their passwords, and apps

@@ -5,16 +5,21 @@
 //! anything else is answered 421.
 
 mod accounts;
+mod app_connections;
 pub mod apps;
 pub mod config;
 mod edge;
+mod life;
 pub mod pages;
 mod portal;
 mod role;
 mod router;
 mod sessions;
 mod state;
+mod sweep;
 mod tunnels;
 mod web_origin;
 
+pub use accounts::{AccountError, check_password};
+pub use life::{Life, SetPlanError};
 pub use role::{Relay, RelayError};

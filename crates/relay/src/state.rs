@@ -10,6 +10,7 @@ use latchkey_store::RelayStore;
 
 use crate::accounts::Accounts;
 use crate::config::Config;
+use crate::life::Life;
 use crate::portal::Portal;
 use crate::portal::keys::Keys;
 use crate::sessions::Sessions;
@@ -25,6 +26,9 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) chance: Arc<dyn Chance>,
     pub(crate) tunnels: Tunnels,
+    /// How app connections, printers and accounts end.
+    #[expect(dead_code, reason = "for the owner's and the operator's pages")]
+    pub(crate) life: Life,
     pub(crate) sessions: Sessions,
     pub(crate) accounts: Accounts,
     pub(crate) portal: Portal,
@@ -37,6 +41,7 @@ pub(crate) struct Making {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) chance: Arc<dyn Chance>,
     pub(crate) tunnels: Tunnels,
+    pub(crate) life: Life,
     pub(crate) key: MasterKey,
 }
 
@@ -48,6 +53,7 @@ impl State {
             clock,
             chance,
             tunnels,
+            life,
             key,
         } = making;
         let sessions = Sessions::new(&config, &store, &clock, &chance, &key);
@@ -60,6 +66,7 @@ impl State {
             clock,
             chance,
             tunnels,
+            life,
             sessions,
             accounts,
             portal,

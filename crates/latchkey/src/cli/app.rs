@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::account::RelayConfigArgs;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum AppAction {
     /// Register an app: its name cannot be taken by others, and the portal leads back to its own
@@ -55,11 +57,4 @@ pub(crate) struct AppAddArgs {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) config: RelayConfigArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct RelayConfigArgs {
-    /// The relay's configuration
-    #[arg(long, value_name = "FILE", default_value = "relay.yaml")]
-    pub(crate) config: PathBuf,
 }

@@ -5,15 +5,14 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use latchkey_model::app::{AppId, RegisteredApp};
 use latchkey_model::clock::{Clock as _, SystemClock};
-use latchkey_relay::Relay;
 use latchkey_relay::apps::{RegisterError, Registration, logo, register};
-use latchkey_store::RelayStore;
 use serde_json::json;
 use tokio::io::AsyncReadExt as _;
 
+use super::account::Known;
 use crate::app_side::UsageError;
-use crate::cli::app::{AppAction, AppAddArgs, RelayConfigArgs};
-use crate::config::{self, Checking, ConfigError};
+use crate::cli::account::RelayConfigArgs;
+use crate::cli::app::{AppAction, AppAddArgs};
 use crate::output;
 
 pub(crate) async fn run(action: AppAction) -> anyhow::Result<()> {
@@ -22,18 +21,6 @@ pub(crate) async fn run(action: AppAction) -> anyhow::Result<()> {
         AppAction::List { json, config } => list(json, &config).await,
         AppAction::Remove { id, json, config } => remove(&id, json, &config).await,
     }
-}
-
-async fn open(args: &RelayConfigArgs) -> anyhow::Result<RelayStore> {
-    let read = config::relay::read(&Checking::with_environment(&args.config));
-    if let Err(ConfigError::Read { .. }) = &read {
-        let hint = "this command needs the relay's configuration; name it with --config";
-        read.context(hint)?;
-        bail!(hint);
-    }
-    let path = Relay::database(&read?.config.data);
-    let opened = RelayStore::open(&path).await;
-    opened.with_context(|| format!("cannot open the database {}", path.display()))
 }
 
 async fn add(args: &AppAddArgs) -> anyhow::Result<()> {
@@ -49,7 +36,7 @@ async fn add(args: &AppAddArgs) -> anyhow::Result<()> {
         targets: &args.target,
         logo: logo.as_deref(),
     };
-    let store = open(&args.config).await?;
+    let store = Known::open(&args.config).await?.store;
     let registered = register(&store, &wanted, SystemClock.now()).await;
     store.close().await;
     let app = match registered {
@@ -105,7 +92,7 @@ fn shown(app: &RegisteredApp) -> serde_json::Value {
 }
 
 async fn list(as_json: bool, config: &RelayConfigArgs) -> anyhow::Result<()> {
-    let store = open(config).await?;
+    let store = Known::open(config).await?.store;
     let apps = store.apps().list().await;
     store.close().await;
     let apps = apps?;
@@ -128,7 +115,7 @@ async fn list(as_json: bool, config: &RelayConfigArgs) -> anyhow::Result<()> {
 }
 
 async fn remove(id: &str, as_json: bool, config: &RelayConfigArgs) -> anyhow::Result<()> {
-    let store = open(config).await?;
+    let store = Known::open(config).await?.store;
     let removed = match AppId::parse(id) {
         Ok(id) => store.apps().remove(&id).await,
         Err(_) => Ok(false),

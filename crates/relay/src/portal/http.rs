@@ -255,14 +255,12 @@ async fn cancelled(visit: Visit, RawQuery(query): RawQuery) -> Answered {
 }
 
 fn comes_from_here(visit: &Visit) -> bool {
-    match visit.headers.get(SEC_FETCH_SITE) {
-        Some(site) => site == "same-origin",
-        None => {
-            let own = format!("{}/", visit.state.config.public_url);
-            let referer = visit.headers.get(REFERER);
-            referer.is_some_and(|referer| referer.as_bytes().starts_with(own.as_bytes()))
-        }
+    if let Some(site) = visit.headers.get(SEC_FETCH_SITE) {
+        return site == "same-origin";
     }
+    let own = format!("{}/", visit.state.config.public_url);
+    let referer = visit.headers.get(REFERER);
+    referer.is_some_and(|referer| referer.as_bytes().starts_with(own.as_bytes()))
 }
 
 /// The default completion address. Apps read it from the navigation; nothing of it is shown.

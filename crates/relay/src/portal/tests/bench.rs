@@ -19,11 +19,14 @@ use latchkey_model::id::{AccountId, PrinterId};
 use latchkey_model::plan::{Entitlements, Plans};
 use latchkey_model::printer::{Printer, PrinterName, Seen};
 use latchkey_model::sealed::MasterKey;
+use latchkey_net::proxy::endings::Endings;
 use latchkey_store::RelayStore;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use crate::apps::{Registration, register};
 use crate::config::{Config, PublicUrl, Registration as Joining, UnregisteredApps};
+use crate::life::{self, Life};
 use crate::pages::visit::Arrival;
 use crate::sessions::Visitor;
 use crate::state::{Making, State};
@@ -76,12 +79,23 @@ impl Bench {
         change(&mut config);
         let chance = Arc::new(SeededChance::new(11));
         let clock = FixedClock::new(Timestamp::from_millis(1_760_000_000_000));
+        let store = RelayStore::open_in_memory().await.unwrap();
+        let tunnels = Tunnels::default();
+        let life = Life::new(life::Parts {
+            store: store.clone(),
+            plans: config.plans.clone(),
+            tunnels: tunnels.clone(),
+            endings: Endings::default(),
+            clock: Arc::new(clock.clone()),
+            tracker: TaskTracker::new(),
+        });
         let state = State::new(Making {
             config: Arc::new(config),
-            store: RelayStore::open_in_memory().await.unwrap(),
+            store,
             clock: Arc::new(clock.clone()),
             chance: Arc::clone(&chance) as Arc<_>,
-            tunnels: Tunnels::default(),
+            tunnels,
+            life,
             key: MasterKey::from_bytes([7; 32]),
         });
         let bench = Self {
