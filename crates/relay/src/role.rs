@@ -27,6 +27,7 @@ use crate::app_connections::usage::Usage;
 use crate::config::Config;
 use crate::edge::{Edge, Guesses, Shared};
 use crate::life::{Endings, Life, Parts};
+use crate::portal;
 use crate::router::Router;
 use crate::state::{Making, State};
 use crate::sweep;
@@ -251,6 +252,7 @@ impl Relay {
             life: self.life.clone(),
             key: MasterKey::from_bytes(*self.key.expose()),
         });
+        tunnel_tasks.spawn(portal::forget(state.clone(), self.stop.soft.clone()));
         let web_origin = WebOrigin::new(state, reception, Arc::clone(&shared.metrics));
         let edge = Edge::new(shared);
         Router { edge, web_origin }

@@ -49,6 +49,12 @@ impl Codes {
         code
     }
 
+    /// Lets go of what is past.
+    pub(super) fn forget(&self, now: Timestamp) {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.retain(|one| one.until > now);
+    }
+
     /// What a code stands for. It is used up, also by who cannot prove that they asked for it.
     pub(super) fn take(
         &self,
@@ -110,5 +116,7 @@ mod tests {
         assert_eq!(codes.0.lock().unwrap().len(), MOST);
         issue(&codes, 2000, at(61));
         assert_eq!(codes.0.lock().unwrap().len(), 1);
+        codes.forget(at(121));
+        assert_eq!(codes.0.lock().unwrap().len(), 0);
     }
 }

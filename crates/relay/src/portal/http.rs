@@ -9,7 +9,7 @@ use http::{StatusCode, Uri};
 use latchkey_model::access::KeyScope;
 use latchkey_model::account::Account;
 use latchkey_model::app::AppId;
-use latchkey_model::portal::Refused;
+use latchkey_model::portal::{Refused, ReturnTarget, TargetKind};
 use latchkey_model::printer::Printer;
 
 use super::exchange;
@@ -248,9 +248,13 @@ async fn done(visit: Visit, Query(asked): Query<Done>) -> Answered {
 
 /// For who turns back where no form of the portal is: at the sign-in. Goes on by itself only if
 /// the person was on a page of ours before; else any page could lead through here to anywhere.
+/// And never to a website that nobody registered: a way back through the sign-in is taken by
+/// itself, too.
 async fn cancelled(visit: Visit, RawQuery(query): RawQuery) -> Answered {
     let asked = read(&visit, &query.unwrap_or_default()).await?;
-    let leads_on = comes_from_here(&visit);
+    let kind = asked.request.target.as_ref().map(ReturnTarget::kind);
+    let is_known = asked.is_verified() || kind != Some(TargetKind::Web);
+    let leads_on = is_known && comes_from_here(&visit);
     Ok(pages::ended(&visit, &asked, Refused::Cancelled, leads_on))
 }
 

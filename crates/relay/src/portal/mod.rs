@@ -11,6 +11,7 @@ mod tests;
 mod wire;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use latchkey_model::access::KeyScope;
 use latchkey_model::account::Account;
@@ -23,10 +24,12 @@ use latchkey_model::portal::{Completion, Given, PortalRequest, Refused, RequestE
 use latchkey_model::printer::Printer;
 use latchkey_store::{RelayStore, StoreError};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use crate::apps;
 use crate::config::{Config, UnregisteredApps};
+use crate::state::State;
 use codes::Codes;
 use keys::{KeyWish, Keys};
 use outcomes::{Making, Outcomes};
@@ -38,6 +41,9 @@ pub(crate) const START: &str = "/appportal/v1";
 
 /// The last page, for apps that name no other.
 const COMPLETE: &str = "/appportal/v1/complete";
+
+/// How often what is past is let go of.
+const FORGET_EVERY: Duration = Duration::from_secs(15);
 
 /// RFC 3986, unreserved: the rest of a name is encoded in an address.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
@@ -335,6 +341,13 @@ impl Portal {
         self.outcomes.find(session, once, self.clock.now())
     }
 
+    /// Lets go of what nobody may see any more.
+    fn forget_past(&self) {
+        let now = self.clock.now();
+        self.outcomes.forget(now);
+        self.codes.forget(now);
+    }
+
     /// What a code stands for, for whoever proves that they asked for it.
     pub(crate) fn redeem(&self, code: &str, verifier: &str) -> Option<Arc<Completion>> {
         self.codes.take(code, verifier, self.clock.now())
@@ -356,6 +369,17 @@ impl Portal {
     fn page_of(&self, printer: &Printer) -> String {
         let name = utf8_percent_encode(printer.name.as_str(), SEGMENT);
         format!("{}/view/{name}", self.config.public_url)
+    }
+}
+
+/// Keeps what was handed over no longer in memory than somebody may ask for it, also when nobody
+/// comes any more.
+pub(crate) async fn forget(state: State, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(FORGET_EVERY) => state.portal.forget_past(),
+        }
     }
 }
 

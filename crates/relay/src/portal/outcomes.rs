@@ -93,6 +93,12 @@ impl Outcomes {
         making
     }
 
+    /// Lets go of what is past.
+    pub(super) fn forget(&self, now: Timestamp) {
+        let mut sent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sent.retain(|one| one.until > now);
+    }
+
     /// What came of a form, if something has.
     pub(super) fn find(
         &self,

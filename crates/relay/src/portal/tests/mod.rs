@@ -212,7 +212,8 @@ async fn every_page_can_be_left_and_the_app_is_told() {
 #[tokio::test]
 async fn no_page_elsewhere_leads_people_through_here() {
     let bench = Bench::new().await;
-    let path = "/appportal/v1/cancel?appid=evil&returnUrl=https://evil.example/";
+    let web = "/appportal/v1/cancel?appid=evil&returnUrl=https://evil.example/";
+    let path = "/appportal/v1/cancel?appid=new&returnUrl=http://127.0.0.1:4000/cb";
     let mut browser = bench.browser();
     for site in [None, Some("cross-site"), Some("none"), Some("same-site")] {
         browser.headers.clear();
@@ -232,6 +233,9 @@ async fn no_page_elsewhere_leads_people_through_here() {
         .headers
         .insert("sec-fetch-site", HeaderValue::from_static("same-origin"));
     assert_eq!(browser.get(path).await.completion()["success"], "false");
+    // The way back through the sign-in looks like that, too.
+    let page = browser.get(web).await;
+    assert!(page.refresh().is_none() && page.has("https://evil.example/?success=false"));
     browser.headers.clear();
     for (referer, leads) in [
         ("http://localhost:7010/sign-in", true),
