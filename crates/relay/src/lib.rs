@@ -4,8 +4,10 @@
 //! the connection domain goes to the [`edge`], the public URL's host to the web origin,
 //! anything else is answered 421.
 
+mod app_api;
 pub mod config;
 mod edge;
+mod paths;
 mod role;
 mod router;
 mod tunnels;

@@ -20,6 +20,7 @@ use latchkey_web::request_id::RequestIds;
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
+use crate::app_api::AppApi;
 use crate::config::Config;
 use crate::edge::{Edge, Shared};
 use crate::router::Router;
@@ -189,7 +190,13 @@ impl Relay {
             chance: Arc::clone(&self.chance),
             tracker: tunnel_tasks.clone(),
         });
-        let web_origin = WebOrigin::new(&self.config, reception, Arc::clone(metrics));
+        let app_api = AppApi::new(
+            Arc::clone(&self.config),
+            self.store.clone(),
+            tunnels.clone(),
+            Arc::clone(&self.clock),
+        );
+        let web_origin = WebOrigin::new(&self.config, reception, app_api, Arc::clone(metrics));
         let edge = Edge::new(Shared {
             config: Arc::clone(&self.config),
             store: self.store.clone(),

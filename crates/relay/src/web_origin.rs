@@ -19,7 +19,9 @@ use latchkey_web::request_log::RequestLine;
 use latchkey_web::{assets, security_headers};
 use tower::ServiceExt;
 
+use crate::app_api::{self, AppApi};
 use crate::config::Config;
+use crate::paths;
 use crate::tunnels::Reception;
 
 /// Answers requests for the public URL.
@@ -32,7 +34,12 @@ pub(crate) struct WebOrigin {
 }
 
 impl WebOrigin {
-    pub(crate) fn new(config: &Config, reception: Reception, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        reception: Reception,
+        app_api: AppApi,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let landing = RelayLanding::new(
             &config.public_url.authority().to_string(),
             env!("CARGO_PKG_VERSION"),
@@ -41,6 +48,7 @@ impl WebOrigin {
         let router = Router::new()
             .route("/", get(move || async move { Html(html) }))
             .merge(assets::router())
+            .merge(app_api::http::routes(app_api))
             .fallback(|| async { Problem::from_status(StatusCode::NOT_FOUND).into_response() })
             .layer(axum::middleware::from_fn(security_headers::layer));
         Self {
@@ -52,9 +60,13 @@ impl WebOrigin {
     }
 
     pub(crate) async fn answer(&self, mut request: Request<Body>, call: Call) -> Response<Body> {
-        let is_tunnel = request.uri().path() == TUNNEL_PATH;
+        paths::normalize(request.uri_mut());
+        let path = request.uri().path();
+        let is_tunnel = path == TUNNEL_PATH;
         let class = if is_tunnel {
             Class::Tunnel
+        } else if app_api::http::owns(path) {
+            Class::AppApi
         } else {
             Class::Page
         };
@@ -64,6 +76,7 @@ impl WebOrigin {
         let response = if is_tunnel {
             self.upgrade(&mut request, call)
         } else {
+            request.extensions_mut().insert(call.caller);
             let routed = self
                 .router
                 .clone()

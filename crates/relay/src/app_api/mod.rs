@@ -1,0 +1,168 @@
+//! What an app may ask the relay about its app connection.
+//!
+//! Responsible for whom a token belongs to and what its holder is told. As at the edge, only
+//! what is certain is final: apps delete their connection on 603 to 605, so every doubt is 600.
+
+pub(crate) mod http;
+mod strangers;
+mod token;
+mod wire;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use latchkey_model::clock::Clock;
+use latchkey_model::plan::Entitlements;
+use latchkey_model::relay_status::RelayStatus;
+use latchkey_model::secret::AppToken;
+use latchkey_store::relay::{FoundAppConnection, Holder};
+use latchkey_store::{RelayStore, StoreError};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use self::strangers::Strangers;
+use self::wire::{GadgetStatus, Info};
+use crate::config::Config;
+use crate::tunnels::Tunnels;
+
+/// What may stand in a segment of a path as it is (RFC 3986, unreserved).
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// Answers apps about their app connections.
+#[derive(Clone)]
+pub(crate) struct AppApi {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    config: Arc<Config>,
+    store: RelayStore,
+    tunnels: Tunnels,
+    clock: Arc<dyn Clock>,
+    /// Whether the database is known to hold app connections.
+    issued: AtomicBool,
+    strangers: Strangers,
+}
+
+/// Whom a token belongs to, and what their plan allows.
+struct Admission {
+    holder: Holder,
+    plan: Entitlements,
+}
+
+impl AppApi {
+    pub(crate) fn new(
+        config: Arc<Config>,
+        store: RelayStore,
+        tunnels: Tunnels,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                config,
+                store,
+                tunnels,
+                clock,
+                issued: AtomicBool::new(false),
+                strangers: Strangers::default(),
+            }),
+        }
+    }
+
+    /// What the holder of this token is told about the app connection. A printer that is not
+    /// connected is a fact like others, and no error.
+    async fn info(&self, token: &str) -> Result<Info, RelayStatus> {
+        let Admission { holder, plan } = self.admit(token).await?;
+        let shared = &self.shared;
+        let printer = shared.store.printers().find(&holder.printer).await;
+        let printer = printer.map_err(|error| doubt(&error))?;
+        // It was there a moment ago, and may have been removed since; the next call knows.
+        let printer = printer.ok_or(RelayStatus::Unknown)?;
+        let host = holder.host.as_ref();
+        let is_online = host.is_some_and(|host| shared.tunnels.find(host).is_some());
+        let page = self.page_of(printer.name.as_str());
+        Ok(Info::new(&printer, is_online, page, &plan))
+    }
+
+    /// What watches the print says to the holder of this token.
+    async fn gadget_status(&self, token: &str) -> Result<GadgetStatus, RelayStatus> {
+        self.admit(token).await?;
+        Ok(GadgetStatus::DISABLED)
+    }
+
+    /// How long the answer to a wrong token waits.
+    fn pause(&self, status: RelayStatus, address: IpAddr) -> Option<Duration> {
+        let shared = &self.shared;
+        let is_wrong = status == RelayStatus::NotFound;
+        is_wrong
+            .then(|| shared.strangers.pause(address, shared.clock.now()))
+            .flatten()
+    }
+
+    async fn admit(&self, token: &str) -> Result<Admission, RelayStatus> {
+        let Some(found) = self.find(token).await? else {
+            self.check_issued().await?;
+            return Err(RelayStatus::NotFound);
+        };
+        let plans = &self.shared.config.plans;
+        let standing = found
+            .owner_standing(|plan| plans.find(plan).map(|rights| rights.app_connections))
+            .ok_or_else(unknown_plan)?;
+        let admitted = found.connection.admit_app_token(standing);
+        admitted.map_err(|refusal| refusal.status())?;
+        let holder = found.holder.ok_or(RelayStatus::Unknown)?;
+        let plan = *plans.find(&holder.plan).ok_or_else(unknown_plan)?;
+        Ok(Admission { holder, plan })
+    }
+
+    async fn find(&self, token: &str) -> Result<Option<FoundAppConnection>, RelayStatus> {
+        // Not a token of ours: there is nothing to look for.
+        let Ok(token) = AppToken::parse(token) else {
+            return Ok(None);
+        };
+        let store = self.shared.store.app_connections();
+        let found = store.find_by_app_token_hash(&token.hash()).await;
+        found.map_err(|error| doubt(&error))
+    }
+
+    /// A database without a single app connection, ended ones included, is not the one
+    /// anybody's token came from: most likely its disk is not mounted.
+    async fn check_issued(&self) -> Result<(), RelayStatus> {
+        if self.shared.issued.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let store = self.shared.store.app_connections();
+        if !store.has_any().await.map_err(|error| doubt(&error))? {
+            tracing::error!("an app was turned away: the database knows no app connection at all");
+            return Err(RelayStatus::Unknown);
+        }
+        self.shared.issued.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Where people look at a printer. Apps make the same address of the printer's name.
+    fn page_of(&self, printer: &str) -> String {
+        let name = utf8_percent_encode(printer, SEGMENT);
+        format!("{}/view/{name}", self.shared.config.public_url)
+    }
+}
+
+fn doubt(error: &StoreError) -> RelayStatus {
+    tracing::error!(%error, "cannot look up an app connection for the App API");
+    RelayStatus::Unknown
+}
+
+/// The account's plan was taken out of the configuration. That is the operator's slip;
+/// nobody's app connection may end over it.
+fn unknown_plan() -> RelayStatus {
+    tracing::error!("an account's plan is not in the configuration");
+    RelayStatus::Unknown
+}
+
+#[cfg(test)]
+mod tests;
