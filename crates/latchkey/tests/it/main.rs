@@ -13,10 +13,13 @@
 
 mod harness;
 
+mod app_api;
 mod app_keygen;
 mod app_keys;
+mod app_request;
 mod clients_discovery;
 mod clients_session_key_examples;
+mod connect;
 mod crash;
 mod demo;
 mod guards;

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -65,6 +65,16 @@ pub(crate) struct Asked {
     pub(crate) content_type: Option<String>,
     /// Null if it is no JSON.
     pub(crate) body: Value,
+    /// Path and query, as they arrived.
+    pub(crate) target: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) bytes: Bytes,
+}
+
+impl Asked {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
 }
 
 type Replies = dyn Fn(&Asked) -> Reply + Send + Sync;
@@ -160,6 +170,9 @@ impl Scene {
             authorization: field("authorization"),
             content_type: field("content-type"),
             body: serde_json::from_slice(&body).unwrap_or_default(),
+            target: head.uri.to_string(),
+            headers: head.headers.clone(),
+            bytes: body,
         };
         self.asked.lock().unwrap().push(asked.clone());
         let Reply::Says(status, fields, body) = (self.replies)(&asked) else {
