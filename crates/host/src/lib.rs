@@ -14,7 +14,6 @@ mod doors;
 mod interfaces;
 mod kept;
 mod key_requests;
-mod limits;
 mod local_api;
 mod neighbours;
 mod notices;

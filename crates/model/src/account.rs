@@ -19,6 +19,25 @@ pub struct Account {
     pub suspended: Option<Suspension>,
     /// Which plan applies.
     pub plan: PlanName,
+    /// Whether the person runs this relay.
+    pub administrator: bool,
+    /// When a letter to the address was answered.
+    pub email_verified: Option<Timestamp>,
+}
+
+impl Account {
+    /// An account that is made at `created`, of an ordinary person.
+    pub const fn new(id: AccountId, email: Email, created: Timestamp, plan: PlanName) -> Self {
+        Self {
+            id,
+            email,
+            created,
+            suspended: None,
+            plan,
+            administrator: false,
+            email_verified: None,
+        }
+    }
 }
 
 /// An operator's decision to suspend an account.

@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod account;
+pub mod account_session;
 pub mod app;
 pub mod app_connection;
 pub mod app_key;
@@ -14,6 +15,7 @@ pub mod chance;
 pub mod clock;
 pub mod id;
 pub mod key_request;
+pub mod link;
 pub mod permission;
 pub mod plan;
 pub mod printer;

@@ -109,6 +109,10 @@ kinds! {
     RequestTokenKind, RequestToken, RequestTokenHash, Shape::UrlSafe { length: 43 };
     /// By what a person's decision names a key request.
     DecisionTokenKind, DecisionToken, DecisionTokenHash, Shape::UrlSafe { length: 43 };
+    /// What makes a link good for whoever has it.
+    LinkKind, LinkSecret, LinkHash, Shape::Token { prefix: "lk_link_" };
+    /// By what a host asks how its pairing went.
+    PairingPollKind, PairingPoll, PairingPollHash, Shape::Token { prefix: "lk_pair_" };
     /// A one-time code that a portal hands to an app in place of the credentials.
     PortalCodeKind, PortalCode, PortalCodeHash, Shape::Token { prefix: "lk_code_" };
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use latchkey_model::plan::Plans;
+use latchkey_model::plan::{PlanName, Plans};
 use latchkey_net::authority::Authority;
 use latchkey_net::client_addr::Scheme;
 use url::Url;
@@ -28,12 +28,27 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// State.
     pub data: PathBuf,
+    /// Who may make an account.
+    pub registration: Registration,
+    /// The plan of a new account, one of `plans`.
+    pub default_plan: PlanName,
     /// What accounts may do.
     pub plans: Plans,
     /// How long a host may take to begin an answer, after its own limit has passed.
     pub first_byte: Duration,
     /// How long running requests may go on after the first stop signal.
     pub drain: Duration,
+}
+
+/// Who may make an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registration {
+    /// Everybody.
+    Open,
+    /// Whoever has an invitation.
+    Invite,
+    /// The operator alone, by command or invitation.
+    Closed,
 }
 
 /// Files with a certificate chain and its key, in PEM.

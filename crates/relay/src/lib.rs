@@ -4,12 +4,17 @@
 //! the connection domain goes to the [`edge`], the public URL's host to the web origin,
 //! anything else is answered 421.
 
+mod accounts;
 mod app_api;
 pub mod config;
 mod edge;
+pub mod pages;
 mod paths;
 mod role;
 mod router;
+mod sessions;
+mod state;
+mod sweep;
 mod tunnels;
 mod web_origin;
 

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use latchkey_model::chance::Chance;
 use latchkey_model::clock::Clock;
+use latchkey_model::sealed::MasterKey;
 use latchkey_net::client_addr::TrustedPeers;
+use latchkey_net::key_file::{self, KeyFileError};
 use latchkey_net::listen::{self, ListenError, ListenSettings, Stop};
 use latchkey_net::tls::{self, TlsError};
 use latchkey_net::tunnel::{Acceptor, AcceptorConfig, Settings};
@@ -20,15 +22,20 @@ use latchkey_web::request_id::RequestIds;
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
-use crate::app_api::AppApi;
 use crate::config::Config;
 use crate::edge::{Edge, Shared};
 use crate::router::Router;
+use crate::state::{Making, State};
+use crate::sweep;
 use crate::tunnels::{Desk, Reception, Tunnels};
 use crate::web_origin::WebOrigin;
 
 /// The name of the database file in the data directory.
 const DATABASE: &str = "relay.db";
+
+/// The name of the file with the key that forms are signed with, and how it begins.
+const KEY: &str = "relay.key";
+const KEY_PREFIX: &str = "latchkey-relay-master-1:";
 
 /// Hosts told to move spread their return over this long.
 const RECONNECT_SPREAD: Duration = Duration::from_secs(2);
@@ -44,6 +51,8 @@ pub enum RelayError {
         path.display()
     )]
     Store { path: PathBuf, cause: StoreError },
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
     #[error("cannot use the certificate: {0}")]
     Tls(#[from] TlsError),
 }
@@ -52,6 +61,7 @@ pub enum RelayError {
 pub struct Relay {
     config: Arc<Config>,
     store: RelayStore,
+    key: MasterKey,
     listener: TcpListener,
     status_listener: Option<TcpListener>,
     settings: ListenSettings,
@@ -80,6 +90,9 @@ impl Relay {
         let store = RelayStore::open(&path)
             .await
             .map_err(|cause| RelayError::Store { path, cause })?;
+        // After the database, which makes the folder.
+        let key = key_file::load_or_create(&config.data.join(KEY), KEY_PREFIX)?;
+        let key = MasterKey::from_bytes(*key);
         let listener = listen::bind(config.listen).await?;
         let status_listener = match config.status_listen {
             Some(address) => Some(listen::bind(address).await?),
@@ -93,6 +106,7 @@ impl Relay {
         Ok(Self {
             config: Arc::new(config),
             store,
+            key,
             listener,
             status_listener,
             settings,
@@ -135,6 +149,11 @@ impl Relay {
         if let Err(error) = self.store.printers().note_all_lost().await {
             tracing::warn!(%error, "cannot note that no host is connected yet");
         }
+        tunnel_tasks.spawn(sweep::run(
+            self.store.clone(),
+            Arc::clone(&self.clock),
+            self.stop.soft.clone(),
+        ));
         if let Some(listener) = self.status_listener {
             let health = health(&metrics, &self.store);
             let soft = self.stop.soft.clone();
@@ -190,13 +209,15 @@ impl Relay {
             chance: Arc::clone(&self.chance),
             tracker: tunnel_tasks.clone(),
         });
-        let app_api = AppApi::new(
-            Arc::clone(&self.config),
-            self.store.clone(),
-            tunnels.clone(),
-            Arc::clone(&self.clock),
-        );
-        let web_origin = WebOrigin::new(&self.config, reception, app_api, Arc::clone(metrics));
+        let state = State::new(Making {
+            config: Arc::clone(&self.config),
+            store: self.store.clone(),
+            clock: Arc::clone(&self.clock),
+            chance: Arc::clone(&self.chance),
+            tunnels: tunnels.clone(),
+            key: MasterKey::from_bytes(*self.key.expose()),
+        });
+        let web_origin = WebOrigin::new(state, reception, Arc::clone(metrics));
         let edge = Edge::new(Shared {
             config: Arc::clone(&self.config),
             store: self.store.clone(),

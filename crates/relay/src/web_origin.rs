@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use askama::Template;
 use axum::Router;
-use axum::response::{Html, IntoResponse};
+use axum::response::IntoResponse;
 use axum::routing::get;
 use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderValue, Request, Response, StatusCode};
@@ -19,10 +18,35 @@ use latchkey_web::request_log::RequestLine;
 use latchkey_web::{assets, security_headers};
 use tower::ServiceExt;
 
+use crate::accounts;
 use crate::app_api::{self, AppApi};
-use crate::config::Config;
+use crate::pages::visit::{Answered, Arrival, Visit};
 use crate::paths;
+use crate::state::State;
 use crate::tunnels::Reception;
+
+/// All routes of the web origin. Whatever changes something is a POST with the token of a form,
+/// or names what it is good for by a secret that no browser sends by itself.
+fn router(state: State) -> Router {
+    let app_api = AppApi::new(&state);
+    Router::new()
+        .route("/", get(landing))
+        .merge(accounts::http::routes())
+        .with_state(state)
+        .merge(app_api::http::routes(app_api))
+        .merge(assets::router())
+        .fallback(|| async { Problem::from_status(StatusCode::NOT_FOUND).into_response() })
+        .layer(axum::middleware::from_fn(security_headers::layer))
+}
+
+/// Who is signed in came for their printers.
+async fn landing(visit: Visit) -> Answered {
+    if visit.maybe_account().is_some() {
+        return Ok(visit.go_on("/printers"));
+    }
+    let relay = visit.state.config.public_url.authority().to_string();
+    Ok(visit.page(&RelayLanding::new(&relay, env!("CARGO_PKG_VERSION"))))
+}
 
 /// Answers requests for the public URL.
 #[derive(Clone)]
@@ -34,25 +58,9 @@ pub(crate) struct WebOrigin {
 }
 
 impl WebOrigin {
-    pub(crate) fn new(
-        config: &Config,
-        reception: Reception,
-        app_api: AppApi,
-        metrics: Arc<Metrics>,
-    ) -> Self {
-        let landing = RelayLanding::new(
-            &config.public_url.authority().to_string(),
-            env!("CARGO_PKG_VERSION"),
-        );
-        let html = landing.render().expect("templates write to memory");
-        let router = Router::new()
-            .route("/", get(move || async move { Html(html) }))
-            .merge(assets::router())
-            .merge(app_api::http::routes(app_api))
-            .fallback(|| async { Problem::from_status(StatusCode::NOT_FOUND).into_response() })
-            .layer(axum::middleware::from_fn(security_headers::layer));
+    pub(crate) fn new(state: State, reception: Reception, metrics: Arc<Metrics>) -> Self {
         Self {
-            router,
+            router: router(state),
             reception,
             metrics,
             ids: Arc::default(),
@@ -76,7 +84,10 @@ impl WebOrigin {
         let response = if is_tunnel {
             self.upgrade(&mut request, call)
         } else {
-            request.extensions_mut().insert(call.caller);
+            request.extensions_mut().insert(Arrival {
+                address: call.caller.address,
+                request_id: line.request_id().to_owned(),
+            });
             let routed = self
                 .router
                 .clone()

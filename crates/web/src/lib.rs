@@ -8,14 +8,17 @@ extern crate self as latchkey_web;
 
 pub mod assets;
 pub mod browser;
+pub mod device;
 pub mod error_page;
 pub mod health;
 pub mod landing;
+pub mod limits;
 pub mod logging;
 pub mod metrics;
 pub mod moment;
 pub mod page_check;
 pub mod parts;
+pub mod password;
 pub mod problem;
 pub mod request_id;
 pub mod request_log;
@@ -23,5 +26,6 @@ pub mod samples;
 pub mod security_headers;
 pub mod self_contained;
 pub mod shell;
+pub mod written_routes;
 
 mod css;

@@ -36,6 +36,113 @@ pub fn tags(html: &str) -> Vec<(&str, &str)> {
         .collect()
 }
 
+/// What people and apps have tried on pages like these, and what breaks naive escaping.
+pub const HOSTILE: [&str; 16] = [
+    "<script>alert(1)</script>",
+    "</title><script>alert(1)</script>",
+    "\"><img src=x onerror=alert(1)>",
+    "' onmouseover='alert(1)",
+    "\" autofocus onfocus=\"alert(1)",
+    "</textarea></template></form><svg onload=alert(1)>",
+    "<!--",
+    "]]><svg/onload=alert(1)>",
+    "javascript:alert(1)",
+    "data:text/html,<script>alert(1)</script>",
+    "${alert(1)}`;alert(1)//",
+    "&lt;script&gt;alert(1)&lt;/script&gt;&#34;&quot;",
+    "\u{202e}gnp.nimda",
+    "\u{2066}\u{2067}x\u{2069}",
+    "<bdo dir=rtl>x</bdo>\r\n\t\u{0}",
+    "0;url=https://evil.example/\"><meta http-equiv=refresh content=\"0;url=//evil.example",
+];
+
+/// What is wrong with a role's sample pages: `all` gives them by name, `hostile` the same with a
+/// text wherever text comes from outside.
+///
+/// Each page is looked at by [`faults`]; names are different; no text from outside becomes a tag or
+/// an attribute, is repeated as it is, or stands in a sentence without being kept apart.
+pub fn sample_faults(
+    all: &dyn Fn() -> Vec<(String, String)>,
+    hostile: &dyn Fn(&'static str) -> Vec<(String, String)>,
+) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut names = BTreeSet::new();
+    for (name, html) in all() {
+        found.extend(
+            faults(&html)
+                .into_iter()
+                .map(|fault| format!("{name}: {fault}")),
+        );
+        if !names.insert(name.clone()) {
+            found.push(format!("two samples have the name {name}"));
+        }
+    }
+    let harmless = hostile("harmless");
+    for payload in HOSTILE {
+        for ((name, page), (_, plain)) in hostile(payload).iter().zip(&harmless) {
+            if skeleton(page) != skeleton(plain) {
+                found.push(format!("{name}: {payload:?} changes its tags"));
+            }
+            let head = |html: &str| {
+                html.split("<body")
+                    .next()
+                    .map(|head| head.matches('<').count())
+            };
+            if head(page) != head(plain) {
+                found.push(format!("{name}: {payload:?} changes its head"));
+            }
+            if payload.contains('<') && page.contains(payload) {
+                found.push(format!("{name} repeats {payload:?}"));
+            }
+        }
+    }
+    for (name, html) in hostile("\u{202e}x") {
+        apart(&name, &html, &mut found);
+    }
+    found
+}
+
+/// The tags of a page, and the names of their attributes, in order.
+fn skeleton(html: &str) -> Vec<String> {
+    tags(html)
+        .into_iter()
+        .map(|(tag, attributes)| {
+            let mut names = String::from(tag);
+            for (place, piece) in attributes.split('"').enumerate() {
+                if place % 2 == 0 {
+                    names.push_str(piece);
+                }
+            }
+            names
+        })
+        .collect()
+}
+
+/// Whether texts from outside are kept apart from the sentence around them.
+fn apart(name: &str, html: &str, found: &mut Vec<String>) {
+    let body = html.split_once("<body").map_or(html, |(_, body)| body);
+    for (at, _) in body.match_indices("\u{202e}x") {
+        let before = &body[..at];
+        // The body's own tag was cut in two.
+        let in_attribute = before.rfind('<') > before.rfind('>') || !before.contains('>');
+        let alone = before.ends_with("<bdi>")
+            || before.ends_with("<code>")
+            || before.ends_with("<code id=\"new-key\">");
+        let unseen = before
+            .rsplit_once('>')
+            .is_some_and(|(tag, _)| tag.ends_with("<span class=\"unseen\""));
+        let account = before.ends_with("<span>");
+        let field = before.rfind("<textarea") > before.rfind("</textarea");
+        if !(in_attribute || alone || unseen || account || field) {
+            let from = before.len() - 60.min(before.len());
+            let shown = before.get(from..).unwrap_or_default();
+            found.push(format!(
+                "{name}: a text from outside is not kept apart after …{shown}"
+            ));
+        }
+    }
+}
+
 /// An attribute's value as written.
 fn attribute<'a>(attributes: &'a str, name: &str) -> Option<&'a str> {
     let start = format!("{name}=\"");

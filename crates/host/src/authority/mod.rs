@@ -26,13 +26,13 @@ use std::time::Duration;
 use latchkey_model::access::Access;
 use latchkey_model::clock::Clock;
 use latchkey_store::host::HostStore;
+use latchkey_web::limits::{Limits, household};
 
 use self::caller::Caller;
 use self::endings::Endings;
 use crate::app_keys::AppKeys;
 use crate::app_keys::usage::Usage;
 use crate::key_requests::KeyRequests;
-use crate::limits::{Limits, household};
 use crate::local_api::LocalApi;
 use crate::notices::Notices;
 use crate::pages::Pages;

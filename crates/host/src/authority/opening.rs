@@ -6,6 +6,7 @@ use latchkey_model::chance::Chance;
 use latchkey_model::clock::Clock;
 use latchkey_model::sealed::MasterKey;
 use latchkey_store::host::HostStore;
+use latchkey_web::limits::{Limits, OF_AN_ADDRESS};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -17,7 +18,6 @@ use crate::app_keys::{AppKeys, Minting};
 use crate::config::{Config, UpstreamKind};
 use crate::kept::KeptError;
 use crate::key_requests::KeyRequests;
-use crate::limits::{Limits, OF_AN_ADDRESS};
 use crate::local_api::LocalApi;
 use crate::notices::Notices;
 use crate::pages::Pages;

@@ -5,8 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use latchkey_model::clock::Timestamp;
-
-use crate::limits::household;
+use latchkey_web::limits::household;
 
 /// How long an address is blocked.
 pub(super) const FOR: Duration = Duration::from_hours(1);

@@ -26,6 +26,7 @@ use latchkey_model::session_key::{
 };
 use latchkey_store::StoreError;
 use latchkey_store::host::{HostStore, SessionKeyRecord};
+use latchkey_web::limits::{Limits, TooMany, Window, household};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -34,7 +35,6 @@ use self::log::KeyLog;
 pub(crate) use self::table::VerifiedKey;
 use self::table::{NotToVerify, Table};
 use crate::authority::endings::{Endings, Hold, Holder};
-use crate::limits::{Limits, TooMany, Window, household};
 
 /// How often old keys are cleared away, which ends what is open with them.
 const CLEARED_EVERY: Duration = Duration::from_secs(1);

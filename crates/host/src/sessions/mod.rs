@@ -5,7 +5,6 @@
 
 pub(crate) mod cookies;
 pub(crate) mod csrf;
-mod device;
 mod handles;
 pub(crate) mod http;
 mod page;
@@ -30,6 +29,7 @@ use latchkey_model::session::{Mechanism, Session};
 use latchkey_model::user::{User, UserName};
 use latchkey_store::StoreError;
 use latchkey_store::host::HostStore;
+use latchkey_web::limits::{Limits, OF_A_USER, OF_AN_ADDRESS, TooMany, household};
 use tokio_util::sync::CancellationToken;
 
 use self::cookies::Cookie;
@@ -38,7 +38,6 @@ use self::handles::{Handles, Named};
 use self::remembered::Returned;
 use crate::authority::caller::Caller;
 use crate::authority::endings::{Endings, Holder};
-use crate::limits::{Limits, OF_A_USER, OF_AN_ADDRESS, TooMany, household};
 use crate::notices::{EndReason, Notice, Notices};
 use crate::public::Public;
 use crate::service::Inbound;
@@ -347,7 +346,7 @@ struct Visitor {
 impl Visitor {
     fn of(headers: &HeaderMap, inbound: &Inbound) -> Self {
         Self {
-            device: device::of(headers),
+            device: latchkey_web::device::of(headers),
             network: network_of(inbound.address),
         }
     }

@@ -5,11 +5,11 @@ use latchkey_model::secret::{PasswordHash, SessionToken};
 use latchkey_model::session::{Mechanism, Session};
 use latchkey_model::user::{User, UserName};
 use latchkey_store::StoreError;
+use latchkey_web::limits::TooMany;
 
 use super::cookies::Cookie;
 use super::{Sessions, Visitor};
 use crate::authority::caller::Caller;
-use crate::limits::TooMany;
 use crate::public::Public;
 use crate::service::Inbound;
 use crate::users::PasswordsError;

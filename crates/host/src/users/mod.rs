@@ -1,7 +1,6 @@
 //! Users: people known to the host, and the first of them.
 
 mod first;
-mod password;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +18,9 @@ use crate::notices::{EndReason, Notice, Notices};
 
 pub(crate) use first::FirstError;
 use first::SetupCode;
-pub use password::{Passwords, PasswordsError, Verified, is_known_form, octoprint_sha512};
+pub use latchkey_web::password::{
+    Passwords, PasswordsError, Verified, is_known_form, octoprint_sha512,
+};
 
 /// Fewest and most characters of a password. Length is what counts (NIST SP 800-63B section
 /// 3.1.1.2); the upper bound keeps hashing cheap.

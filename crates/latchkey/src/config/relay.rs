@@ -49,8 +49,7 @@ pub(crate) struct RawTls {
     pub(crate) key: PathBuf,
 }
 
-/// Who may make an account. Pages for it come with accounts; until then only the
-/// operator's own commands make any, whatever stands here.
+/// Who may make an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum RawRegistration {
@@ -58,6 +57,16 @@ pub(crate) enum RawRegistration {
     Invite,
     #[default]
     Closed,
+}
+
+impl From<RawRegistration> for relay::Registration {
+    fn from(raw: RawRegistration) -> Self {
+        match raw {
+            RawRegistration::Open => Self::Open,
+            RawRegistration::Invite => Self::Invite,
+            RawRegistration::Closed => Self::Closed,
+        }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -148,6 +157,8 @@ pub(super) fn check(
         }),
         trusted_proxies: raw.trusted_proxies,
         data: file.resolve(&raw.data),
+        registration: raw.registration.into(),
+        default_plan: raw.default_plan,
         plans: raw.plans,
     };
     Ok(Checked { config, notes })
@@ -190,12 +201,6 @@ fn connection_domain(file: &Checking<'_>, text: &str) -> Result<Authority, Confi
 /// What is read and has no effect: all but the defaults would change something.
 fn notes(raw: &RawRelay) -> Vec<String> {
     let mut notes = Vec::new();
-    if raw.registration != RawRegistration::default() {
-        notes.push(unused("registration"));
-    }
-    if raw.default_plan != default_plan() {
-        notes.push(unused("default_plan"));
-    }
     let usual = Entitlements::default();
     for (name, plan) in raw.plans.iter() {
         let limits = [

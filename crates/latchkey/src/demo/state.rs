@@ -4,6 +4,7 @@
 
 use anyhow::Context;
 use latchkey_host::users::Passwords;
+use latchkey_model::access::KeyScope;
 use latchkey_model::account::{Account, Email};
 use latchkey_model::app::{AppId, AppName};
 use latchkey_model::app_connection::{AccessMode, NewAppConnection};
@@ -69,12 +70,11 @@ async fn account(
         store.accounts().set_password_hash(&known.id, &hash).await?;
         known.id
     } else {
+        let plan = "supporter".parse().context("the demo's plan")?;
+        let id = AccountId::generate(&SystemChance);
         let account = Account {
-            id: AccountId::generate(&SystemChance),
-            email,
-            created: SystemClock.now(),
-            suspended: None,
-            plan: "supporter".parse().context("the demo's plan")?,
+            administrator: true,
+            ..Account::new(id, email, SystemClock.now(), plan)
         };
         store.accounts().create(&account, Some(&hash)).await?;
         account.id
@@ -195,6 +195,7 @@ async fn create(
         app: AppId::parse("devtest").context("the demo's app")?,
         app_name: AppName::parse("Demo app").context("the demo's app")?,
         access,
+        scope: KeyScope::Full,
     };
     let (connection, credentials) = wanted.generate(&SystemChance, &SystemClock);
     store.app_connections().insert(&connection).await?;

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::access::KeyScope;
 use crate::app::{AppId, AppName};
 use crate::chance::Chance;
 use crate::clock::{Clock, Timestamp};
@@ -65,6 +66,8 @@ pub struct LiveAppConnection {
     pub account: AccountId,
     /// The printer it reaches.
     pub printer: PrinterId,
+    /// How far it goes there.
+    pub scope: KeyScope,
     /// The app that asked for it.
     pub app: AppId,
     /// What people call the app.
@@ -256,6 +259,8 @@ pub struct NewAppConnection {
     pub app_name: AppName,
     /// How it shall prove itself.
     pub access: AccessMode,
+    /// How far it shall go.
+    pub scope: KeyScope,
 }
 
 impl NewAppConnection {
@@ -285,6 +290,7 @@ impl NewAppConnection {
             state: AppConnectionState::Live(LiveAppConnection {
                 account: self.account,
                 printer: self.printer,
+                scope: self.scope,
                 app: self.app,
                 app_name: self.app_name,
                 created: clock.now(),
@@ -399,6 +405,7 @@ mod tests {
             app: AppId::parse("octopod").unwrap(),
             app_name: AppName::parse("OctoPod").unwrap(),
             access,
+            scope: KeyScope::Full,
         }
         .generate(&chance, &clock)
     }

@@ -1,7 +1,5 @@
 //! Routes of the App API. Paths are those of [`crate::paths`], in lower case.
 
-use std::net::{IpAddr, Ipv4Addr};
-
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
@@ -13,20 +11,23 @@ use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL,
 };
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use latchkey_model::relay_status::RelayStatus;
-use latchkey_net::client_addr::Caller;
 use serde::Serialize;
 use tokio::time::sleep;
 
 use super::wire::{Envelope, Flat};
 use super::{AppApi, token};
+use crate::pages::visit::Arrival;
 
 const INFO: &str = "/api/appconnection/info";
 const GADGET_STATUS: &str = "/api/gadget/getstatusfromappconnection";
 
 /// Below these is the App API, and nothing else.
 const ROOMS: [&str; 3] = ["/api/appconnection/", "/api/gadget/", "/api/live/"];
+
+/// By which an operator finds the line in the log.
+const REQUEST_ID: HeaderName = HeaderName::from_static("latchkey-request-id");
 
 /// Longest body of a request.
 const MAX_BODY: usize = 16 * 1024;
@@ -36,7 +37,7 @@ pub(crate) fn owns(path: &str) -> bool {
     ROOMS.iter().any(|room| path.starts_with(room))
 }
 
-/// The routes. Who calls is read from the request's extension [`Caller`].
+/// The routes. Who calls is read from the request's extension [`Arrival`].
 pub(crate) fn routes(api: AppApi) -> Router {
     let reading = get(info).fallback(async || wrong_method("GET, HEAD, OPTIONS"));
     let asking = post(gadget_status).fallback(async || wrong_method("POST, OPTIONS"));
@@ -51,7 +52,7 @@ pub(crate) fn routes(api: AppApi) -> Router {
 
 async fn info(
     State(api): State<AppApi>,
-    caller: Option<Extension<Caller>>,
+    Extension(arrival): Extension<Arrival>,
     headers: HeaderMap,
 ) -> Response {
     let token = match token::find(&headers, &[]) {
@@ -60,13 +61,13 @@ async fn info(
     };
     match api.info(&token).await {
         Ok(info) => Json(Flat::of(&info)).into_response(),
-        Err(status) => refuse(&api, status, caller.as_deref()).await,
+        Err(status) => refuse(&api, status, &arrival).await,
     }
 }
 
 async fn gadget_status(
     State(api): State<AppApi>,
-    caller: Option<Extension<Caller>>,
+    Extension(arrival): Extension<Arrival>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
@@ -85,19 +86,21 @@ async fn gadget_status(
     match api.gadget_status(&token).await {
         // Its member `Status` is not the envelope's, so it is not repeated beside it.
         Ok(status) => Json(Envelope::of(status)).into_response(),
-        Err(status) => refuse(&api, status, caller.as_deref()).await,
+        Err(status) => refuse(&api, status, &arrival).await,
     }
 }
 
 /// Answers a refusal, later if this caller has tried too many wrong tokens.
-async fn refuse(api: &AppApi, status: RelayStatus, caller: Option<&Caller>) -> Response {
-    let nobody: IpAddr = Ipv4Addr::UNSPECIFIED.into();
-    let address = caller.map_or(nobody, |caller| caller.address);
-    if let Some(pause) = api.pause(status, address) {
+async fn refuse(api: &AppApi, status: RelayStatus, arrival: &Arrival) -> Response {
+    if let Some(pause) = api.pause(status, arrival.address) {
         sleep(pause).await;
     }
     let code = StatusCode::from_u16(status.code()).expect("600 to 613 are three digits");
-    json(code, &Envelope::refusal(status))
+    let mut response = json(code, &Envelope::refusal(status));
+    if let Ok(id) = HeaderValue::from_str(&arrival.request_id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
 }
 
 fn wrong(status: StatusCode, sentence: &'static str) -> Response {

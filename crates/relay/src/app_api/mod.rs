@@ -13,18 +13,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use latchkey_model::clock::Clock;
 use latchkey_model::plan::Entitlements;
 use latchkey_model::relay_status::RelayStatus;
 use latchkey_model::secret::AppToken;
+use latchkey_store::StoreError;
 use latchkey_store::relay::{FoundAppConnection, Holder};
-use latchkey_store::{RelayStore, StoreError};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use self::strangers::Strangers;
 use self::wire::{GadgetStatus, Info};
-use crate::config::Config;
-use crate::tunnels::Tunnels;
+use crate::state::State;
 
 /// What may stand in a segment of a path as it is (RFC 3986, unreserved).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
@@ -40,10 +38,7 @@ pub(crate) struct AppApi {
 }
 
 struct Shared {
-    config: Arc<Config>,
-    store: RelayStore,
-    tunnels: Tunnels,
-    clock: Arc<dyn Clock>,
+    state: State,
     /// Whether the database is known to hold app connections.
     issued: AtomicBool,
     strangers: Strangers,
@@ -56,18 +51,10 @@ struct Admission {
 }
 
 impl AppApi {
-    pub(crate) fn new(
-        config: Arc<Config>,
-        store: RelayStore,
-        tunnels: Tunnels,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
+    pub(crate) fn new(state: &State) -> Self {
         Self {
             shared: Arc::new(Shared {
-                config,
-                store,
-                tunnels,
-                clock,
+                state: state.clone(),
                 issued: AtomicBool::new(false),
                 strangers: Strangers::default(),
             }),
@@ -78,13 +65,13 @@ impl AppApi {
     /// connected is a fact like others, and no error.
     async fn info(&self, token: &str) -> Result<Info, RelayStatus> {
         let Admission { holder, plan } = self.admit(token).await?;
-        let shared = &self.shared;
-        let printer = shared.store.printers().find(&holder.printer).await;
+        let state = &self.shared.state;
+        let printer = state.store.printers().find(&holder.printer).await;
         let printer = printer.map_err(|error| doubt(&error))?;
         // It was there a moment ago, and may have been removed since; the next call knows.
         let printer = printer.ok_or(RelayStatus::Unknown)?;
         let host = holder.host.as_ref();
-        let is_online = host.is_some_and(|host| shared.tunnels.find(host).is_some());
+        let is_online = host.is_some_and(|host| state.tunnels.find(host).is_some());
         let page = self.page_of(printer.name.as_str());
         Ok(Info::new(&printer, is_online, page, &plan))
     }
@@ -100,7 +87,7 @@ impl AppApi {
         let shared = &self.shared;
         let is_wrong = status == RelayStatus::NotFound;
         is_wrong
-            .then(|| shared.strangers.pause(address, shared.clock.now()))
+            .then(|| shared.strangers.pause(address, shared.state.clock.now()))
             .flatten()
     }
 
@@ -109,7 +96,7 @@ impl AppApi {
             self.check_issued().await?;
             return Err(RelayStatus::NotFound);
         };
-        let plans = &self.shared.config.plans;
+        let plans = &self.shared.state.config.plans;
         let standing = found
             .owner_standing(|plan| plans.find(plan).map(|rights| rights.app_connections))
             .ok_or_else(unknown_plan)?;
@@ -125,7 +112,7 @@ impl AppApi {
         let Ok(token) = AppToken::parse(token) else {
             return Ok(None);
         };
-        let store = self.shared.store.app_connections();
+        let store = self.shared.state.store.app_connections();
         let found = store.find_by_app_token_hash(&token.hash()).await;
         found.map_err(|error| doubt(&error))
     }
@@ -136,7 +123,7 @@ impl AppApi {
         if self.shared.issued.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let store = self.shared.store.app_connections();
+        let store = self.shared.state.store.app_connections();
         if !store.has_any().await.map_err(|error| doubt(&error))? {
             tracing::error!("an app was turned away: the database knows no app connection at all");
             return Err(RelayStatus::Unknown);
@@ -148,7 +135,7 @@ impl AppApi {
     /// Where people look at a printer. Apps make the same address of the printer's name.
     fn page_of(&self, printer: &str) -> String {
         let name = utf8_percent_encode(printer, SEGMENT);
-        format!("{}/view/{name}", self.shared.config.public_url)
+        format!("{}/view/{name}", self.shared.state.config.public_url)
     }
 }
 

@@ -7,26 +7,34 @@ use ::http::{Method, Request, Uri};
 use axum::Router;
 use axum::body::Body;
 use http_body_util::BodyExt as _;
+use latchkey_model::access::KeyScope;
 use latchkey_model::account::{Account, Email, Suspension};
 use latchkey_model::app::{AppId, AppName};
 use latchkey_model::app_connection::{AccessMode, EndReason, NewAppConnection};
 use latchkey_model::chance::SeededChance;
-use latchkey_model::clock::{FixedClock, Timestamp};
+use latchkey_model::clock::{Clock as _, FixedClock, Timestamp};
 use latchkey_model::id::{AccountId, AppConnectionId, PrinterId};
 use latchkey_model::plan::Plans;
 use latchkey_model::printer::{HostKey, Presence, Printer, PrinterName, Seen};
-use latchkey_net::client_addr::{Caller, Scheme};
+use latchkey_model::sealed::MasterKey;
+use latchkey_store::RelayStore;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use tower::ServiceExt as _;
 
 use super::strangers::{AT_ONCE, PAUSE};
 use super::*;
-use crate::config::PublicUrl;
+use crate::config::{Config, PublicUrl, Registration};
+use crate::pages::visit::Arrival;
 use crate::paths;
+use crate::state::{Making, State};
+use crate::tunnels::Tunnels;
 
 const INFO: &str = "/api/appconnection/info";
 const GADGET: &str = "/api/gadget/GetStatusFromAppConnection";
+
+/// 2021-03-03T00:00:00Z
+const NOW: Timestamp = Timestamp::from_millis(1_614_729_600_000);
 
 struct Scene {
     router: Router,
@@ -49,15 +57,29 @@ fn config() -> Config {
         trusted_proxies: Vec::new(),
         data: "unused".into(),
         plans: serde_json::from_str::<Plans>(plans).unwrap(),
+        registration: Registration::Closed,
+        default_plan: "supporter".parse().unwrap(),
         first_byte: Duration::from_secs(1),
         drain: Duration::from_secs(1),
     }
 }
 
+fn router(store: &RelayStore) -> Router {
+    let state = State::new(Making {
+        config: Arc::new(config()),
+        store: store.clone(),
+        clock: Arc::new(FixedClock::new(NOW)),
+        chance: Arc::new(SeededChance::new(9)),
+        tunnels: Tunnels::default(),
+        key: MasterKey::from_bytes([0; 32]),
+    });
+    http::routes(AppApi::new(&state))
+}
+
 impl Scene {
     async fn new() -> Self {
         let chance = SeededChance::new(7);
-        let clock = FixedClock::new(Timestamp::from_millis(1_614_729_600_000));
+        let clock = FixedClock::new(NOW);
         let store = RelayStore::open_in_memory().await.unwrap();
         let account = Account {
             id: AccountId::generate(&chance),
@@ -65,6 +87,8 @@ impl Scene {
             created: clock.now(),
             suspended: None,
             plan: "supporter".parse().unwrap(),
+            administrator: false,
+            email_verified: None,
         };
         store.accounts().create(&account, None).await.unwrap();
         let printer = Printer {
@@ -83,13 +107,12 @@ impl Scene {
             app: AppId::parse("octopod").unwrap(),
             app_name: AppName::parse("OctoPod").unwrap(),
             access: AccessMode::Enhanced,
+            scope: KeyScope::Full,
         };
         let (connection, credentials) = wanted.generate(&chance, &clock);
         store.app_connections().insert(&connection).await.unwrap();
-        let config = Arc::new(config());
-        let api = AppApi::new(config, store.clone(), Tunnels::default(), Arc::new(clock));
         Self {
-            router: http::routes(api),
+            router: router(&store),
             store,
             account: account.id,
             printer: printer.id,
@@ -105,13 +128,9 @@ impl Scene {
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
-        request = request.extension(Caller {
+        request = request.extension(Arrival {
             address: Ipv4Addr::new(192, 0, 2, 1).into(),
-            scheme: Scheme::Https,
-            vouched: false,
-            said_scheme: None,
-            forwarded_host: None,
-            prefix: String::new(),
+            request_id: "r-1".to_owned(),
         });
         let request = request.body(Body::from(body.to_owned())).unwrap();
         let response = self.router.clone().oneshot(request).await.unwrap();
@@ -124,6 +143,9 @@ impl Scene {
         assert_eq!(field("access-control-allow-origin").as_deref(), Some("*"));
         assert_eq!(field("access-control-allow-credentials"), None);
         assert_eq!(field("cache-control").as_deref(), Some("no-store"));
+        if head.status.as_u16() >= 600 {
+            assert_eq!(field("latchkey-request-id").as_deref(), Some("r-1"));
+        }
         Answer {
             status: head.status.as_u16(),
             allow: field("allow"),
@@ -381,10 +403,8 @@ async fn every_doubt_is_600() {
 
     // Another database: most likely a disk that is not mounted.
     let store = RelayStore::open_in_memory().await.unwrap();
-    let clock = Arc::new(FixedClock::new(Timestamp::from_millis(1)));
-    let api = AppApi::new(Arc::new(config()), store, Tunnels::default(), clock);
     let scene = Scene {
-        router: http::routes(api),
+        router: router(&store),
         ..scene
     };
     scene.assert_refused(600).await;

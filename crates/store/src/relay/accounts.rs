@@ -17,19 +17,23 @@ use crate::row::{optional_time, parse, time};
 const TABLE: &str = "accounts";
 
 const CREATE: &str = "
-INSERT INTO accounts (id, email, password_hash, plan, created_at, suspended_at, suspended_reason)
-VALUES ($1, $2, $3, $4, $5, $6, $7)";
+INSERT INTO accounts (id, email, password_hash, plan, created_at, suspended_at, suspended_reason,
+                      administrator, email_verified_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 
 const FIND: &str = "
-SELECT id, email, plan, created_at, suspended_at, suspended_reason
+SELECT id, email, plan, created_at, suspended_at, suspended_reason,
+       administrator, email_verified_at
 FROM accounts WHERE id = $1";
 
 const FIND_BY_EMAIL: &str = "
-SELECT id, email, password_hash, plan, created_at, suspended_at, suspended_reason
+SELECT id, email, password_hash, plan, created_at, suspended_at, suspended_reason,
+       administrator, email_verified_at
 FROM accounts WHERE email = $1";
 
 const LIST: &str = "
-SELECT id, email, plan, created_at, suspended_at, suspended_reason
+SELECT id, email, plan, created_at, suspended_at, suspended_reason,
+       administrator, email_verified_at
 FROM accounts WHERE email > $1 ORDER BY email LIMIT $2";
 
 const FIND_PASSWORD_HASH: &str = "SELECT password_hash FROM accounts WHERE id = $1";
@@ -45,6 +49,16 @@ WHERE id = $1 AND suspended_at IS NULL";
 const UNSUSPEND: &str = "
 UPDATE accounts SET suspended_at = NULL, suspended_reason = NULL
 WHERE id = $1 AND suspended_at IS NOT NULL";
+
+const SET_ADMINISTRATOR: &str = "UPDATE accounts SET administrator = $2 WHERE id = $1";
+
+const HAS_ADMINISTRATOR: &str = "SELECT 1 FROM accounts WHERE administrator = 1 LIMIT 1";
+
+const NOTE_VERIFIED: &str = "
+UPDATE accounts SET email_verified_at = $3 WHERE id = $1 AND email = $2";
+
+const SET_EMAIL: &str = "
+UPDATE accounts SET email = $2, email_verified_at = $3 WHERE id = $1";
 
 const DELETE: &str = "DELETE FROM accounts WHERE id = $1";
 
@@ -92,6 +106,8 @@ impl<'a> Accounts<'a> {
             .bind(account.created.millis())
             .bind(suspension.map(|suspension| suspension.at.millis()))
             .bind(suspension.map(|suspension| suspension.reason.as_str()))
+            .bind(i64::from(account.administrator))
+            .bind(account.email_verified.map(Timestamp::millis))
             .execute(self.pools.write())
             .await?;
         Ok(())
@@ -182,6 +198,62 @@ impl<'a> Accounts<'a> {
         Ok(done.rows_affected() > 0)
     }
 
+    /// Makes somebody an administrator, or an ordinary person again. False if there is no such
+    /// account.
+    pub async fn set_administrator(
+        &self,
+        id: &AccountId,
+        administrator: bool,
+    ) -> Result<bool, StoreError> {
+        let done = sqlx::query(SET_ADMINISTRATOR)
+            .bind(id.as_str())
+            .bind(i64::from(administrator))
+            .execute(self.pools.write())
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// Whether anybody administers this relay.
+    pub async fn has_administrator(&self) -> Result<bool, StoreError> {
+        let row = sqlx::query(HAS_ADMINISTRATOR)
+            .fetch_optional(self.pools.read())
+            .await?;
+        Ok(row.is_some())
+    }
+
+    /// Notes that a letter to this address was answered. False if it is no longer the account's.
+    pub async fn note_verified(
+        &self,
+        id: &AccountId,
+        email: &Email,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let done = sqlx::query(NOTE_VERIFIED)
+            .bind(id.as_str())
+            .bind(email.as_str())
+            .bind(at.millis())
+            .execute(self.pools.write())
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// Changes the address. False if there is no such account, [`StoreError::Conflict`] if the
+    /// address is somebody else's.
+    pub async fn set_email(
+        &self,
+        id: &AccountId,
+        email: &Email,
+        verified: Option<Timestamp>,
+    ) -> Result<bool, StoreError> {
+        let done = sqlx::query(SET_EMAIL)
+            .bind(id.as_str())
+            .bind(email.as_str())
+            .bind(verified.map(Timestamp::millis))
+            .execute(self.pools.write())
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
     /// Suspends the account. False if there is none or it was suspended already.
     pub async fn suspend(
         &self,
@@ -233,15 +305,22 @@ impl<'a> Accounts<'a> {
 }
 
 fn account(row: &Row) -> Result<Account, StoreError> {
+    account_of(row, "id")
+}
+
+/// The account in a row that has its id in the column `id`.
+pub(super) fn account_of(row: &Row, id: &'static str) -> Result<Account, StoreError> {
     let reason: Option<String> = row.try_get("suspended_reason")?;
     Ok(Account {
-        id: parse(row, TABLE, "id", |text| text.parse().ok())?,
+        id: parse(row, TABLE, id, |text| text.parse().ok())?,
         email: parse(row, TABLE, "email", |text| Email::parse(text).ok())?,
         created: time(row, "created_at")?,
         suspended: optional_time(row, "suspended_at")?
             .zip(reason)
             .map(|(at, reason)| Suspension { at, reason }),
         plan: parse(row, TABLE, "plan", |text| text.parse().ok())?,
+        administrator: row.try_get::<i64, _>("administrator")? != 0,
+        email_verified: optional_time(row, "email_verified_at")?,
     })
 }
 

@@ -7,17 +7,28 @@ use crate::pool::{Pools, SchemaVersions, Step};
 
 mod accounts;
 mod app_connections;
+mod links;
 mod printers;
+mod sessions;
 
 pub use accounts::{Accounts, DeletedAccount, SignIn};
 pub use app_connections::{AppConnections, FoundAppConnection, Holder, Listed, Usage, Use};
+pub use links::Links;
 pub use printers::{Printers, RemovedPrinter};
+pub use sessions::{FoundSession, Sessions};
 
-pub(crate) const STEPS: &[Step] = &[(
-    1,
-    "accounts printers app_connections",
-    include_str!("../../migrations/relay/sqlite/0001_accounts_printers_app_connections.sql"),
-)];
+pub(crate) const STEPS: &[Step] = &[
+    (
+        1,
+        "accounts printers app_connections",
+        include_str!("../../migrations/relay/sqlite/0001_accounts_printers_app_connections.sql"),
+    ),
+    (
+        2,
+        "sessions links members pairings apps",
+        include_str!("../../migrations/relay/sqlite/0002_sessions_links_members_pairings_apps.sql"),
+    ),
+];
 
 /// The relay's database. Clones share it.
 #[derive(Debug, Clone)]
@@ -59,6 +70,16 @@ impl RelayStore {
     /// The app connections.
     pub const fn app_connections(&self) -> AppConnections<'_> {
         AppConnections::new(&self.pools)
+    }
+
+    /// The sessions.
+    pub const fn sessions(&self) -> Sessions<'_> {
+        Sessions::new(&self.pools)
+    }
+
+    /// Links that are good once.
+    pub const fn links(&self) -> Links<'_> {
+        Links::new(&self.pools)
     }
 
     /// Checks that the database can be read and written, for a readiness probe.

@@ -42,32 +42,56 @@ fn tables(sql: &str) -> Tables {
             let name = name.trim_end_matches(" (").to_owned();
             tables.insert(name.clone(), Vec::new());
             current = Some(name);
+        } else if let Some((name, change)) = altered(line) {
+            apply(&mut tables, name, change);
         } else if line.starts_with(')') {
             current = None;
         } else if let Some(table) = &current {
-            let words: Vec<_> = line.split_whitespace().collect();
             let is_column = line.starts_with("    ") && !line.starts_with("     ");
-            let [name, kind, ..] = words[..] else {
-                continue;
-            };
-            if !is_column || matches!(name, "--" | "CONSTRAINT" | ")") {
-                continue;
+            let first = line.split_whitespace().next().unwrap_or_default();
+            if is_column && !matches!(first, "--" | "CONSTRAINT" | "PRIMARY" | ")") {
+                tables.get_mut(table).unwrap().extend(column(table, line));
             }
-            let class = match kind.trim_end_matches(',') {
-                "INTEGER" | "BIGINT" => "integer",
-                "BLOB" | "BYTEA" => "bytes",
-                "TEXT" => "text",
-                other => panic!("{table}.{name} has the unknown type {other}"),
-            };
-            let column = (
-                name.to_owned(),
-                class.to_owned(),
-                !line.contains("NOT NULL"),
-            );
-            tables.get_mut(table).unwrap().push(column);
         }
     }
     tables
+}
+
+fn column(table: &str, text: &str) -> Option<(String, String, bool)> {
+    let mut words = text.split_whitespace();
+    let (name, kind) = (words.next()?, words.next()?);
+    let class = match kind.trim_end_matches([',', ';']) {
+        "INTEGER" | "BIGINT" => "integer",
+        "BLOB" | "BYTEA" => "bytes",
+        "TEXT" => "text",
+        other => panic!("{table}.{name} has the unknown type {other}"),
+    };
+    Some((
+        name.to_owned(),
+        class.to_owned(),
+        !text.contains("NOT NULL"),
+    ))
+}
+
+/// The table that a line outside of `CREATE TABLE` changes, and how.
+fn altered(line: &str) -> Option<(&str, &str)> {
+    line.strip_prefix("ALTER TABLE ")
+        .or_else(|| line.strip_prefix("DROP TABLE "))
+        .map(|rest| rest.split_once(' ').unwrap_or((rest, "")))
+}
+
+fn apply(tables: &mut Tables, name: &str, change: &str) {
+    if let Some(text) = change.strip_prefix("ADD COLUMN ") {
+        tables
+            .entry(name.to_owned())
+            .or_default()
+            .extend(column(name, text));
+    } else if let Some(new) = change.strip_prefix("RENAME TO ") {
+        let columns = tables.remove(name).unwrap();
+        tables.insert(new.trim_end_matches(';').to_owned(), columns);
+    } else {
+        tables.remove(name.trim_end_matches(';'));
+    }
 }
 
 /// Everything but comments and type names, so that constraints are compared too.
@@ -121,7 +145,8 @@ fn each_migration_file_is_a_step() {
 #[tokio::test]
 async fn tables_in_sqlite_are_the_ones_read_from_the_text() {
     let store = relay::RelayStore::open_in_memory().await.unwrap();
-    for (table, columns) in tables(relay::STEPS[0].2) {
+    let steps: Vec<_> = relay::STEPS.iter().map(|(.., sql)| *sql).collect();
+    for (table, columns) in tables(&steps.join("\n")) {
         let rows = sqlx::query("SELECT name, \"notnull\" FROM pragma_table_info($1)")
             .bind(&table)
             .fetch_all(store.pools().read())

@@ -3,10 +3,10 @@
 use axum::Form;
 use axum::response::Response;
 use http::StatusCode;
+use latchkey_web::limits::TooMany;
 use serde::Deserialize;
 
 use crate::contract::with_cookies;
-use crate::limits::TooMany;
 use crate::pages::views::{Setup, SetupForm, SetupProblem, SetupState};
 use crate::pages::visit::{Answered, Visit};
 use crate::service::Door;

@@ -14,6 +14,7 @@ use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use latchkey_host::Host;
 use latchkey_host::config as host;
+use latchkey_model::access::KeyScope;
 use latchkey_model::account::{Account, Email};
 use latchkey_model::app::{AppId, AppName};
 use latchkey_model::app_connection::{AccessMode, NewAppConnection};
@@ -193,13 +194,12 @@ impl RunningRelay {
         let address = relay.local_addr().unwrap();
         let store = relay.store();
         tokio::spawn(relay.run());
-        let account = Account {
-            id: AccountId::generate(&SystemChance),
-            email: Email::parse("owner@latchkey.example").unwrap(),
-            created: SystemClock.now(),
-            suspended: None,
-            plan: PLAN.parse().unwrap(),
-        };
+        let account = Account::new(
+            AccountId::generate(&SystemChance),
+            Email::parse("owner@latchkey.example").unwrap(),
+            SystemClock.now(),
+            PLAN.parse().unwrap(),
+        );
         store.accounts().create(&account, None).await.unwrap();
         Self {
             address,
@@ -232,6 +232,7 @@ impl RunningRelay {
             app: AppId::parse("devtest").unwrap(),
             app_name: AppName::parse("Test").unwrap(),
             access,
+            scope: KeyScope::Full,
         };
         let (connection, credentials) = wanted.generate(&SystemChance, &SystemClock);
         let connections = self.store.app_connections();
@@ -352,6 +353,8 @@ fn relay_config(data: &TempDir) -> relay::Config {
         tls: None,
         trusted_proxies: Vec::new(),
         data: data.path().to_owned(),
+        registration: relay::Registration::Open,
+        default_plan: PLAN.parse().unwrap(),
         plans: Plans::new(plans.into_iter().collect()),
         first_byte: Duration::from_secs(35),
         drain: Duration::from_secs(5),

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use http::{Method, StatusCode};
+use latchkey_model::access::KeyScope;
 use latchkey_model::account::{Account, Email};
 use latchkey_model::app::{AppId, AppName};
 use latchkey_model::app_connection::{AccessMode, NewAppConnection};
@@ -242,13 +243,12 @@ impl StackBuilder {
 }
 
 async fn household(store: &RelayStore, host_key: [u8; 32]) -> (AccountId, PrinterId) {
-    let account = Account {
-        id: AccountId::generate(&SystemChance),
-        email: Email::parse("owner@latchkey.example").unwrap(),
-        created: SystemClock.now(),
-        suspended: None,
-        plan: "supporter".parse().unwrap(),
-    };
+    let account = Account::new(
+        AccountId::generate(&SystemChance),
+        Email::parse("owner@latchkey.example").unwrap(),
+        SystemClock.now(),
+        "supporter".parse().unwrap(),
+    );
     store.accounts().create(&account, None).await.unwrap();
     let printer = Printer {
         id: PrinterId::generate(&SystemChance),
@@ -276,6 +276,7 @@ async fn insert(
         app: AppId::parse("octopod").unwrap(),
         app_name: AppName::parse("OctoPod").unwrap(),
         access,
+        scope: KeyScope::Full,
     };
     let (connection, credentials) = wanted.generate(&SystemChance, &SystemClock);
     store.app_connections().insert(&connection).await.unwrap();

@@ -1,5 +1,6 @@
 //! The behaviour that every database behind [`RelayStore`] must show.
 
+use latchkey_model::access::KeyScope;
 use latchkey_model::account::{Account, Email};
 use latchkey_model::app::{AppId, AppName};
 use latchkey_model::app_connection::{
@@ -16,14 +17,22 @@ use crate::relay::RelayStore;
 
 mod accounts;
 mod app_connections;
+mod links;
 mod printers;
+mod sessions;
 
 /// All cases. Each needs an empty store of its own.
 pub fn cases() -> impl Iterator<Item = Case<RelayStore>> {
-    [accounts::CASES, printers::CASES, app_connections::CASES]
-        .into_iter()
-        .flatten()
-        .copied()
+    [
+        accounts::CASES,
+        printers::CASES,
+        app_connections::CASES,
+        sessions::CASES,
+        links::CASES,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
 }
 
 /// Makes what cases work with.
@@ -45,13 +54,12 @@ impl Default for Maker {
 impl Maker {
     /// An account with this address.
     pub fn account(&self, email: &str) -> Account {
-        Account {
-            id: AccountId::generate(&self.chance),
-            email: Email::parse(email).expect("an address"),
-            created: at(10),
-            suspended: None,
-            plan: "supporter".parse().expect("a plan name"),
-        }
+        Account::new(
+            AccountId::generate(&self.chance),
+            Email::parse(email).expect("an address"),
+            at(10),
+            "supporter".parse().expect("a plan name"),
+        )
     }
 
     /// A printer of this account, without a host.
@@ -79,6 +87,7 @@ impl Maker {
             app: AppId::parse("octopod").expect("an id"),
             app_name: AppName::parse("OctoPod").expect("a name"),
             access,
+            scope: KeyScope::Full,
         }
         .generate(&self.chance, &self.clock)
     }

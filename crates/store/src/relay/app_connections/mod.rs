@@ -15,41 +15,46 @@ use crate::row::count;
 
 mod rows;
 
-// Takes the printer from the table, so that a printer of somebody else, or one just removed,
-// gets no app connection.
+// Takes the printer from the table, so that a printer that the account may not use, or one just
+// removed, gets no app connection.
 const INSERT: &str = "
 INSERT INTO app_connections (id, label_hash, app_token_hash, access_mode, basic_hash, bearer_hash,
-                             printer_id, app_id, app_name, created_at)
-SELECT $1, $2, $3, $4, $5, $6, printers.id, $9, $10, $11
-FROM printers WHERE printers.id = $7 AND printers.account_id = $8";
+                             printer_id, account_id, app_id, app_name, created_at, scope)
+SELECT $1, $2, $3, $4, $5, $6, printers.id, $8, $9, $10, $11, $12
+FROM printers WHERE printers.id = $7 AND (printers.account_id = $8 OR EXISTS (
+    SELECT 1 FROM printer_members m WHERE m.printer_id = printers.id AND m.account_id = $8))";
 
-// The hot path: everything that decides about a call, in one look-up by a unique index and two
-// by primary key.
+// The hot path: everything that decides about a call, in one look-up by a unique index and three
+// by primary key. Of a suspended owner's printer nobody's app connection works.
 const FIND_BY_LABEL: &str = "
 SELECT c.id, c.label_hash, c.app_token_hash, c.access_mode, c.basic_hash, c.bearer_hash,
-       c.printer_id, c.app_id, c.app_name, c.created_at, c.ended_at, c.end_reason,
-       p.account_id, p.name AS printer_name, p.host_id, a.suspended_at, a.plan
+       c.account_id, c.printer_id, c.scope, c.app_id, c.app_name, c.created_at,
+       c.ended_at, c.end_reason, p.name AS printer_name, p.host_id,
+       coalesce(a.suspended_at, o.suspended_at) AS suspended_at, a.plan
 FROM app_connections c
 LEFT JOIN printers p ON p.id = c.printer_id
-LEFT JOIN accounts a ON a.id = p.account_id
+LEFT JOIN accounts a ON a.id = c.account_id
+LEFT JOIN accounts o ON o.id = p.account_id
 WHERE c.label_hash = $1";
 
 const FIND_BY_APP_TOKEN: &str = "
 SELECT c.id, c.label_hash, c.app_token_hash, c.access_mode, c.basic_hash, c.bearer_hash,
-       c.printer_id, c.app_id, c.app_name, c.created_at, c.ended_at, c.end_reason,
-       p.account_id, p.name AS printer_name, p.host_id, a.suspended_at, a.plan
+       c.account_id, c.printer_id, c.scope, c.app_id, c.app_name, c.created_at,
+       c.ended_at, c.end_reason, p.name AS printer_name, p.host_id,
+       coalesce(a.suspended_at, o.suspended_at) AS suspended_at, a.plan
 FROM app_connections c
 LEFT JOIN printers p ON p.id = c.printer_id
-LEFT JOIN accounts a ON a.id = p.account_id
+LEFT JOIN accounts a ON a.id = c.account_id
+LEFT JOIN accounts o ON o.id = p.account_id
 WHERE c.app_token_hash = $1";
 
 const LIST_BY_PRINTER: &str = "
 SELECT c.id, c.label_hash, c.app_token_hash, c.access_mode, c.basic_hash, c.bearer_hash,
-       c.printer_id, c.app_id, c.app_name, c.created_at, c.ended_at, c.end_reason,
-       p.account_id, c.last_used_at, c.requests, c.bytes
+       c.account_id, c.printer_id, c.scope, c.app_id, c.app_name, c.created_at,
+       c.ended_at, c.end_reason, c.last_used_at, c.requests, c.bytes
 FROM app_connections c
 JOIN printers p ON p.id = c.printer_id
-WHERE p.id = $1 AND p.account_id = $2
+WHERE p.id = $1 AND (p.account_id = $2 OR c.account_id = $2)
 ORDER BY c.created_at, c.id";
 
 const HAS_ANY: &str = "SELECT 1 FROM app_connections LIMIT 1";
@@ -60,11 +65,12 @@ SELECT id FROM app_connections WHERE ended_at >= $1 ORDER BY ended_at, id";
 macro_rules! end_where {
     ($condition:literal) => {
         concat!(
-            "UPDATE app_connections SET ended_at = $1, end_reason = $2, printer_id = NULL, ",
-            "app_id = NULL, app_name = NULL, created_at = NULL, last_used_at = NULL, ",
-            "requests = 0, bytes = 0 WHERE ended_at IS NULL AND ",
+            "UPDATE app_connections SET ended_at = $1, end_reason = $2, account_id = NULL, ",
+            "printer_id = NULL, scope = NULL, app_id = NULL, app_name = NULL, ",
+            "created_at = NULL, last_used_at = NULL, requests = 0, bytes = 0 ",
+            "WHERE ended_at IS NULL AND (",
             $condition,
-            " RETURNING id"
+            ") RETURNING id"
         )
     };
 }
@@ -72,15 +78,16 @@ macro_rules! end_where {
 const END: &str = end_where!("id = $3");
 
 const END_OWNED: &str = end_where!(
-    "id = $3 AND printer_id IN (SELECT printers.id FROM printers WHERE account_id = $4)"
+    "id = $3 AND (account_id = $4 OR printer_id IN (SELECT printers.id FROM printers WHERE printers.account_id = $4))"
 );
 
 const END_OF_PRINTER: &str = end_where!(
-    "printer_id IN (SELECT printers.id FROM printers WHERE printers.id = $3 AND account_id = $4)"
+    "printer_id IN (SELECT printers.id FROM printers WHERE printers.id = $3 AND printers.account_id = $4)"
 );
 
-const END_OF_ACCOUNT: &str =
-    end_where!("printer_id IN (SELECT printers.id FROM printers WHERE account_id = $3)");
+const END_OF_ACCOUNT: &str = end_where!(
+    "account_id = $3 OR printer_id IN (SELECT printers.id FROM printers WHERE printers.account_id = $3)"
+);
 
 // Batches may arrive out of order, and after the end.
 const MARK_USED: &str = "
@@ -197,6 +204,7 @@ impl<'a> AppConnections<'a> {
             .bind(live.app.as_str())
             .bind(live.app_name.as_str())
             .bind(live.created.millis())
+            .bind(live.scope.as_str())
             .execute(self.pools.write())
             .await?;
         if done.rows_affected() == 0 {

@@ -66,6 +66,7 @@ fn connection(row: &Row) -> Result<AppConnection, StoreError> {
             None => AppConnectionState::Live(LiveAppConnection {
                 account: parse(row, TABLE, "account_id", |text| text.parse().ok())?,
                 printer: parse(row, TABLE, "printer_id", |text| text.parse().ok())?,
+                scope: parse(row, TABLE, "scope", |text| text.parse().ok())?,
                 app: parse(row, TABLE, "app_id", |text| AppId::parse(text).ok())?,
                 app_name: parse(row, TABLE, "app_name", |text| AppName::parse(text).ok())?,
                 created: time(row, "created_at")?,

@@ -167,6 +167,16 @@ async fn app_connection_cannot_be_half_live_or_take_anothers_place() {
             "UPDATE app_connections SET printer_id = NULL",
             "live_or_ended",
         ),
+        (
+            "UPDATE app_connections SET account_id = NULL",
+            "live_or_ended",
+        ),
+        (
+            "UPDATE app_connections SET account_id = 'gone'",
+            "FOREIGN KEY",
+        ),
+        ("UPDATE app_connections SET scope = NULL", "live_or_ended"),
+        ("UPDATE app_connections SET scope = 'half'", "CHECK"),
         ("UPDATE app_connections SET app_id = NULL", "live_or_ended"),
         (
             "UPDATE app_connections SET app_name = NULL",
@@ -187,14 +197,16 @@ async fn app_connection_cannot_be_half_live_or_take_anothers_place() {
         ),
         (
             "INSERT INTO app_connections
-             SELECT 'a', label_hash, zeroblob(32), access_mode, basic_hash, bearer_hash, printer_id,
-                    app_id, app_name, created_at, NULL, 0, 0, NULL, NULL FROM app_connections",
+             SELECT 'a', label_hash, zeroblob(32), access_mode, basic_hash, bearer_hash, account_id,
+                    printer_id, scope, app_id, app_name, created_at, NULL, 0, 0, NULL, NULL
+             FROM app_connections",
             "UNIQUE constraint failed: app_connections.label_hash",
         ),
         (
             "INSERT INTO app_connections
              SELECT 'a', zeroblob(32), app_token_hash, access_mode, basic_hash, bearer_hash,
-                    printer_id, app_id, app_name, created_at, NULL, 0, 0, NULL, NULL
+                    account_id, printer_id, scope, app_id, app_name, created_at, NULL, 0, 0, NULL,
+                    NULL
              FROM app_connections",
             "UNIQUE constraint failed: app_connections.app_token_hash",
         ),
@@ -228,6 +240,7 @@ async fn tombstone_keeps_nothing_personal() {
             "UPDATE app_connections SET app_name = 'OctoPod'",
             "live_or_ended",
         ),
+        ("UPDATE app_connections SET scope = 'full'", "live_or_ended"),
         ("UPDATE app_connections SET created_at = 1", "live_or_ended"),
         (
             "UPDATE app_connections SET last_used_at = 1",

@@ -10,19 +10,19 @@ use latchkey_model::clock::Timestamp;
 
 /// So many in so long a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Window {
+pub struct Window {
     most: u32,
     span: Duration,
 }
 
 impl Window {
-    pub(crate) const fn new(most: u32, span: Duration) -> Self {
+    pub const fn new(most: u32, span: Duration) -> Self {
         Self { most, span }
     }
 }
 
 /// What one address may: `OctoPrint`'s numbers, for key requests and for failed sign-ins.
-pub(crate) const OF_AN_ADDRESS: [Window; 3] = [
+pub const OF_AN_ADDRESS: [Window; 3] = [
     Window {
         most: 3,
         span: Duration::from_mins(1),
@@ -38,7 +38,7 @@ pub(crate) const OF_AN_ADDRESS: [Window; 3] = [
 ];
 
 /// How many passwords may be tried for one user, whoever tries.
-pub(crate) const OF_A_USER: [Window; 1] = [Window {
+pub const OF_A_USER: [Window; 1] = [Window {
     most: 10,
     span: Duration::from_hours(1),
 }];
@@ -48,21 +48,21 @@ const MOST_KNOWN: usize = 10_000;
 
 /// There were too many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct TooMany {
+pub struct TooMany {
     /// When it is worth trying again.
-    pub(crate) wait: Duration,
+    pub wait: Duration,
 }
 
 impl TooMany {
     /// The same in whole minutes, not too few.
-    pub(crate) fn minutes(self) -> u64 {
+    pub fn minutes(self) -> u64 {
         self.wait.as_secs().div_ceil(60)
     }
 }
 
 /// Counts tries by whoever `K` is. A window begins with the first try in it.
 #[derive(Debug)]
-pub(crate) struct Limits<K> {
+pub struct Limits<K> {
     windows: &'static [Window],
     /// Most that are remembered; then the first known go.
     most_known: usize,
@@ -82,12 +82,12 @@ struct Count {
 }
 
 impl<K: Hash + Eq + Clone> Limits<K> {
-    pub(crate) fn new(windows: &'static [Window]) -> Self {
+    pub fn new(windows: &'static [Window]) -> Self {
         Self::remembering(windows, MOST_KNOWN)
     }
 
     /// Remembers fewer than usual.
-    pub(crate) fn remembering(windows: &'static [Window], most_known: usize) -> Self {
+    pub fn remembering(windows: &'static [Window], most_known: usize) -> Self {
         Self {
             windows,
             most_known,
@@ -99,13 +99,13 @@ impl<K: Hash + Eq + Clone> Limits<K> {
     }
 
     /// Whether one more try would be too many. Counts nothing.
-    pub(crate) fn check(&self, who: &K, now: Timestamp) -> Result<(), TooMany> {
+    pub fn check(&self, who: &K, now: Timestamp) -> Result<(), TooMany> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.check(self.windows, who, now)
     }
 
     /// Counts a try, unless it is one too many.
-    pub(crate) fn count(&self, who: &K, now: Timestamp) -> Result<(), TooMany> {
+    pub fn count(&self, who: &K, now: Timestamp) -> Result<(), TooMany> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let known = &mut *known;
         known.check(self.windows, who, now)?;
@@ -166,7 +166,7 @@ fn elapsed(now: Timestamp, since: Timestamp) -> Duration {
 
 /// Whose tries count together: an IPv4 address, or the /64 of an IPv6 one, which is what one
 /// household or server has.
-pub(crate) fn household(address: IpAddr) -> IpAddr {
+pub fn household(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.into(),
         IpAddr::V6(v6) => {

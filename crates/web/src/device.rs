@@ -27,7 +27,7 @@ const SYSTEMS: [(&str, &str); 7] = [
 /// Longest name of a program that is no browser we know.
 const LONGEST: usize = 40;
 
-pub(super) fn of(headers: &HeaderMap) -> String {
+pub fn of(headers: &HeaderMap) -> String {
     let agent = headers
         .get(USER_AGENT)
         .and_then(|agent| agent.to_str().ok());

@@ -1,0 +1,332 @@
+//! `/sign-in`, `/sign-in/again`, `/sign-up`, `/sign-out`.
+
+use axum::extract::Query;
+use axum::response::Response;
+use axum::routing::{get, post};
+use axum::{Form, Router};
+use http::StatusCode;
+use latchkey_model::account::{Account, Email};
+use latchkey_model::link::LinkPurpose;
+use latchkey_web::limits::TooMany;
+use serde::Deserialize;
+
+use super::{AccountError, LEAST_PASSWORD, MOST_PASSWORD, SigningUp};
+use crate::config::Registration;
+use crate::pages::paths;
+use crate::pages::views::{AskingApp, SignIn, SignInProblem, SignUp, SignUpProblem, WhoMaySignUp};
+use crate::pages::visit::{Answered, Visit, with_cookie};
+use crate::state::State;
+
+/// Where somebody goes who came for nothing in particular.
+const HOME: &str = "/printers";
+
+pub(crate) fn routes() -> Router<State> {
+    Router::new()
+        .route("/sign-in", get(show_sign_in).post(sign_in))
+        .route("/sign-in/again", get(show_again).post(again))
+        .route("/sign-up", get(show_sign_up).post(sign_up))
+        .route("/sign-out", post(sign_out))
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    #[serde(default)]
+    then: String,
+    #[serde(default)]
+    invitation: String,
+}
+
+#[derive(Deserialize)]
+struct Fields {
+    #[serde(default)]
+    email: String,
+    #[serde(default)]
+    password: String,
+    #[serde(default)]
+    invitation: String,
+    #[serde(default)]
+    then: String,
+    #[serde(default)]
+    csrf_token: String,
+}
+
+async fn show_sign_in(visit: Visit, Query(asked): Query<Asked>) -> Answered {
+    if visit.maybe_account().is_some() {
+        return Ok(visit.go_on(then(&asked.then)));
+    }
+    let page = sign_in_page(&visit, "", &asked.then, None).await;
+    Ok(visit.page(&page))
+}
+
+async fn sign_in(visit: Visit, Form(fields): Form<Fields>) -> Answered {
+    let wrong = |status, problem| answer_sign_in(&visit, &fields, status, problem);
+    if visit.own_form(&fields.csrf_token).is_err() {
+        return Ok(wrong(StatusCode::FORBIDDEN, SignInProblem::Stale).await);
+    }
+    // What is no address is nobody's: it is answered like a wrong password.
+    let Ok(email) = Email::parse(&fields.email) else {
+        return Ok(wrong(StatusCode::FORBIDDEN, SignInProblem::WrongPair).await);
+    };
+    match try_password(&visit, &email, &fields.password).await {
+        Ok(account) => {
+            let opened = visit.state.sessions.open(&account, &visit.visitor()).await;
+            let cookie = opened.map_err(|failure| visit.failed(&failure))?;
+            Ok(with_cookie(visit.go_on(then(&fields.then)), cookie))
+        }
+        Err(Tried::TooMany(too_many)) => {
+            let problem = SignInProblem::TooMany {
+                minutes: too_many.minutes(),
+            };
+            let answer = wrong(StatusCode::TOO_MANY_REQUESTS, problem).await;
+            Ok(retry_after(answer, too_many))
+        }
+        Err(Tried::Error(error)) => {
+            let (status, problem) = sign_in_problem(&visit, error)?;
+            Ok(wrong(status, problem).await)
+        }
+    }
+}
+
+/// Why a password did not lead to an account.
+enum Tried {
+    TooMany(TooMany),
+    Error(AccountError),
+}
+
+/// Tries a password within the limits; a wrong one counts.
+async fn try_password(visit: &Visit, email: &Email, password: &str) -> Result<Account, Tried> {
+    let (sessions, address) = (&visit.state.sessions, visit.arrival.address);
+    sessions.may_try(email, address).map_err(Tried::TooMany)?;
+    let outcome = visit.state.accounts.sign_in(email, password).await;
+    if matches!(outcome, Err(AccountError::WrongPassword)) {
+        // Once more: who guesses many at once learns no more than who guesses one by one.
+        sessions.may_try(email, address).map_err(Tried::TooMany)?;
+        sessions.note_failure(email, address);
+    }
+    outcome.map_err(Tried::Error)
+}
+
+fn sign_in_problem(
+    visit: &Visit,
+    error: AccountError,
+) -> Result<(StatusCode, SignInProblem), Response> {
+    match error {
+        AccountError::WrongPassword => Ok((StatusCode::FORBIDDEN, SignInProblem::WrongPair)),
+        AccountError::Passwords(_) => Ok((StatusCode::SERVICE_UNAVAILABLE, SignInProblem::Busy)),
+        error => Err(unexpected(visit, &error)),
+    }
+}
+
+/// What is at fault is neither the person nor their form.
+pub(crate) fn unexpected(visit: &Visit, error: &AccountError) -> Response {
+    match error {
+        AccountError::Store(failure) => visit.failed(failure),
+        AccountError::Passwords(_) => visit.problem(StatusCode::SERVICE_UNAVAILABLE),
+        error => {
+            tracing::error!(%error, "a form was answered in a way nobody foresaw");
+            visit.problem(StatusCode::INTERNAL_SERVER_ERROR)
+        }
+    }
+}
+
+async fn answer_sign_in(
+    visit: &Visit,
+    fields: &Fields,
+    status: StatusCode,
+    problem: SignInProblem,
+) -> Response {
+    let page = sign_in_page(visit, &fields.email, &fields.then, Some(problem)).await;
+    visit.page_with(status, &page)
+}
+
+async fn sign_in_page(
+    visit: &Visit,
+    email: &str,
+    then: &str,
+    problem: Option<SignInProblem>,
+) -> SignIn {
+    let site = visit.site();
+    let offers = visit.state.accounts.registration() != Registration::Closed;
+    SignIn {
+        shell: site.door(),
+        site,
+        app: asking_app(visit, then).await,
+        email: email.to_owned(),
+        again: false,
+        then: then.to_owned(),
+        sign_up: offers.then(|| leading_on("/sign-up", then)),
+        by_mail: false,
+        problem,
+    }
+}
+
+/// The app whose portal request the person comes from, if they come from one.
+#[expect(clippy::unused_async, reason = "apps are looked up")]
+async fn asking_app(_visit: &Visit, _then: &str) -> Option<AskingApp> {
+    None
+}
+
+async fn show_again(visit: Visit, Query(asked): Query<Asked>) -> Answered {
+    let account = visit.account()?;
+    Ok(visit.page(&again_page(&visit, account, &asked.then, None)))
+}
+
+async fn again(visit: Visit, Form(fields): Form<Fields>) -> Answered {
+    let back = leading_on("/sign-in/again", &fields.then);
+    let account = visit.form(&fields.csrf_token, &back)?;
+    let Some(session) = visit.session() else {
+        return Ok(visit.problem(StatusCode::FORBIDDEN));
+    };
+    let problem = match try_password(&visit, &account.email, &fields.password).await {
+        Ok(_) => {
+            let renewed = visit.state.sessions.renew(&session.id).await;
+            let cookie = renewed.map_err(|failure| visit.failed(&failure))?;
+            return Ok(with_cookie(visit.go_on(then(&fields.then)), cookie));
+        }
+        Err(Tried::TooMany(too_many)) => {
+            let minutes = too_many.minutes();
+            let problem = SignInProblem::TooMany { minutes };
+            let page = again_page(&visit, account, &fields.then, Some(problem));
+            let answer = visit.page_with(StatusCode::TOO_MANY_REQUESTS, &page);
+            return Ok(retry_after(answer, too_many));
+        }
+        Err(Tried::Error(error)) => sign_in_problem(&visit, error)?,
+    };
+    let page = again_page(&visit, account, &fields.then, Some(problem.1));
+    Ok(visit.page_with(problem.0, &page))
+}
+
+fn again_page(
+    visit: &Visit,
+    account: &Account,
+    then: &str,
+    problem: Option<SignInProblem>,
+) -> SignIn {
+    let site = visit.site();
+    SignIn {
+        shell: site.door(),
+        site,
+        app: None,
+        email: account.email.as_str().to_owned(),
+        again: true,
+        then: then.to_owned(),
+        sign_up: None,
+        by_mail: false,
+        problem,
+    }
+}
+
+async fn show_sign_up(visit: Visit, Query(asked): Query<Asked>) -> Answered {
+    if visit.maybe_account().is_some() {
+        return Ok(visit.go_on(then(&asked.then)));
+    }
+    let fields = Fields {
+        email: String::new(),
+        password: String::new(),
+        invitation: asked.invitation,
+        then: asked.then,
+        csrf_token: String::new(),
+    };
+    answer_sign_up(&visit, &fields, StatusCode::OK, None).await
+}
+
+async fn sign_up(visit: Visit, Form(fields): Form<Fields>) -> Answered {
+    if visit.own_form(&fields.csrf_token).is_err() {
+        let stale = Some(SignUpProblem::Stale);
+        return answer_sign_up(&visit, &fields, StatusCode::FORBIDDEN, stale).await;
+    }
+    if let Err(too_many) = visit.state.accounts.may_sign_up(visit.arrival.address) {
+        let minutes = too_many.minutes();
+        let problem = Some(SignUpProblem::TooMany { minutes });
+        let answer = answer_sign_up(&visit, &fields, StatusCode::TOO_MANY_REQUESTS, problem);
+        return Ok(retry_after(answer.await?, too_many));
+    }
+    let wish = SigningUp {
+        email: &fields.email,
+        password: &fields.password,
+        invitation: &fields.invitation,
+    };
+    let problem = match visit.state.accounts.sign_up(&wish).await {
+        Ok(account) => {
+            let opened = visit.state.sessions.open(&account, &visit.visitor()).await;
+            let cookie = opened.map_err(|failure| visit.failed(&failure))?;
+            return Ok(with_cookie(visit.go_on(then(&fields.then)), cookie));
+        }
+        Err(AccountError::Email) => SignUpProblem::EmailUnfit,
+        Err(AccountError::Taken) => SignUpProblem::EmailTaken,
+        Err(AccountError::NotInvited) => SignUpProblem::NotInvited,
+        Err(AccountError::PasswordTooShort) => SignUpProblem::PasswordTooShort {
+            least: LEAST_PASSWORD,
+        },
+        Err(AccountError::PasswordTooLong) => SignUpProblem::PasswordTooLong {
+            most: MOST_PASSWORD,
+        },
+        Err(AccountError::Passwords(_)) => SignUpProblem::Busy,
+        Err(error) => return Err(unexpected(&visit, &error)),
+    };
+    visit
+        .state
+        .accounts
+        .note_failed_sign_up(visit.arrival.address);
+    answer_sign_up(&visit, &fields, StatusCode::BAD_REQUEST, Some(problem)).await
+}
+
+async fn answer_sign_up(
+    visit: &Visit,
+    fields: &Fields,
+    status: StatusCode,
+    problem: Option<SignUpProblem>,
+) -> Answered {
+    let invited = visit.state.accounts.invitation(&fields.invitation).await;
+    let invited = invited.map_err(|failure| visit.failed(&failure))?;
+    let who = match (visit.state.accounts.registration(), invited) {
+        (_, Some(LinkPurpose::FirstAdministrator)) => WhoMaySignUp::FirstAdministrator,
+        (Registration::Open, _) => WhoMaySignUp::Everybody,
+        (Registration::Invite, _) | (Registration::Closed, Some(_)) => WhoMaySignUp::WithInvitation,
+        (Registration::Closed, None) => return Err(visit.problem(StatusCode::NOT_FOUND)),
+    };
+    let site = visit.site();
+    let page = SignUp {
+        shell: site.door(),
+        site,
+        app: asking_app(visit, &fields.then).await,
+        who,
+        email: fields.email.clone(),
+        invitation: fields.invitation.clone(),
+        sign_in: leading_on("/sign-in", &fields.then),
+        then: fields.then.clone(),
+        problem,
+    };
+    Ok(visit.page_with(status, &page))
+}
+
+async fn sign_out(visit: Visit, Form(fields): Form<Fields>) -> Answered {
+    visit.own_form(&fields.csrf_token)?;
+    if let (Some(account), Some(session)) = (visit.maybe_account(), visit.session()) {
+        let ended = visit.state.sessions.end(&account.id, &session.id).await;
+        ended.map_err(|failure| visit.failed(&failure))?;
+    }
+    let cookie = visit.state.sessions.forget();
+    Ok(with_cookie(visit.go_on("/sign-in"), cookie))
+}
+
+/// Where to go on to: what was asked for, if it is a page of ours.
+fn then(asked: &str) -> &str {
+    paths::way_back(asked).unwrap_or(HOME)
+}
+
+fn leading_on(path: &str, then: &str) -> String {
+    if then.is_empty() {
+        path.to_owned()
+    } else {
+        paths::with(path, "then", then)
+    }
+}
+
+fn retry_after(mut answer: Response, too_many: TooMany) -> Response {
+    let seconds = too_many.wait.as_secs().max(1);
+    answer
+        .headers_mut()
+        .insert(http::header::RETRY_AFTER, seconds.into());
+    answer
+}

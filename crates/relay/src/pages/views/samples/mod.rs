@@ -1,0 +1,113 @@
+//! Every page of the relay with sample facts, by name.
+//!
+//! Tests render them all; the example `pages` writes them to files.
+
+mod signing_in;
+
+use askama::Template;
+use latchkey_model::clock::Timestamp;
+use latchkey_web::moment::Moment;
+
+use super::{AskingApp, Site, Viewer};
+
+const NOW: i64 = 1_760_000_000_000;
+
+/// Name and HTML of each.
+pub fn all() -> Vec<(String, String)> {
+    everything(&Words::PLAIN)
+}
+
+/// The same with this text wherever text comes from outside.
+pub fn hostile(payload: &'static str) -> Vec<(String, String)> {
+    everything(&Words::all(payload))
+}
+
+/// The texts from outside in the samples.
+#[derive(Debug, Clone, Copy)]
+struct Words {
+    app: &'static str,
+    email: &'static str,
+    relay: &'static str,
+    #[expect(dead_code, reason = "pages with printers")]
+    printer: &'static str,
+}
+
+impl Words {
+    const PLAIN: Self = Self {
+        app: "Fieldglass",
+        email: "tamsin@oyelaran.example",
+        relay: "relay.example.net",
+        printer: "Garage Voron",
+    };
+
+    const fn all(payload: &'static str) -> Self {
+        Self {
+            app: payload,
+            email: payload,
+            relay: payload,
+            printer: payload,
+        }
+    }
+
+    fn site(&self) -> Site {
+        Site {
+            relay: self.relay.into(),
+            csrf: "token-of-forms".into(),
+        }
+    }
+
+    #[expect(dead_code, reason = "pages for who is signed in")]
+    fn viewer(&self) -> Viewer {
+        Viewer {
+            email: self.email.into(),
+            administrator: true,
+        }
+    }
+
+    fn asking_app(&self) -> AskingApp {
+        AskingApp {
+            name: self.app.into(),
+            verified: true,
+            logo: None,
+            cancel: "/appportal/v1/cancel?appid=fieldglass".into(),
+        }
+    }
+}
+
+#[expect(dead_code, reason = "pages with times")]
+fn seconds_ago(seconds: i64) -> Moment {
+    Moment {
+        at: Timestamp::from_millis(NOW - seconds * 1000),
+        now: Timestamp::from_millis(NOW),
+    }
+}
+
+/// Rendered pages by name.
+#[derive(Debug, Default)]
+struct Pages(Vec<(String, String)>);
+
+impl Pages {
+    fn add(&mut self, name: &str, page: &impl Template) {
+        let html = page.render().expect("templates write to memory");
+        self.0.push((name.to_owned(), html));
+    }
+}
+
+fn everything(words: &Words) -> Vec<(String, String)> {
+    let mut pages = Pages::default();
+    signing_in::add(words, &mut pages);
+    pages.0
+}
+
+#[cfg(test)]
+mod tests {
+    use latchkey_web::page_check::sample_faults;
+
+    #[test]
+    fn all_pages_are_without_faults_whatever_texts_are_in_them() {
+        assert_eq!(
+            sample_faults(&super::all, &super::hostile),
+            Vec::<String>::new()
+        );
+    }
+}

@@ -1,0 +1,125 @@
+//! `/sign-in`, `/sign-in/again` and `/sign-up`.
+
+use askama::Template;
+use latchkey_web::shell::DoorShell;
+
+use super::Site;
+
+/// The app on whose behalf somebody signs in, in the middle of its portal request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AskingApp {
+    pub name: String,
+    /// Whether the operator registered it.
+    pub verified: bool,
+    /// Where its logo is, if it has one here.
+    pub logo: Option<String>,
+    /// The page that leads back to the app without anything.
+    pub cancel: String,
+}
+
+/// Posts `email`, `password`, `then`, `csrf_token` to `/sign-in`, or to `/sign-in/again` when
+/// somebody is signed in and is asked for the password once more.
+#[derive(Debug, Clone, Template)]
+#[template(path = "relay/sign_in.html")]
+pub struct SignIn {
+    pub shell: DoorShell,
+    pub site: Site,
+    pub app: Option<AskingApp>,
+    /// The address as it was typed; the account's when asked again.
+    pub email: String,
+    pub again: bool,
+    /// Where to go on to; checked when it is used.
+    pub then: String,
+    /// Where an account can be made, if it can.
+    pub sign_up: Option<String>,
+    /// Whether this relay sends e-mail, so that a forgotten password can be replaced.
+    pub by_mail: bool,
+    pub problem: Option<SignInProblem>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignInProblem {
+    /// Address and password do not go together, or the account is suspended.
+    WrongPair,
+    /// After how many minutes it is worth trying again.
+    TooMany { minutes: u64 },
+    /// The form was older than the session, or without a cookie.
+    Stale,
+    /// Too much is being checked at the moment.
+    Busy,
+}
+
+impl SignIn {
+    fn wrong(&self) -> bool {
+        self.problem == Some(SignInProblem::WrongPair)
+    }
+}
+
+/// Who may make an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhoMaySignUp {
+    Everybody,
+    WithInvitation,
+    /// Only who has the console's link.
+    FirstAdministrator,
+}
+
+/// Posts `email`, `password`, `invitation`, `then`, `csrf_token` to `/sign-up`.
+#[derive(Debug, Clone, Template)]
+#[template(path = "relay/sign_up.html")]
+pub struct SignUp {
+    pub shell: DoorShell,
+    pub site: Site,
+    pub app: Option<AskingApp>,
+    pub who: WhoMaySignUp,
+    pub email: String,
+    pub invitation: String,
+    pub then: String,
+    /// The sign-in that leads to the same.
+    pub sign_in: String,
+    pub problem: Option<SignUpProblem>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignUpProblem {
+    EmailUnfit,
+    EmailTaken,
+    PasswordTooShort {
+        least: usize,
+    },
+    PasswordTooLong {
+        most: usize,
+    },
+    /// The invitation is wrong, used or too old.
+    NotInvited,
+    TooMany {
+        minutes: u64,
+    },
+    Stale,
+    Busy,
+}
+
+impl SignUp {
+    fn email_wrong(&self) -> bool {
+        matches!(
+            self.problem,
+            Some(SignUpProblem::EmailUnfit | SignUpProblem::EmailTaken)
+        )
+    }
+
+    fn password_wrong(&self) -> bool {
+        matches!(
+            self.problem,
+            Some(SignUpProblem::PasswordTooShort { .. } | SignUpProblem::PasswordTooLong { .. })
+        )
+    }
+
+    fn not_invited(&self) -> bool {
+        self.problem == Some(SignUpProblem::NotInvited)
+    }
+
+    /// Whether the field for the invitation is shown.
+    fn asks_for_invitation(&self) -> bool {
+        self.who == WhoMaySignUp::WithInvitation
+    }
+}

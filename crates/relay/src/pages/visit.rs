@@ -1,0 +1,253 @@
+//! What every page of ours needs to know of the visit it answers.
+
+use std::net::IpAddr;
+
+use ::http::header::{CONTENT_TYPE, SET_COOKIE};
+use ::http::request::Parts;
+use ::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use askama::Template;
+use axum::extract::FromRequestParts;
+use axum::response::{IntoResponse, Redirect, Response};
+use latchkey_model::account::Account;
+use latchkey_model::account_session::AccountSession;
+use latchkey_model::clock::Timestamp;
+use latchkey_model::id::SessionId;
+use latchkey_store::StoreError;
+use latchkey_store::relay::FoundSession;
+use latchkey_web::limits::TooMany;
+use latchkey_web::moment::Moment;
+use latchkey_web::problem::Problem;
+use latchkey_web::shell::Place;
+
+use super::paths;
+use super::views::{Site, Viewer};
+use crate::sessions::{Csrf, Visitor};
+use crate::state::State;
+
+/// A page, or what is answered in its place: the way to the sign-in, a refusal.
+pub(crate) type Answered = Result<Response, Response>;
+
+/// What the listener knows of a request, for the routes.
+#[derive(Debug, Clone)]
+pub(crate) struct Arrival {
+    pub(crate) address: IpAddr,
+    pub(crate) request_id: String,
+}
+
+/// One request for a page, with all that pages depend on.
+pub(crate) struct Visit {
+    pub(crate) state: State,
+    pub(crate) headers: HeaderMap,
+    pub(crate) arrival: Arrival,
+    signed_in: Option<FoundSession>,
+    csrf: Csrf,
+    uri: Uri,
+}
+
+impl FromRequestParts<State> for Visit {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Response> {
+        // Put there by the one place that looks at every request.
+        let arrival = parts.extensions.get::<Arrival>().cloned();
+        let arrival = arrival.ok_or_else(|| StatusCode::INTERNAL_SERVER_ERROR.into_response())?;
+        let found = state.sessions.find(&parts.headers).await;
+        let failed = found.as_ref().err().map(ToString::to_string);
+        let signed_in = found.ok().flatten();
+        let session = signed_in.as_ref().map(|found| &found.session.id);
+        let visit = Self {
+            csrf: state.sessions.csrf(&parts.headers, session),
+            state: state.clone(),
+            headers: parts.headers.clone(),
+            arrival,
+            signed_in,
+            uri: parts.uri.clone(),
+        };
+        match failed {
+            // Nobody is told to sign in anew because the database is away.
+            Some(error) => {
+                tracing::error!(%error, "cannot look up a session");
+                Err(visit.problem(StatusCode::SERVICE_UNAVAILABLE))
+            }
+            None => Ok(visit),
+        }
+    }
+}
+
+impl Visit {
+    /// The signed-in person's account, if somebody is signed in.
+    pub(crate) fn maybe_account(&self) -> Option<&Account> {
+        self.signed_in.as_ref().map(|found| &found.account)
+    }
+
+    /// The session this request was made in.
+    pub(crate) fn session(&self) -> Option<&AccountSession> {
+        self.signed_in.as_ref().map(|found| &found.session)
+    }
+
+    /// The signed-in person's account, or the way to the sign-in and back here.
+    pub(crate) fn account(&self) -> Result<&Account, Response> {
+        self.maybe_account()
+            .ok_or_else(|| self.to_sign_in(&self.here()))
+    }
+
+    /// The same for administrators; others are told that there is nothing for them.
+    pub(crate) fn administrator(&self) -> Result<&Account, Response> {
+        let account = self.account()?;
+        if account.administrator {
+            Ok(account)
+        } else {
+            Err(self.problem(StatusCode::NOT_FOUND))
+        }
+    }
+
+    /// Whether the person typed their password lately, or else the way to do it once more; they
+    /// come back to `back`, a page of ours that is there for GET.
+    pub(crate) fn fresh(&self, back: &str) -> Result<(), Response> {
+        let now = self.state.clock.now();
+        if self.session().is_some_and(|session| session.is_fresh(now)) {
+            return Ok(());
+        }
+        Err(self.go_on(&paths::with("/sign-in/again", "then", back)))
+    }
+
+    /// Whether a form was sent from a page of ours, in this browser and session.
+    pub(crate) fn own_form(&self, token: &str) -> Result<(), Response> {
+        let session = self.session().map(|session| &session.id);
+        if self.is_own_form(token, session) {
+            Ok(())
+        } else {
+            Err(self.problem(StatusCode::FORBIDDEN))
+        }
+    }
+
+    fn is_own_form(&self, token: &str, session: Option<&SessionId>) -> bool {
+        self.state
+            .sessions
+            .is_own_form(&self.headers, token, session)
+    }
+
+    /// A signed-in person, in a form of ours. Without a session the form was none of this one:
+    /// nothing is done, and they come back to `back` after signing in.
+    pub(crate) fn form(&self, token: &str, back: &str) -> Result<&Account, Response> {
+        let Some(account) = self.maybe_account() else {
+            // A form from elsewhere is not led anywhere.
+            self.own_form(token)?;
+            return Err(self.to_sign_in(back));
+        };
+        self.own_form(token)?;
+        Ok(account)
+    }
+
+    /// The same for what needs a password typed lately.
+    pub(crate) fn fresh_form(&self, token: &str, back: &str) -> Result<&Account, Response> {
+        let account = self.form(token, back)?;
+        self.fresh(back)?;
+        Ok(account)
+    }
+
+    /// The same for administrators.
+    pub(crate) fn administrators_form(
+        &self,
+        token: &str,
+        back: &str,
+    ) -> Result<&Account, Response> {
+        self.own_form(token)?;
+        let account = self.administrator()?;
+        self.fresh(back)?;
+        Ok(account)
+    }
+
+    pub(crate) fn visitor(&self) -> Visitor<'_> {
+        Visitor {
+            headers: &self.headers,
+            address: self.arrival.address,
+        }
+    }
+
+    pub(crate) fn site(&self) -> Site {
+        Site {
+            relay: self.state.config.public_url.authority().to_string(),
+            csrf: self.csrf.token.clone(),
+        }
+    }
+
+    pub(crate) fn viewer(&self, account: &Account) -> Viewer {
+        Viewer {
+            email: account.email.as_str().to_owned(),
+            administrator: account.administrator,
+        }
+    }
+
+    pub(crate) fn moment(&self, at: Timestamp) -> Moment {
+        Moment {
+            at,
+            now: self.state.clock.now(),
+        }
+    }
+
+    /// A page, with the cookie that its forms need. The fields that all pages have are added by
+    /// a layer around all routes.
+    pub(crate) fn page(&self, page: &impl Template) -> Response {
+        self.page_with(StatusCode::OK, page)
+    }
+
+    pub(crate) fn page_with(&self, status: StatusCode, page: &impl Template) -> Response {
+        let html = page.render().expect("templates write to memory");
+        let kind = HeaderValue::from_static("text/html; charset=utf-8");
+        let mut answer = (status, [(CONTENT_TYPE, kind)], html).into_response();
+        let fields = answer.headers_mut();
+        if let Some(cookie) = &self.csrf.set_cookie {
+            fields.append(SET_COOKIE, cookie.clone());
+        }
+        fields.insert(
+            "x-robots-tag",
+            HeaderValue::from_static("noindex, nofollow, noimageindex"),
+        );
+        answer
+    }
+
+    /// After a form: the browser goes on with a GET (RFC 9110 section 15.4.4).
+    #[expect(clippy::unused_self, reason = "reads like its neighbours")]
+    pub(crate) fn go_on(&self, path: &str) -> Response {
+        Redirect::to(path).into_response()
+    }
+
+    pub(crate) fn problem(&self, status: StatusCode) -> Response {
+        self.answer_problem(Problem::from_status(status))
+    }
+
+    /// Too many tries: when the next one counts.
+    pub(crate) fn too_many(&self, too_many: TooMany) -> Response {
+        let problem = Problem::from_status(StatusCode::TOO_MANY_REQUESTS);
+        let seconds = u32::try_from(too_many.wait.as_secs()).unwrap_or(u32::MAX);
+        self.answer_problem(problem.retry_after(seconds.max(1)))
+    }
+
+    fn answer_problem(&self, problem: Problem) -> Response {
+        let place = Place::relay(self.state.config.public_url.authority().to_string());
+        let problem = problem.request_id(&self.arrival.request_id);
+        problem.page(&place, "/").map(axum::body::Body::from)
+    }
+
+    pub(crate) fn failed(&self, failure: &StoreError) -> Response {
+        tracing::error!(error = %failure, "the relay's database failed");
+        self.problem(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// Path and query of this request, as a path that leads back here.
+    pub(crate) fn here(&self) -> String {
+        let path = self.uri.path_and_query();
+        path.map_or("/", |path| path.as_str()).to_owned()
+    }
+
+    fn to_sign_in(&self, back: &str) -> Response {
+        self.go_on(&paths::with("/sign-in", "then", back))
+    }
+}
+
+/// An answer that sets a cookie.
+pub(crate) fn with_cookie(mut answer: Response, cookie: HeaderValue) -> Response {
+    answer.headers_mut().append(SET_COOKIE, cookie);
+    answer
+}

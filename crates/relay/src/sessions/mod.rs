@@ -1,0 +1,180 @@
+//! Signing in: sessions of browsers, and how often somebody may try.
+
+mod cookies;
+mod csrf;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue};
+use latchkey_model::account::{Account, Email};
+use latchkey_model::account_session::AccountSession;
+use latchkey_model::app_key::network_of;
+use latchkey_model::chance::Chance;
+use latchkey_model::clock::Clock;
+use latchkey_model::id::{AccountId, SessionId};
+use latchkey_model::sealed::MasterKey;
+use latchkey_model::secret::{SessionHash, SessionToken};
+use latchkey_store::relay::FoundSession;
+use latchkey_store::{RelayStore, StoreError};
+use latchkey_web::device;
+use latchkey_web::limits::{Limits, TooMany, Window, household};
+
+use self::cookies::Cookie;
+pub(crate) use self::csrf::Csrf;
+use self::csrf::Tokens;
+use crate::config::Config;
+
+/// Wrong passwords for one account, whoever tries.
+const OF_AN_ACCOUNT: [Window; 1] = [Window::new(10, Duration::from_hours(1))];
+
+/// Wrong passwords from one address, for whatever accounts.
+const OF_AN_ADDRESS: [Window; 2] = [
+    Window::new(20, Duration::from_mins(10)),
+    Window::new(60, Duration::from_hours(1)),
+];
+
+/// How often a session's last use is written.
+const TOUCH_EVERY: Duration = Duration::from_mins(1);
+
+/// Who signs in, from where.
+pub(crate) struct Visitor<'a> {
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) address: IpAddr,
+}
+
+/// The browsers that are signed in.
+pub(crate) struct Sessions {
+    store: RelayStore,
+    clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
+    tokens: Tokens,
+    secure: bool,
+    by_account: Limits<Email>,
+    by_address: Limits<IpAddr>,
+}
+
+impl Sessions {
+    pub(crate) fn new(
+        config: &Config,
+        store: &RelayStore,
+        clock: &Arc<dyn Clock>,
+        chance: &Arc<dyn Chance>,
+        key: &MasterKey,
+    ) -> Self {
+        Self {
+            store: store.clone(),
+            clock: Arc::clone(clock),
+            chance: Arc::clone(chance),
+            tokens: Tokens::new(key.signing("relay forms"), config.public_url.clone()),
+            secure: config.public_url.scheme().is_secure(),
+            by_account: Limits::new(&OF_AN_ACCOUNT),
+            by_address: Limits::new(&OF_AN_ADDRESS),
+        }
+    }
+
+    /// The session of a browser, while it holds. Of a suspended account none does.
+    pub(crate) async fn find(
+        &self,
+        headers: &HeaderMap,
+    ) -> Result<Option<FoundSession>, StoreError> {
+        let now = self.clock.now();
+        for cookie in Cookie::Session.read(headers, self.secure) {
+            let Ok(token) = SessionToken::parse(cookie) else {
+                continue;
+            };
+            let found = self.store.sessions().find(&token.hash()).await?;
+            let holds = found
+                .filter(|found| found.session.is_alive(now) && found.account.suspended.is_none());
+            if let Some(found) = holds {
+                if now.since(found.session.seen) >= TOUCH_EVERY {
+                    self.store.sessions().touch(&found.session.id, now).await?;
+                }
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What a page needs for the forms in it.
+    pub(crate) fn csrf(&self, headers: &HeaderMap, session: Option<&SessionId>) -> Csrf {
+        self.tokens.of_page(headers, session, &*self.chance)
+    }
+
+    /// Whether a form was sent from a page of ours, in this browser and session.
+    pub(crate) fn is_own_form(
+        &self,
+        headers: &HeaderMap,
+        token: &str,
+        session: Option<&SessionId>,
+    ) -> bool {
+        self.tokens.is_own(headers, token, session)
+    }
+
+    /// Whether one more password may be tried.
+    pub(crate) fn may_try(&self, email: &Email, address: IpAddr) -> Result<(), TooMany> {
+        let now = self.clock.now();
+        self.by_account.check(email, now)?;
+        self.by_address.check(&household(address), now)
+    }
+
+    /// Counts a wrong password.
+    pub(crate) fn note_failure(&self, email: &Email, address: IpAddr) {
+        let now = self.clock.now();
+        // One that is too many was refused before it was looked at.
+        let _ = self.by_account.count(email, now);
+        let _ = self.by_address.count(&household(address), now);
+    }
+
+    /// Signs a browser in; what it had before ends. Gives the cookie to set.
+    pub(crate) async fn open(
+        &self,
+        account: &Account,
+        visitor: &Visitor<'_>,
+    ) -> Result<HeaderValue, StoreError> {
+        if let Some(before) = self.find(visitor.headers).await? {
+            self.end(&before.account.id, &before.session.id).await?;
+        }
+        let now = self.clock.now();
+        let session = AccountSession {
+            id: SessionId::generate(&*self.chance),
+            account: account.id.clone(),
+            created: now,
+            seen: now,
+            proved: now,
+            device: device::of(visitor.headers),
+            network: network_of(visitor.address),
+        };
+        let token = SessionToken::generate(&*self.chance);
+        self.store.sessions().open(&session, &token.hash()).await?;
+        tracing::info!(account.id = %account.id, "somebody signed in");
+        Ok(Cookie::Session.set(token.expose(), self.secure))
+    }
+
+    /// Notes that the person proved once more who they are. The cookie changes (T-11).
+    pub(crate) async fn renew(&self, id: &SessionId) -> Result<HeaderValue, StoreError> {
+        let token = SessionToken::generate(&*self.chance);
+        let hash: SessionHash = token.hash();
+        let now = self.clock.now();
+        if self.store.sessions().renew(id, &hash, now).await? {
+            Ok(Cookie::Session.set(token.expose(), self.secure))
+        } else {
+            Ok(self.forget())
+        }
+    }
+
+    /// Ends one session of an account.
+    pub(crate) async fn end(
+        &self,
+        account: &AccountId,
+        id: &SessionId,
+    ) -> Result<bool, StoreError> {
+        self.store.sessions().end(account, id).await
+    }
+
+    /// The cookie that makes a browser forget.
+    pub(crate) fn forget(&self) -> HeaderValue {
+        Cookie::Session.remove(self.secure)
+    }
+}

@@ -1,0 +1,70 @@
+//! What the web origin's routes work with: built once, shared by all.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use latchkey_model::chance::Chance;
+use latchkey_model::clock::Clock;
+use latchkey_model::sealed::MasterKey;
+use latchkey_store::RelayStore;
+
+use crate::accounts::Accounts;
+use crate::config::Config;
+use crate::sessions::Sessions;
+use crate::tunnels::Tunnels;
+
+/// Shared by all routes; clones are cheap.
+#[derive(Clone)]
+pub(crate) struct State(Arc<Parts>);
+
+pub(crate) struct Parts {
+    pub(crate) config: Arc<Config>,
+    pub(crate) store: RelayStore,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) chance: Arc<dyn Chance>,
+    pub(crate) tunnels: Tunnels,
+    pub(crate) sessions: Sessions,
+    pub(crate) accounts: Accounts,
+}
+
+/// What a [`State`] is made from.
+pub(crate) struct Making {
+    pub(crate) config: Arc<Config>,
+    pub(crate) store: RelayStore,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) chance: Arc<dyn Chance>,
+    pub(crate) tunnels: Tunnels,
+    pub(crate) key: MasterKey,
+}
+
+impl State {
+    pub(crate) fn new(making: Making) -> Self {
+        let Making {
+            config,
+            store,
+            clock,
+            chance,
+            tunnels,
+            key,
+        } = making;
+        let sessions = Sessions::new(&config, &store, &clock, &chance, &key);
+        let accounts = Accounts::new(&config, &store, &clock, &chance);
+        Self(Arc::new(Parts {
+            config,
+            store,
+            clock,
+            chance,
+            tunnels,
+            sessions,
+            accounts,
+        }))
+    }
+}
+
+impl Deref for State {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

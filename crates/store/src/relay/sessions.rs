@@ -1,0 +1,203 @@
+//! Sessions at a relay.
+
+use latchkey_model::account::Account;
+use latchkey_model::account_session::{AccountSession, IDLE, LONGEST};
+use latchkey_model::clock::Timestamp;
+use latchkey_model::id::{AccountId, SessionId};
+use latchkey_model::secret::SessionHash;
+use sqlx::Row as _;
+
+use super::accounts::account_of;
+use crate::dialect::Row;
+use crate::error::StoreError;
+use crate::pool::Pools;
+use crate::row::{parse, span, time};
+
+const TABLE: &str = "sessions";
+
+/// How many one account has at once.
+const MOST: i64 = 100;
+
+const INSERT: &str = "
+INSERT INTO sessions (id, session_hash, account_id, created_at, seen_at, proved_at, device, network)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+
+const END_LONGEST_UNSEEN: &str = "
+DELETE FROM sessions WHERE id IN (
+    SELECT id FROM sessions WHERE account_id = $1 AND id <> $2
+    ORDER BY seen_at DESC, id LIMIT 1000000 OFFSET $3 - 1)";
+
+// Every request of a browser: one look-up by a unique index and one by primary key.
+const FIND: &str = "
+SELECT s.id, s.created_at AS session_created_at, s.seen_at, s.proved_at, s.device, s.network,
+       a.id AS account_id, a.email, a.plan, a.created_at, a.suspended_at, a.suspended_reason,
+       a.administrator, a.email_verified_at
+FROM sessions s
+JOIN accounts a ON a.id = s.account_id
+WHERE s.session_hash = $1";
+
+const LIST_OF: &str = "
+SELECT id, account_id, created_at AS session_created_at, seen_at, proved_at, device, network
+FROM sessions WHERE account_id = $1 ORDER BY seen_at DESC, id";
+
+const TOUCH: &str = "UPDATE sessions SET seen_at = $2 WHERE id = $1 AND seen_at < $2";
+
+const RENEW: &str = "
+UPDATE sessions
+SET session_hash = $2, proved_at = $3, seen_at = CASE WHEN seen_at > $3 THEN seen_at ELSE $3 END
+WHERE id = $1";
+
+const END: &str = "DELETE FROM sessions WHERE id = $1 AND account_id = $2";
+
+const END_OTHERS: &str = "DELETE FROM sessions WHERE account_id = $1 AND id <> $2";
+
+const PRUNE: &str = "DELETE FROM sessions WHERE $1 - seen_at >= $2 OR $1 - created_at >= $3";
+
+/// A session, with what decides about a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundSession {
+    /// The session, which may have ended by its age.
+    pub session: AccountSession,
+    /// Whose it is.
+    pub account: Account,
+}
+
+/// The sessions of a relay.
+#[derive(Debug, Clone, Copy)]
+pub struct Sessions<'a> {
+    pools: &'a Pools,
+}
+
+impl<'a> Sessions<'a> {
+    pub(super) const fn new(pools: &'a Pools) -> Self {
+        Self { pools }
+    }
+
+    /// Keeps a new session. Of more than 100 of one account the longest unseen end.
+    ///
+    /// [`StoreError::Conflict`] if the id or the hash is taken, or the account is gone.
+    pub async fn open(
+        &self,
+        session: &AccountSession,
+        hash: &SessionHash,
+    ) -> Result<(), StoreError> {
+        let mut work = self.pools.begin().await?;
+        sqlx::query(INSERT)
+            .bind(session.id.as_str())
+            .bind(hash.as_bytes().as_slice())
+            .bind(session.account.as_str())
+            .bind(session.created.millis())
+            .bind(session.seen.millis())
+            .bind(session.proved.millis())
+            .bind(session.device.as_str())
+            .bind(session.network.as_str())
+            .execute(&mut *work)
+            .await?;
+        sqlx::query(END_LONGEST_UNSEEN)
+            .bind(session.account.as_str())
+            .bind(session.id.as_str())
+            .bind(MOST)
+            .execute(&mut *work)
+            .await?;
+        work.commit().await?;
+        Ok(())
+    }
+
+    /// The session of this cookie, if it was not ended. Its age is for the caller to look at.
+    pub async fn find(&self, hash: &SessionHash) -> Result<Option<FoundSession>, StoreError> {
+        let row = sqlx::query(FIND)
+            .bind(hash.as_bytes().as_slice())
+            .fetch_optional(self.pools.read())
+            .await?;
+        row.as_ref()
+            .map(|row| {
+                Ok(FoundSession {
+                    session: session(row)?,
+                    account: account_of(row, "account_id")?,
+                })
+            })
+            .transpose()
+    }
+
+    /// An account's sessions, the last used first; some may have ended by their age.
+    pub async fn list_of(&self, account: &AccountId) -> Result<Vec<AccountSession>, StoreError> {
+        let rows = sqlx::query(LIST_OF)
+            .bind(account.as_str())
+            .fetch_all(self.pools.read())
+            .await?;
+        rows.iter().map(session).collect()
+    }
+
+    /// Notes that the session was used.
+    pub async fn touch(&self, id: &SessionId, at: Timestamp) -> Result<(), StoreError> {
+        sqlx::query(TOUCH)
+            .bind(id.as_str())
+            .bind(at.millis())
+            .execute(self.pools.write())
+            .await?;
+        Ok(())
+    }
+
+    /// Gives the session a new cookie, after the person proved who they are. False if it ended.
+    pub async fn renew(
+        &self,
+        id: &SessionId,
+        hash: &SessionHash,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let done = sqlx::query(RENEW)
+            .bind(id.as_str())
+            .bind(hash.as_bytes().as_slice())
+            .bind(at.millis())
+            .execute(self.pools.write())
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// Ends a session of this account. Says whether there was one.
+    pub async fn end(&self, account: &AccountId, id: &SessionId) -> Result<bool, StoreError> {
+        let done = sqlx::query(END)
+            .bind(id.as_str())
+            .bind(account.as_str())
+            .execute(self.pools.write())
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// Ends an account's sessions, all or all but one. Says how many.
+    pub async fn end_others(
+        &self,
+        account: &AccountId,
+        except: Option<&SessionId>,
+    ) -> Result<u64, StoreError> {
+        let done = sqlx::query(END_OTHERS)
+            .bind(account.as_str())
+            .bind(except.map_or("", SessionId::as_str))
+            .execute(self.pools.write())
+            .await?;
+        Ok(done.rows_affected())
+    }
+
+    /// Forgets sessions that ended by their age.
+    pub async fn prune(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let done = sqlx::query(PRUNE)
+            .bind(now.millis())
+            .bind(span(IDLE))
+            .bind(span(LONGEST))
+            .execute(self.pools.write())
+            .await?;
+        Ok(done.rows_affected())
+    }
+}
+
+fn session(row: &Row) -> Result<AccountSession, StoreError> {
+    Ok(AccountSession {
+        id: parse(row, TABLE, "id", |text| text.parse().ok())?,
+        account: parse(row, TABLE, "account_id", |text| text.parse().ok())?,
+        created: time(row, "session_created_at")?,
+        seen: time(row, "seen_at")?,
+        proved: time(row, "proved_at")?,
+        device: row.try_get("device")?,
+        network: row.try_get("network")?,
+    })
+}
