@@ -182,6 +182,10 @@ pub(crate) struct ConnectArgs {
     /// Open the page where to allow it in a browser
     #[arg(long)]
     pub(crate) open: bool,
+    /// Come back to this path, for an app that is registered with a loopback address [default: one
+    /// that nobody can guess]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) return_path: Option<String>,
     /// How long to wait for somebody to decide, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) timeout: u64,

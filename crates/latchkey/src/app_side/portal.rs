@@ -66,13 +66,16 @@ pub(crate) struct Run {
     state: String,
     /// Proves that who brings the code is who asked for it (RFC 7636).
     verifier: Zeroizing<String>,
+    /// Whether nobody but the relay knows the return address.
+    is_address_secret: bool,
 }
 
 impl Run {
-    pub(crate) fn new(chance: &dyn Chance) -> Self {
+    pub(crate) fn new(chance: &dyn Chance, is_address_secret: bool) -> Self {
         Self {
             state: random(chance),
             verifier: Zeroizing::new(random(chance)),
+            is_address_secret,
         }
     }
 
@@ -112,7 +115,13 @@ impl Run {
             found.map(|(_, value)| value.clone())
         };
         let state = get("state");
-        if state.as_ref().is_some_and(|state| *state != self.state) {
+        let belongs = match &state {
+            Some(state) => *state == self.state,
+            // A relay that knows nothing of codes knows nothing of the state: that the whole
+            // return address was known has to do.
+            None => self.is_address_secret,
+        };
+        if !belongs {
             return None;
         }
         match get("success")?.as_str() {
@@ -120,8 +129,6 @@ impl Run {
                 // A code without the state may have been slipped in by somebody else.
                 Some(_) if state.is_none() => None,
                 Some(code) => Some(Outcome::Code(Zeroizing::new(code))),
-                // A relay that knows nothing of codes, nor of the state: that the whole return
-                // address was known has to do.
                 None => Some(Outcome::Parameters(pairs)),
             },
             "false" => Some(Outcome::NotAllowed(reason(
@@ -248,7 +255,7 @@ mod tests {
     use super::*;
 
     fn run() -> Run {
-        Run::new(&SeededChance::new(1))
+        Run::new(&SeededChance::new(1), true)
     }
 
     #[test]
@@ -301,6 +308,16 @@ mod tests {
             "id=1",
         ] {
             assert!(run.outcome(stray).is_none(), "{stray}");
+        }
+    }
+
+    #[test]
+    fn at_an_address_that_others_know_the_state_has_to_be_there() {
+        let run = Run::new(&SeededChance::new(1), false);
+        for stray in ["success=true&id=1", "success=false"] {
+            assert!(run.outcome(stray).is_none(), "{stray}");
+            let own = format!("{stray}&state={}", run.state);
+            assert!(run.outcome(&own).is_some(), "{own}");
         }
     }
 

@@ -1,8 +1,8 @@
 //! The address on this machine to which a browser comes back with a result (RFC 8252, 7.3).
 //!
 //! Anything on this machine, and any page in its browser, may ask there. What counts is a GET
-//! below a path that nobody else knows, and that the result belongs to what was asked for;
-//! everything else gets an answer and changes nothing.
+//! at the one path, with a result that belongs to what was asked for; everything else gets an
+//! answer and changes nothing.
 
 use std::convert::Infallible;
 use std::io;
@@ -11,24 +11,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{
-    CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
-};
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::header::CONNECTION;
+use http::{HeaderValue, Method, Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use latchkey_model::chance::Chance;
+use latchkey_web::returned::Returned;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-
-use super::portal::random;
 
 /// Browsers open a few connections ahead.
 const MOST_CONNECTIONS: usize = 32;
@@ -39,24 +34,10 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Before a connection is taken again, if one could not be.
 const BREATH: Duration = Duration::from_millis(100);
 
-/// What is told the person in the browser.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Page {
-    Done,
-    NotAllowed,
-    Failed,
-    /// Not what is waited for.
-    Stray,
-    /// It has come already.
-    Again,
-    Nothing,
-    Method,
-}
-
 /// A query that came to the address, and where the page about it goes.
 pub(crate) struct Arrival {
     pub(crate) query: String,
-    pub(crate) tell: oneshot::Sender<Page>,
+    pub(crate) tell: oneshot::Sender<Returned>,
 }
 
 /// Listens until it is dropped or [`close`](Self::close)d.
@@ -68,10 +49,9 @@ pub(crate) struct ReturnAddress {
 }
 
 impl ReturnAddress {
-    /// Takes a free port on loopback.
-    pub(crate) async fn open(chance: &dyn Chance) -> io::Result<Self> {
+    /// Takes a free port on loopback. What counts arrives at `path`, which begins with a slash.
+    pub(crate) async fn open(path: String) -> io::Result<Self> {
         let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
-        let path = format!("/{}", random(chance));
         let url = format!("http://{}{path}", listener.local_addr()?);
         let (sender, arrivals) = mpsc::channel(1);
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
@@ -101,7 +81,7 @@ impl ReturnAddress {
         self.stop.cancel();
         self.arrivals.close();
         while let Ok(Arrival { tell, .. }) = self.arrivals.try_recv() {
-            let _ = tell.send(Page::Again);
+            let _ = tell.send(Returned::Again);
         }
         self.tracker.close();
         let _ = timeout(LAST_WORDS, self.tracker.wait()).await;
@@ -168,125 +148,32 @@ async fn serve(socket: TcpStream, desk: Arc<Desk>, stop: CancellationToken) {
 impl Desk {
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let page = if request.uri().path() != self.path {
-            Page::Nothing
+            Returned::Nothing
         } else if request.method() == Method::HEAD {
             // A look ahead, by whatever looks after people in browsers.
-            Page::Stray
+            Returned::Stray
         } else if request.method() != Method::GET {
-            Page::Method
+            Returned::Method
         } else {
             let query = request.uri().query().unwrap_or_default();
             self.ask(query.to_owned()).await
         };
-        page.response()
+        response(page)
     }
 
-    async fn ask(&self, query: String) -> Page {
+    async fn ask(&self, query: String) -> Returned {
         let (tell, told) = oneshot::channel();
         if self.sender.send(Arrival { query, tell }).await.is_err() {
-            return Page::Again;
+            return Returned::Again;
         }
-        told.await.unwrap_or(Page::Again)
+        told.await.unwrap_or(Returned::Again)
     }
 }
 
-impl Page {
-    fn words(self) -> (StatusCode, &'static str, &'static str) {
-        match self {
-            Self::Done => (
-                StatusCode::OK,
-                "Done",
-                "The app has its access. You can close this page and go back to the app.",
-            ),
-            Self::NotAllowed => (
-                StatusCode::OK,
-                "Not allowed",
-                "The app got no access. You can close this page and go back to the app.",
-            ),
-            Self::Failed => (
-                StatusCode::BAD_GATEWAY,
-                "That did not work",
-                "The app could not fetch its access. Go back to the app: it says why.",
-            ),
-            Self::Stray => (
-                StatusCode::BAD_REQUEST,
-                "Nothing to see here",
-                "This is not what the app waits for. Go back to the page where you allow it.",
-            ),
-            Self::Again => (
-                StatusCode::OK,
-                "Done already",
-                "The app has its answer. You can close this page and go back to the app.",
-            ),
-            Self::Nothing => (
-                StatusCode::NOT_FOUND,
-                "Nothing to see here",
-                "There is nothing at this address.",
-            ),
-            Self::Method => (
-                StatusCode::METHOD_NOT_ALLOWED,
-                "Nothing to see here",
-                "This address takes no such request.",
-            ),
-        }
-    }
-
-    /// Loads nothing, runs nothing, and tells nobody the address it was shown at.
-    fn response(self) -> Response<Full<Bytes>> {
-        const FIELDS: [(HeaderName, &str); 6] = [
-            (CONTENT_TYPE, "text/html; charset=utf-8"),
-            (CACHE_CONTROL, "no-store"),
-            (REFERRER_POLICY, "no-referrer"),
-            (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-            (
-                CONTENT_SECURITY_POLICY,
-                "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; \
-                 form-action 'none'; frame-ancestors 'none'",
-            ),
-            // The command ends soon.
-            (CONNECTION, "close"),
-        ];
-        let (status, title, sentence) = self.words();
-        let html = include_str!("return_address.html")
-            .replace("{title}", title)
-            .replace("{sentence}", sentence);
-        let mut response = Response::new(Full::new(Bytes::from(html)));
-        *response.status_mut() = status;
-        for (name, value) in FIELDS {
-            let value = HeaderValue::from_static(value);
-            response.headers_mut().insert(name, value);
-        }
-        response
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use http_body_util::BodyExt as _;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn each_page_says_what_happened_and_loads_nothing() {
-        for page in [
-            Page::Done,
-            Page::NotAllowed,
-            Page::Failed,
-            Page::Stray,
-            Page::Again,
-            Page::Nothing,
-            Page::Method,
-        ] {
-            let (status, title, sentence) = page.words();
-            let response = page.response();
-            assert_eq!(response.status(), status);
-            let body = response.into_body().collect().await.unwrap().to_bytes();
-            let html = std::str::from_utf8(&body).unwrap();
-            assert!(html.contains(title) && html.contains(sentence));
-            for outside in ["http", "src=", "href=", "url(", "<script", "{"] {
-                let shown = html.split("</style>").nth(1).unwrap();
-                assert!(!shown.contains(outside), "{outside}");
-            }
-        }
-    }
+fn response(page: Returned) -> Response<Full<Bytes>> {
+    let mut response = page.respond().map(Full::new);
+    // The command ends soon.
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(CONNECTION, close);
+    response
 }

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use latchkey_model::chance::SystemChance;
+use latchkey_web::returned::Returned;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
 use crate::app_side::client::Client;
 use crate::app_side::connection::{AppConnection, Destination};
-use crate::app_side::portal::{Outcome, Run, Wish, plain};
-use crate::app_side::return_address::{Arrival, Page, ReturnAddress};
+use crate::app_side::portal::{Outcome, Run, Wish, plain, random};
+use crate::app_side::return_address::{Arrival, ReturnAddress};
 use crate::app_side::server::Server;
 use crate::app_side::{UsageError, waiting};
 use crate::browser;
@@ -31,14 +32,14 @@ pub(crate) async fn run(args: ConnectArgs) -> anyhow::Result<()> {
 
 async fn connect(args: &ConnectArgs) -> anyhow::Result<()> {
     let mut client = client(args)?;
-    let wish = wish(args)?;
+    let (wish, return_path) = (wish(args)?, return_path(args)?);
     let path = args.out.clone();
     let path = path.unwrap_or_else(|| PathBuf::from("app-connection.json"));
     // What is wrong with the file or the relay is found before a person is asked.
     let destination = Destination::reserve(&path, args.force)?;
     client.reach().await?;
-    let run = Run::new(&SystemChance);
-    let mut back = ReturnAddress::open(&SystemChance)
+    let run = Run::new(&SystemChance, args.return_path.is_none());
+    let mut back = ReturnAddress::open(return_path)
         .await
         .context("cannot listen on this machine's loopback address")?;
     let start = run.start(client.server().base(), &wish, back.url());
@@ -66,9 +67,9 @@ async fn connect(args: &ConnectArgs) -> anyhow::Result<()> {
         Ok(made)
     });
     let page = match &kept {
-        Ok(_) => Page::Done,
-        Err(_) if is_allowed => Page::Failed,
-        Err(_) => Page::NotAllowed,
+        Ok(_) => Returned::Done,
+        Err(_) if is_allowed => Returned::Failed,
+        Err(_) => Returned::NotAllowed,
     };
     let _ = tell.send(page);
     back.close().await;
@@ -100,7 +101,20 @@ fn wish(args: &ConnectArgs) -> Result<Wish<'_>, UsageError> {
     })
 }
 
-type Tell = tokio::sync::oneshot::Sender<Page>;
+/// A path that nobody can guess, unless one was named.
+fn return_path(args: &ConnectArgs) -> Result<String, UsageError> {
+    let Some(path) = &args.return_path else {
+        return Ok(format!("/{}", random(&SystemChance)));
+    };
+    let plain = |byte: u8| byte.is_ascii_graphic() && !b"?#".contains(&byte);
+    if path.starts_with('/') && path.bytes().all(plain) {
+        return Ok(path.clone());
+    }
+    let sentence = "--return-path needs a path such as /done, without a query";
+    Err(UsageError(sentence.to_owned()))
+}
+
+type Tell = tokio::sync::oneshot::Sender<Returned>;
 
 /// Waits for what belongs to this run; everything else is told so and changes nothing.
 async fn decision(run: &Run, back: &mut ReturnAddress) -> (Outcome, Tell) {
@@ -108,7 +122,7 @@ async fn decision(run: &Run, back: &mut ReturnAddress) -> (Outcome, Tell) {
         let Arrival { query, tell } = back.next().await;
         match run.outcome(&query) {
             Some(outcome) => return (outcome, tell),
-            None => drop(tell.send(Page::Stray)),
+            None => drop(tell.send(Returned::Stray)),
         }
     }
 }
@@ -125,7 +139,7 @@ async fn answer_the_browser_meanwhile<T>(
             done = &mut work => return done,
             Arrival { query, tell } = back.next() => {
                 let belongs = run.outcome(&query).is_some();
-                let _ = tell.send(if belongs { Page::Again } else { Page::Stray });
+                let _ = tell.send(if belongs { Returned::Again } else { Returned::Stray });
             }
         }
     }

@@ -67,16 +67,16 @@ fn target(path: &str, connection: &AppConnection) -> Result<String, UsageError> 
                         give the path there, as in /api/version";
         return Err(UsageError(sentence.to_owned()));
     }
+    // A relay may have its app connections below paths.
+    let base = root.split_once("://").map_or(root, |(_, rest)| rest);
+    let base = base.find('/').map_or("", |slash| &base[slash..]);
     let path = path.split('#').next().unwrap_or_default();
     if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
         let sentence = "PATH has characters that need to be encoded, a space as %20";
         return Err(UsageError(sentence.to_owned()));
     }
-    if path.starts_with('/') {
-        Ok(path.to_owned())
-    } else {
-        Ok(format!("/{path}"))
-    }
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    Ok(format!("{base}{slash}{path}"))
 }
 
 fn method(args: &RequestArgs) -> Result<Method, UsageError> {
@@ -229,18 +229,22 @@ mod tests {
 
     use super::*;
 
-    fn connection() -> AppConnection {
+    fn connection_at(url: &str) -> AppConnection {
         let relay = Url::parse("https://relay.example").unwrap();
         let get = |name: &str| {
             let value = match name {
                 "id" => "c1",
-                "url" => "https://app-x.relay.example",
+                "url" => url,
                 "appApiToken" => "lk_app_1",
                 _ => return None,
             };
             Some(value.to_owned())
         };
         AppConnection::given(&relay, "devtest", get).unwrap()
+    }
+
+    fn connection() -> AppConnection {
+        connection_at("https://app-x.relay.example")
     }
 
     #[test]
@@ -256,6 +260,18 @@ mod tests {
             ("https://app-x.relay.example", "/"),
         ] {
             assert_eq!(target(given, &connection()).unwrap(), sent, "{given}");
+        }
+    }
+
+    #[test]
+    fn an_app_connection_below_a_path_stays_below_it() {
+        let connection = connection_at("https://relay.example/c/app-x/");
+        for given in ["/api", "api", "https://relay.example/c/app-x/api"] {
+            assert_eq!(
+                target(given, &connection).unwrap(),
+                "/c/app-x/api",
+                "{given}"
+            );
         }
     }
 

@@ -2,8 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,9 +10,11 @@ use http::Method;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
+use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::harness::asking::Asking;
+use crate::harness::eventually;
 use crate::harness::fake::{Asked, Ended, Fake, Reply};
 use crate::harness::http::{Request, Response};
 use crate::harness::stack::signal;
@@ -63,7 +64,7 @@ struct Connecting {
     asking: Asking,
     start: Url,
     out: PathBuf,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Connecting {
@@ -80,7 +81,7 @@ impl Connecting {
             asking,
             start,
             out,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -119,7 +120,7 @@ impl Connecting {
             let told = ended.result.contains(secret) || ended.said.contains(secret);
             assert!(!told, "{}{}", ended.result, ended.said);
         }
-        (ended, self.out, self._folder)
+        (ended, self.out, self.folder)
     }
 }
 
@@ -273,24 +274,18 @@ async fn strays_are_answered_and_change_nothing() {
     assert_kept(&out, &fake.url());
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_page_that_is_loaded_again_is_told_and_the_code_goes_out_once() {
     // Holds the exchange until the second page has been answered.
-    let (go, gone) = mpsc::channel::<()>();
-    let gone = Arc::new(Mutex::new(gone));
-    let fake = relay(move |url| {
-        gone.lock().unwrap().recv().unwrap();
-        Reply::json(200, &given(url))
-    })
-    .await;
+    let gate = Arc::new(Semaphore::new(0));
+    let held = Arc::clone(&gate);
+    let fake = relay(move |url| Reply::json(200, &given(url)).held(&held)).await;
     let connecting = Connecting::start(&fake, &[]).await;
     let first = connecting.come_back_with_code();
     let second = async {
-        while fake_is_idle(&fake) {
-            tokio::task::yield_now().await;
-        }
+        eventually("the exchange", async || !fake.asked().is_empty()).await;
         let again = connecting.come_back_with_code().await;
-        go.send(()).unwrap();
+        gate.add_permits(1);
         again
     };
     let (first, again) = tokio::join!(first, second);
@@ -299,10 +294,6 @@ async fn a_page_that_is_loaded_again_is_told_and_the_code_goes_out_once() {
     let (ended, ..) = connecting.end().await;
     ended.assert_done();
     assert_eq!(fake.lines(), ["POST /appportal/v1/token"]);
-}
-
-fn fake_is_idle(fake: &Fake) -> bool {
-    fake.asked().is_empty()
 }
 
 #[tokio::test]
@@ -351,6 +342,27 @@ async fn somebody_may_stop_it_and_time_does() {
 }
 
 #[tokio::test]
+async fn at_a_path_that_others_know_only_what_has_the_state_counts() {
+    let fake = generous_relay().await;
+    let connecting = Connecting::start(&fake, &["--return-path", "/done"]).await;
+    assert!(connecting.return_url().ends_with("/done"));
+    for stray in [
+        "success=true&id=1&url=http%3A%2F%2Fevil&appApiToken=1",
+        "success=false&error=cancelled",
+    ] {
+        assert_page(
+            &connecting.come_back(stray).await,
+            400,
+            "not what the app waits for",
+        );
+    }
+    assert_page(&connecting.come_back_with_code().await, 200, "Done");
+    let (ended, out, _folder) = connecting.end().await;
+    ended.assert_done();
+    assert_kept(&out, &fake.url());
+}
+
+#[tokio::test]
 async fn a_file_that_exists_is_replaced_only_if_told() {
     let fake = generous_relay().await;
     let folder = TempDir::with_prefix("latchkey-connect-").unwrap();
@@ -393,5 +405,11 @@ async fn what_cannot_work_is_found_before_anybody_is_asked() {
     )
     .await;
     name.assert_failed(2, "2 to 60 characters");
+    let path = run(
+        "http://127.0.0.1:9",
+        &["--out", file, "--return-path", "done?x"],
+    )
+    .await;
+    path.assert_failed(2, "--return-path");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }

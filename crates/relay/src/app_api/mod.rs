@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use latchkey_model::app_connection::Refusal;
 use latchkey_model::plan::Entitlements;
 use latchkey_model::relay_status::RelayStatus;
 use latchkey_model::secret::AppToken;
@@ -101,7 +102,7 @@ impl AppApi {
             .owner_standing(|plan| plans.find(plan).map(|rights| rights.app_connections))
             .ok_or_else(unknown_plan)?;
         let admitted = found.connection.admit_app_token(standing);
-        admitted.map_err(|refusal| refusal.status())?;
+        admitted.map_err(Refusal::status)?;
         let holder = found.holder.ok_or(RelayStatus::Unknown)?;
         let plan = *plans.find(&holder.plan).ok_or_else(unknown_plan)?;
         Ok(Admission { holder, plan })
