@@ -162,7 +162,7 @@ impl std::fmt::Debug for ServerArgs {
 
 #[derive(Args)]
 pub(crate) struct ConnectArgs {
-    /// The relay's own address, as in https://relay.example.com
+    /// The relay's own address, as in `https://relay.example.com`
     pub(crate) relay_url: String,
     /// The app's id, as the relay may know it
     #[arg(long, value_name = "ID", value_parser = clap::builder::NonEmptyStringValueParser::new())]

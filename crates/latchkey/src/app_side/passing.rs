@@ -11,9 +11,8 @@ pub(crate) fn is_relays_own(status: StatusCode) -> bool {
 /// What it means and whether trying again helps, in a sentence each.
 pub(crate) fn explain(status: StatusCode) -> String {
     let code = status.as_u16();
-    let known = RelayStatus::ALL.into_iter();
-    let known = known.filter(|status| status.code() == code).next_back();
-    let Some(known) = known else {
+    let mut all = RelayStatus::ALL.into_iter();
+    let Some(known) = all.find(|status| status.code() == code) else {
         return format!("{code}: the relay says something that this program does not know.");
     };
     format!("{code}: {} {}", known.meaning(), next_step(known))
