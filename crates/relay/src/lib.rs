@@ -6,8 +6,11 @@
 
 mod accounts;
 mod app_api;
+mod app_connections;
 pub mod config;
 mod edge;
+mod issued;
+mod life;
 pub mod pages;
 mod paths;
 mod role;
@@ -18,4 +21,6 @@ mod sweep;
 mod tunnels;
 mod web_origin;
 
+pub use accounts::{AccountError, check_password};
+pub use life::{Life, SetPlanError};
 pub use role::{Relay, RelayError};

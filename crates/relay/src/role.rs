@@ -4,7 +4,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use latchkey_model::chance::Chance;
@@ -20,10 +19,14 @@ use latchkey_web::health::Health;
 use latchkey_web::metrics::Metrics;
 use latchkey_web::request_id::RequestIds;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::app_connections::usage::Usage;
 use crate::config::Config;
 use crate::edge::{Edge, Shared};
+use crate::issued::Issued;
+use crate::life::{Endings, Life, Parts};
 use crate::router::Router;
 use crate::state::{Making, State};
 use crate::sweep;
@@ -68,6 +71,7 @@ pub struct Relay {
     stop: Stop,
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
+    life: Life,
 }
 
 impl Relay {
@@ -103,7 +107,16 @@ impl Relay {
             trusted: TrustedPeers::new(config.trusted_proxies.clone()),
             ..ListenSettings::default()
         };
+        let life = Life::new(Parts {
+            store: store.clone(),
+            plans: config.plans.clone(),
+            tunnels: Tunnels::default(),
+            endings: Endings::default(),
+            clock: Arc::clone(&clock),
+            tracker: TaskTracker::new(),
+        });
         Ok(Self {
+            life,
             config: Arc::new(config),
             store,
             key,
@@ -131,6 +144,11 @@ impl Relay {
         self.store.clone()
     }
 
+    /// How what people have at this relay ends.
+    pub fn life(&self) -> Life {
+        self.life.clone()
+    }
+
     /// The two stop signals; see [`Stop`].
     pub fn stop(&self) -> Stop {
         self.stop.clone()
@@ -141,10 +159,27 @@ impl Relay {
     pub async fn run(self) {
         // Callers before tunnels: a tunnel must outlive the requests that use it.
         let callers = TaskTracker::new();
-        let tunnel_tasks = TaskTracker::new();
+        let tunnel_tasks = self.life.tracker().clone();
         let metrics: Arc<Metrics> = Arc::default();
-        let tunnels = Tunnels::default();
-        let router = self.router(&metrics, &tunnels, &callers, &tunnel_tasks);
+        let tunnels = self.life.tunnels().clone();
+        let usage = Usage::new(self.store.clone(), Arc::clone(&self.clock));
+        let shared = Shared {
+            config: Arc::clone(&self.config),
+            store: self.store.clone(),
+            tunnels: tunnels.clone(),
+            endings: self.life.endings().clone(),
+            usage: usage.clone(),
+            metrics: Arc::clone(&metrics),
+            ids: RequestIds::default(),
+            issued: Issued::default(),
+            tracker: callers.clone(),
+            stopping: self.stop.soft.clone(),
+        };
+        let router = self.router(shared, &tunnel_tasks);
+        // Also while running requests finish.
+        let served = CancellationToken::new();
+        tunnel_tasks.spawn(self.life.clone().watch(served.clone()));
+        tunnel_tasks.spawn(usage.clone().watch(served.clone()));
         // No host is connected to a relay that just started, whatever was noted last.
         if let Err(error) = self.store.printers().note_all_lost().await {
             tracing::warn!(%error, "cannot note that no host is connected yet");
@@ -177,25 +212,22 @@ impl Relay {
         let gentle = async {
             tunnels.drain(RECONNECT_SPREAD).await;
             callers.wait().await;
+            served.cancel();
             tunnels.finish();
             tunnel_tasks.wait().await;
         };
         let cut = async {
             tunnels.close();
             callers.wait().await;
+            served.cancel();
             tunnel_tasks.wait().await;
         };
         self.stop.drain(self.config.drain, gentle, cut).await;
+        usage.write().await;
         self.store.close().await;
     }
 
-    fn router(
-        &self,
-        metrics: &Arc<Metrics>,
-        tunnels: &Tunnels,
-        callers: &TaskTracker,
-        tunnel_tasks: &TaskTracker,
-    ) -> Router {
+    fn router(&self, shared: Shared, tunnel_tasks: &TaskTracker) -> Router {
         let acceptor = AcceptorConfig {
             relay_name: self.config.public_url.authority().to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -203,7 +235,7 @@ impl Relay {
         };
         let reception = Reception::new(Desk {
             acceptor: Acceptor::new(acceptor, tunnel_tasks.clone()),
-            tunnels: tunnels.clone(),
+            tunnels: shared.tunnels.clone(),
             store: self.store.clone(),
             clock: Arc::clone(&self.clock),
             chance: Arc::clone(&self.chance),
@@ -214,20 +246,12 @@ impl Relay {
             store: self.store.clone(),
             clock: Arc::clone(&self.clock),
             chance: Arc::clone(&self.chance),
-            tunnels: tunnels.clone(),
+            tunnels: shared.tunnels.clone(),
+            life: self.life.clone(),
             key: MasterKey::from_bytes(*self.key.expose()),
         });
-        let web_origin = WebOrigin::new(state, reception, Arc::clone(metrics));
-        let edge = Edge::new(Shared {
-            config: Arc::clone(&self.config),
-            store: self.store.clone(),
-            tunnels: tunnels.clone(),
-            metrics: Arc::clone(metrics),
-            ids: RequestIds::default(),
-            issued: AtomicBool::new(false),
-            tracker: callers.clone(),
-            stopping: self.stop.soft.clone(),
-        });
+        let web_origin = WebOrigin::new(state, reception, Arc::clone(&shared.metrics));
+        let edge = Edge::new(shared);
         Router { edge, web_origin }
     }
 }

@@ -10,6 +10,7 @@ use latchkey_store::RelayStore;
 
 use crate::accounts::Accounts;
 use crate::config::Config;
+use crate::life::Life;
 use crate::sessions::Sessions;
 use crate::tunnels::Tunnels;
 
@@ -23,6 +24,9 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) chance: Arc<dyn Chance>,
     pub(crate) tunnels: Tunnels,
+    /// How app connections, printers and accounts end.
+    #[expect(dead_code, reason = "for the owner's and the operator's pages")]
+    pub(crate) life: Life,
     pub(crate) sessions: Sessions,
     pub(crate) accounts: Accounts,
 }
@@ -34,6 +38,7 @@ pub(crate) struct Making {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) chance: Arc<dyn Chance>,
     pub(crate) tunnels: Tunnels,
+    pub(crate) life: Life,
     pub(crate) key: MasterKey,
 }
 
@@ -45,6 +50,7 @@ impl State {
             clock,
             chance,
             tunnels,
+            life,
             key,
         } = making;
         let sessions = Sessions::new(&config, &store, &clock, &chance, &key);
@@ -55,6 +61,7 @@ impl State {
             clock,
             chance,
             tunnels,
+            life,
             sessions,
             accounts,
         }))

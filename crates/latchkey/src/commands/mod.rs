@@ -1,5 +1,6 @@
 //! The commands, but for the demo.
 
+pub(crate) mod account;
 pub(crate) mod app_keygen;
 pub(crate) mod config;
 pub(crate) mod connect;
@@ -8,6 +9,7 @@ pub(crate) mod host;
 pub(crate) mod import_octoprint;
 pub(crate) mod info;
 pub(crate) mod key;
+mod password;
 pub(crate) mod relay;
 pub(crate) mod request;
 pub(crate) mod sim;

@@ -10,20 +10,23 @@ mod wire;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use latchkey_model::app_connection::Refusal;
-use latchkey_model::plan::Entitlements;
+use latchkey_model::clock::Clock;
+use latchkey_model::plan::{Entitlements, Plans};
 use latchkey_model::relay_status::RelayStatus;
 use latchkey_model::secret::AppToken;
-use latchkey_store::StoreError;
 use latchkey_store::relay::{FoundAppConnection, Holder};
+use latchkey_store::{RelayStore, StoreError};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use self::strangers::Strangers;
 use self::wire::{GadgetStatus, Info};
+use crate::config::PublicUrl;
+use crate::issued::Issued;
 use crate::state::State;
+use crate::tunnels::Tunnels;
 
 /// What may stand in a segment of a path as it is (RFC 3986, unreserved).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
@@ -39,10 +42,18 @@ pub(crate) struct AppApi {
 }
 
 struct Shared {
-    state: State,
-    /// Whether the database is known to hold app connections.
-    issued: AtomicBool,
+    facts: Facts,
+    issued: Issued,
     strangers: Strangers,
+}
+
+/// What is told comes from these.
+struct Facts {
+    public_url: PublicUrl,
+    plans: Plans,
+    store: RelayStore,
+    tunnels: Tunnels,
+    clock: Arc<dyn Clock>,
 }
 
 /// Whom a token belongs to, and what their plan allows.
@@ -53,10 +64,20 @@ struct Admission {
 
 impl AppApi {
     pub(crate) fn new(state: &State) -> Self {
+        Self::of(Facts {
+            public_url: state.config.public_url.clone(),
+            plans: state.config.plans.clone(),
+            store: state.store.clone(),
+            tunnels: state.tunnels.clone(),
+            clock: Arc::clone(&state.clock),
+        })
+    }
+
+    fn of(facts: Facts) -> Self {
         Self {
             shared: Arc::new(Shared {
-                state: state.clone(),
-                issued: AtomicBool::new(false),
+                facts,
+                issued: Issued::default(),
                 strangers: Strangers::default(),
             }),
         }
@@ -66,13 +87,13 @@ impl AppApi {
     /// connected is a fact like others, and no error.
     async fn info(&self, token: &str) -> Result<Info, RelayStatus> {
         let Admission { holder, plan } = self.admit(token).await?;
-        let state = &self.shared.state;
-        let printer = state.store.printers().find(&holder.printer).await;
+        let facts = &self.shared.facts;
+        let printer = facts.store.printers().find(&holder.printer).await;
         let printer = printer.map_err(|error| doubt(&error))?;
         // It was there a moment ago, and may have been removed since; the next call knows.
         let printer = printer.ok_or(RelayStatus::Unknown)?;
         let host = holder.host.as_ref();
-        let is_online = host.is_some_and(|host| state.tunnels.find(host).is_some());
+        let is_online = host.is_some_and(|host| facts.tunnels.find(host).is_some());
         let page = self.page_of(printer.name.as_str());
         Ok(Info::new(&printer, is_online, page, &plan))
     }
@@ -88,7 +109,7 @@ impl AppApi {
         let shared = &self.shared;
         let is_wrong = status == RelayStatus::NotFound;
         is_wrong
-            .then(|| shared.strangers.pause(address, shared.state.clock.now()))
+            .then(|| shared.strangers.pause(address, shared.facts.clock.now()))
             .flatten()
     }
 
@@ -97,7 +118,7 @@ impl AppApi {
             self.check_issued().await?;
             return Err(RelayStatus::NotFound);
         };
-        let plans = &self.shared.state.config.plans;
+        let plans = &self.shared.facts.plans;
         let standing = found
             .owner_standing(|plan| plans.find(plan).map(|rights| rights.app_connections))
             .ok_or_else(unknown_plan)?;
@@ -113,30 +134,24 @@ impl AppApi {
         let Ok(token) = AppToken::parse(token) else {
             return Ok(None);
         };
-        let store = self.shared.state.store.app_connections();
+        let store = self.shared.facts.store.app_connections();
         let found = store.find_by_app_token_hash(&token.hash()).await;
         found.map_err(|error| doubt(&error))
     }
 
-    /// A database without a single app connection, ended ones included, is not the one
-    /// anybody's token came from: most likely its disk is not mounted.
+    /// Tells whether an unknown token is certainly nobody's.
     async fn check_issued(&self) -> Result<(), RelayStatus> {
-        if self.shared.issued.load(Ordering::Relaxed) {
+        let checked = self.shared.issued.check(&self.shared.facts.store).await;
+        if checked.map_err(|error| doubt(&error))? {
             return Ok(());
         }
-        let store = self.shared.state.store.app_connections();
-        if !store.has_any().await.map_err(|error| doubt(&error))? {
-            tracing::error!("an app was turned away: the database knows no app connection at all");
-            return Err(RelayStatus::Unknown);
-        }
-        self.shared.issued.store(true, Ordering::Relaxed);
-        Ok(())
+        Err(RelayStatus::Unknown)
     }
 
     /// Where people look at a printer. Apps make the same address of the printer's name.
     fn page_of(&self, printer: &str) -> String {
         let name = utf8_percent_encode(printer, SEGMENT);
-        format!("{}/view/{name}", self.shared.state.config.public_url)
+        format!("{}/view/{name}", self.shared.facts.public_url)
     }
 }
 

@@ -1,7 +1,6 @@
 //! The routes, called in process on a relay that no host is connected to.
 
 use std::net::Ipv4Addr;
-use std::time::Duration;
 
 use ::http::{Method, Request, Uri};
 use axum::Router;
@@ -14,21 +13,15 @@ use latchkey_model::app_connection::{AccessMode, EndReason, NewAppConnection};
 use latchkey_model::chance::SeededChance;
 use latchkey_model::clock::{Clock as _, FixedClock, Timestamp};
 use latchkey_model::id::{AccountId, AppConnectionId, PrinterId};
-use latchkey_model::plan::Plans;
 use latchkey_model::printer::{HostKey, Presence, Printer, PrinterName, Seen};
-use latchkey_model::sealed::MasterKey;
-use latchkey_store::RelayStore;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use tower::ServiceExt as _;
 
 use super::strangers::{AT_ONCE, PAUSE};
 use super::*;
-use crate::config::{Config, PublicUrl, Registration};
 use crate::pages::visit::Arrival;
 use crate::paths;
-use crate::state::{Making, State};
-use crate::tunnels::Tunnels;
 
 const INFO: &str = "/api/appconnection/info";
 const GADGET: &str = "/api/gadget/GetStatusFromAppConnection";
@@ -45,35 +38,16 @@ struct Scene {
     token: String,
 }
 
-fn config() -> Config {
+fn router(store: &RelayStore) -> Router {
     let plans = r#"{"supporter": {"max_download_bytes": 500, "max_webcam_stream_seconds": 120},
                     "free": {"app_connections": false}}"#;
-    Config {
-        listen: (Ipv4Addr::LOCALHOST, 0).into(),
-        status_listen: None,
+    http::routes(AppApi::of(Facts {
         public_url: PublicUrl::from_url(&"https://relay.example".parse().unwrap()).unwrap(),
-        connection_domain: "printers.example".parse().unwrap(),
-        tls: None,
-        trusted_proxies: Vec::new(),
-        data: "unused".into(),
-        plans: serde_json::from_str::<Plans>(plans).unwrap(),
-        registration: Registration::Closed,
-        default_plan: "supporter".parse().unwrap(),
-        first_byte: Duration::from_secs(1),
-        drain: Duration::from_secs(1),
-    }
-}
-
-fn router(store: &RelayStore) -> Router {
-    let state = State::new(Making {
-        config: Arc::new(config()),
+        plans: serde_json::from_str(plans).unwrap(),
         store: store.clone(),
-        clock: Arc::new(FixedClock::new(NOW)),
-        chance: Arc::new(SeededChance::new(9)),
         tunnels: Tunnels::default(),
-        key: MasterKey::from_bytes([0; 32]),
-    });
-    http::routes(AppApi::new(&state))
+        clock: Arc::new(FixedClock::new(NOW)),
+    }))
 }
 
 impl Scene {
