@@ -24,7 +24,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::app_connections::usage::Usage;
 use crate::config::Config;
-use crate::edge::{Edge, Shared};
+use crate::edge::{Edge, Guesses, Shared};
 use crate::issued::Issued;
 use crate::life::{Endings, Life, Parts};
 use crate::router::Router;
@@ -168,6 +168,7 @@ impl Relay {
             store: self.store.clone(),
             tunnels: tunnels.clone(),
             endings: self.life.endings().clone(),
+            guesses: Guesses::new(Arc::clone(&self.clock)),
             usage: usage.clone(),
             metrics: Arc::clone(&metrics),
             ids: RequestIds::default(),
