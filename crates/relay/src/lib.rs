@@ -9,6 +9,7 @@ mod app_api;
 mod app_connections;
 pub mod config;
 mod edge;
+mod guesses;
 mod issued;
 mod life;
 pub mod pages;

@@ -24,7 +24,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::app_connections::usage::Usage;
 use crate::config::Config;
-use crate::edge::{Edge, Guesses, Shared};
+use crate::edge::{Edge, Shared};
+use crate::guesses::Guesses;
 use crate::issued::Issued;
 use crate::life::{Endings, Life, Parts};
 use crate::router::Router;

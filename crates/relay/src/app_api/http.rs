@@ -14,7 +14,6 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use latchkey_model::relay_status::RelayStatus;
 use serde::Serialize;
-use tokio::time::sleep;
 
 use super::wire::{Envelope, Flat};
 use super::{AppApi, token};
@@ -92,9 +91,7 @@ async fn gadget_status(
 
 /// Answers a refusal, later if this caller has tried too many wrong tokens.
 async fn refuse(api: &AppApi, status: RelayStatus, arrival: &Arrival) -> Response {
-    if let Some(pause) = api.pause(status, arrival.address) {
-        sleep(pause).await;
-    }
+    api.slow_down(status, arrival.address).await;
     let code = StatusCode::from_u16(status.code()).expect("600 to 613 are three digits");
     let mut response = json(code, &Envelope::refusal(status));
     if let Ok(id) = HeaderValue::from_str(&arrival.request_id) {

@@ -4,13 +4,11 @@
 //! what is certain is final: apps delete their connection on 603 to 605, so every doubt is 600.
 
 pub(crate) mod http;
-mod strangers;
 mod token;
 mod wire;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use latchkey_model::app_connection::Refusal;
 use latchkey_model::clock::Clock;
@@ -21,9 +19,9 @@ use latchkey_store::relay::{FoundAppConnection, Holder};
 use latchkey_store::{RelayStore, StoreError};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use self::strangers::Strangers;
 use self::wire::{GadgetStatus, Info};
 use crate::config::PublicUrl;
+use crate::guesses::Guesses;
 use crate::issued::Issued;
 use crate::state::State;
 use crate::tunnels::Tunnels;
@@ -44,7 +42,7 @@ pub(crate) struct AppApi {
 struct Shared {
     facts: Facts,
     issued: Issued,
-    strangers: Strangers,
+    guesses: Guesses,
 }
 
 /// What is told comes from these.
@@ -74,11 +72,12 @@ impl AppApi {
     }
 
     fn of(facts: Facts) -> Self {
+        let guesses = Guesses::new(Arc::clone(&facts.clock));
         Self {
             shared: Arc::new(Shared {
                 facts,
                 issued: Issued::default(),
-                strangers: Strangers::default(),
+                guesses,
             }),
         }
     }
@@ -104,13 +103,11 @@ impl AppApi {
         Ok(GadgetStatus::DISABLED)
     }
 
-    /// How long the answer to a wrong token waits.
-    fn pause(&self, status: RelayStatus, address: IpAddr) -> Option<Duration> {
-        let shared = &self.shared;
-        let is_wrong = status == RelayStatus::NotFound;
-        is_wrong
-            .then(|| shared.strangers.pause(address, shared.facts.clock.now()))
-            .flatten()
+    /// Waits before a refusal that may be a guess, if there were many from this address. What is
+    /// answered never changes, and a right token never waits: behind one address there may be a
+    /// whole household.
+    async fn slow_down(&self, status: RelayStatus, address: IpAddr) {
+        self.shared.guesses.slow_down(status, address).await;
     }
 
     async fn admit(&self, token: &str) -> Result<Admission, RelayStatus> {

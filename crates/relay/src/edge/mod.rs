@@ -3,7 +3,6 @@
 
 mod credential;
 mod forward;
-mod guesses;
 mod headers;
 mod origin;
 
@@ -30,9 +29,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::credential::Credential;
-pub(crate) use self::guesses::Guesses;
 use crate::app_connections::usage::{Running, Usage};
 use crate::config::Config;
+use crate::guesses::Guesses;
 use crate::issued::Issued;
 use crate::life::Endings;
 use crate::tunnels::Tunnels;
