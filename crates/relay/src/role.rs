@@ -4,7 +4,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use latchkey_model::chance::Chance;
@@ -25,7 +24,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::app_connections::usage::Usage;
 use crate::config::Config;
-use crate::edge::{Edge, Guesses, Shared};
+use crate::edge::{Edge, Shared};
+use crate::guesses::Guesses;
+use crate::issued::Issued;
 use crate::life::{Endings, Life, Parts};
 use crate::portal;
 use crate::router::Router;
@@ -173,7 +174,7 @@ impl Relay {
             usage: usage.clone(),
             metrics: Arc::clone(&metrics),
             ids: RequestIds::default(),
-            issued: AtomicBool::new(false),
+            issued: Issued::default(),
             tracker: callers.clone(),
             stopping: self.stop.soft.clone(),
         };

@@ -7,7 +7,7 @@ use unicode_security::confusable_detection::skeleton;
 /// Shortest registered name that is looked for inside longer ones.
 const INSIDE: usize = 5;
 
-/// The form of a name in which look-alikes are equal. It is compared, never shown.
+/// The form of a name in which names that look alike are equal. It is compared, never shown.
 ///
 /// The rule: compatibility forms are taken apart and accents dropped (NFKD), each letter becomes
 /// the one it looks like in any script (the skeleton of UTS 39), case is dropped, digits that pass
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn look_alikes_are_equal() {
+    fn what_looks_alike_is_equal() {
         for (name, others) in [
             (
                 "OctoPod",

@@ -4,8 +4,8 @@ use axum::extract::{Query, RawQuery};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Form, Router};
+use http::StatusCode;
 use http::header::{HeaderName, REFERER};
-use http::{StatusCode, Uri};
 use latchkey_model::access::KeyScope;
 use latchkey_model::account::Account;
 use latchkey_model::app::AppId;
@@ -329,23 +329,4 @@ pub(crate) async fn asking_app(visit: &Visit, then: &str) -> Option<AskingApp> {
 pub(crate) fn without_key(then: &str) -> Option<String> {
     let path = paths::way_back(then).filter(|path| path.starts_with("/appportal/v1/allow?"))?;
     Some(path.replace("&key=yes", "&key=no"))
-}
-
-/// A request whose path is the portal's, in one letter case: apps write it in any.
-pub(crate) fn in_one_case(uri: &Uri) -> Option<Uri> {
-    let path = uri.path();
-    let prefix = path.get(..START.len())?;
-    let portals =
-        prefix.eq_ignore_ascii_case(START) && path.bytes().any(|b| b.is_ascii_uppercase());
-    if !portals {
-        return None;
-    }
-    let lower = path.to_ascii_lowercase();
-    let whole = match uri.query() {
-        Some(query) => format!("{lower}?{query}"),
-        None => lower,
-    };
-    let mut parts = uri.clone().into_parts();
-    parts.path_and_query = Some(whole.parse().ok()?);
-    Uri::from_parts(parts).ok()
 }
