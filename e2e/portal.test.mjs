@@ -259,7 +259,8 @@ test('unverified, imitated and wrong requests say so', async () => {
 });
 
 test('texts from apps stay texts', async () => {
-  const page = await open(browser, { device: PHONE });
+  // The narrowest there is.
+  const page = await open(browser, { device: { ...PHONE, viewport: { width: 320, height: 568 } } });
   page.on('dialog', (dialog) => { page.problems.push(`dialog: ${dialog.message()}`); dialog.dismiss(); });
   for (const payload of ['<script>alert(1)</script>', '"><img/src=x/onerror=alert(1)>', "'-alert(1)-'", '${alert(1)}', '<svg/onload=alert(1)>', 'x'.repeat(64)]) {
     await page.goto(portal(`appid=${encodeURIComponent(payload)}&octoPrintApiKeyAppName=${encodeURIComponent(payload)}`));
