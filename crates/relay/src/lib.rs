@@ -7,11 +7,15 @@
 mod accounts;
 pub mod config;
 mod edge;
+mod mail;
 pub mod pages;
+mod people;
 mod role;
 mod router;
 mod sessions;
 mod state;
+#[cfg(test)]
+mod tests;
 mod tunnels;
 mod web_origin;
 

@@ -22,8 +22,10 @@ use latchkey_web::request_id::RequestIds;
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
+use crate::accounts::Accounts;
 use crate::config::Config;
 use crate::edge::{Edge, Shared};
+use crate::mail::{self, Mail, Post};
 use crate::router::Router;
 use crate::state::{Making, State};
 use crate::tunnels::{Desk, Reception, Tunnels};
@@ -54,6 +56,8 @@ pub enum RelayError {
     Key(#[from] KeyFileError),
     #[error("cannot use the certificate: {0}")]
     Tls(#[from] TlsError),
+    #[error("cannot use the mail server of `smtp`: {0}")]
+    Mail(#[from] lettre::transport::smtp::Error),
 }
 
 /// A relay that has its sockets and its database and has not begun to serve.
@@ -67,6 +71,8 @@ pub struct Relay {
     stop: Stop,
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
+    mail: Mail,
+    post: Option<Post>,
 }
 
 impl Relay {
@@ -102,8 +108,17 @@ impl Relay {
             trusted: TrustedPeers::new(config.trusted_proxies.clone()),
             ..ListenSettings::default()
         };
+        let config = Arc::new(config);
+        let (mail, post) = Post::open(&mail::Making {
+            config: &config,
+            store: &store,
+            clock: &clock,
+            chance: &chance,
+        })?;
         Ok(Self {
-            config: Arc::new(config),
+            mail,
+            post,
+            config,
             store,
             key,
             listener,
@@ -125,6 +140,17 @@ impl Relay {
         self.status_listener.as_ref()?.local_addr().ok()
     }
 
+    /// The address at which a relay without administrator gets its first, once; nothing if it has
+    /// one. Only for whoever started it.
+    pub async fn first_administrator(&self) -> Result<Option<String>, StoreError> {
+        let accounts = Accounts::new(&self.config, &self.store, &self.clock, &self.chance);
+        let secret = accounts.first_administrator().await?;
+        Ok(secret.map(|secret| {
+            let base = &self.config.public_url;
+            format!("{base}/sign-up?invitation={}", secret.expose())
+        }))
+    }
+
     /// What this relay remembers.
     pub fn store(&self) -> RelayStore {
         self.store.clone()
@@ -137,13 +163,16 @@ impl Relay {
 
     /// Serves until stopped. After the soft signal hosts are told to move, running
     /// requests have the configured time, then everything is cut.
-    pub async fn run(self) {
+    pub async fn run(mut self) {
         // Callers before tunnels: a tunnel must outlive the requests that use it.
         let callers = TaskTracker::new();
         let tunnel_tasks = TaskTracker::new();
         let metrics: Arc<Metrics> = Arc::default();
         let tunnels = Tunnels::default();
         let router = self.router(&metrics, &tunnels, &callers, &tunnel_tasks);
+        if let Some(post) = self.post.take() {
+            tunnel_tasks.spawn(post.run(self.stop.soft.clone()));
+        }
         // No host is connected to a relay that just started, whatever was noted last.
         if let Err(error) = self.store.printers().note_all_lost().await {
             tracing::warn!(%error, "cannot note that no host is connected yet");
@@ -209,6 +238,7 @@ impl Relay {
             clock: Arc::clone(&self.clock),
             chance: Arc::clone(&self.chance),
             tunnels: tunnels.clone(),
+            mail: self.mail.clone(),
             key: MasterKey::from_bytes(*self.key.expose()),
         });
         let web_origin = WebOrigin::new(state, reception, Arc::clone(metrics));

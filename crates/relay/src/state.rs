@@ -10,6 +10,7 @@ use latchkey_store::RelayStore;
 
 use crate::accounts::Accounts;
 use crate::config::Config;
+use crate::mail::Mail;
 use crate::sessions::Sessions;
 use crate::tunnels::Tunnels;
 
@@ -22,8 +23,8 @@ pub(crate) struct Parts {
     pub(crate) store: RelayStore,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) chance: Arc<dyn Chance>,
-    #[expect(dead_code, reason = "whether a printer is connected")]
     pub(crate) tunnels: Tunnels,
+    pub(crate) mail: Mail,
     pub(crate) sessions: Sessions,
     pub(crate) accounts: Accounts,
 }
@@ -35,6 +36,7 @@ pub(crate) struct Making {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) chance: Arc<dyn Chance>,
     pub(crate) tunnels: Tunnels,
+    pub(crate) mail: Mail,
     pub(crate) key: MasterKey,
 }
 
@@ -46,6 +48,7 @@ impl State {
             clock,
             chance,
             tunnels,
+            mail,
             key,
         } = making;
         let sessions = Sessions::new(&config, &store, &clock, &chance, &key);
@@ -56,6 +59,7 @@ impl State {
             clock,
             chance,
             tunnels,
+            mail,
             sessions,
             accounts,
         }))

@@ -20,15 +20,17 @@ use tower::ServiceExt;
 
 use crate::accounts;
 use crate::pages::visit::{Answered, Arrival, Visit};
+use crate::people;
 use crate::state::State;
 use crate::tunnels::Reception;
 
 /// All routes of the web origin. Whatever changes something is a POST with the token of a form,
 /// or names what it is good for by a secret that no browser sends by itself.
-fn router(state: State) -> Router {
+pub(crate) fn router(state: State) -> Router {
     Router::new()
         .route("/", get(landing))
         .merge(accounts::http::routes())
+        .merge(people::routes())
         .with_state(state)
         .merge(assets::router())
         .fallback(|| async { Problem::from_status(StatusCode::NOT_FOUND).into_response() })

@@ -8,14 +8,18 @@ use crate::pool::{Pools, SchemaVersions, Step};
 mod accounts;
 mod app_connections;
 mod links;
+mod members;
+mod overviews;
 mod printers;
 mod sessions;
 
 pub use accounts::{Accounts, DeletedAccount, SignIn};
 pub use app_connections::{AppConnections, FoundAppConnection, Holder, Listed, Usage, Use};
 pub use links::Links;
+pub use members::{Member, Members, UsedPrinter};
+pub use overviews::{Overview, Totals};
 pub use printers::{Printers, RemovedPrinter};
-pub use sessions::{FoundSession, Sessions};
+pub use sessions::{FoundSession, Known, Sessions};
 
 pub(crate) const STEPS: &[Step] = &[
     (
@@ -80,6 +84,11 @@ impl RelayStore {
     /// Links that are good once.
     pub const fn links(&self) -> Links<'_> {
         Links::new(&self.pools)
+    }
+
+    /// Who uses the printers.
+    pub const fn members(&self) -> Members<'_> {
+        Members::new(&self.pools)
     }
 
     /// Checks that the database can be read and written, for a readiness probe.

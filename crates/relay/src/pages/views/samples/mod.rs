@@ -2,6 +2,8 @@
 //!
 //! Tests render them all; the example `pages` writes them to files.
 
+mod people;
+mod printers;
 mod signing_in;
 
 use askama::Template;
@@ -28,8 +30,10 @@ struct Words {
     app: &'static str,
     email: &'static str,
     relay: &'static str,
-    #[expect(dead_code, reason = "pages with printers")]
     printer: &'static str,
+    network: &'static str,
+    device: &'static str,
+    version: &'static str,
 }
 
 impl Words {
@@ -38,6 +42,9 @@ impl Words {
         email: "tamsin@oyelaran.example",
         relay: "relay.example.net",
         printer: "Garage Voron",
+        network: "203.0.113.0/24",
+        device: "Firefox on Linux",
+        version: "0.1.0",
     };
 
     const fn all(payload: &'static str) -> Self {
@@ -46,6 +53,9 @@ impl Words {
             email: payload,
             relay: payload,
             printer: payload,
+            network: payload,
+            device: payload,
+            version: payload,
         }
     }
 
@@ -56,7 +66,6 @@ impl Words {
         }
     }
 
-    #[expect(dead_code, reason = "pages for who is signed in")]
     fn viewer(&self) -> Viewer {
         Viewer {
             email: self.email.into(),
@@ -74,7 +83,6 @@ impl Words {
     }
 }
 
-#[expect(dead_code, reason = "pages with times")]
 fn seconds_ago(seconds: i64) -> Moment {
     Moment {
         at: Timestamp::from_millis(NOW - seconds * 1000),
@@ -96,6 +104,8 @@ impl Pages {
 fn everything(words: &Words) -> Vec<(String, String)> {
     let mut pages = Pages::default();
     signing_in::add(words, &mut pages);
+    printers::add(words, &mut pages);
+    people::add(words, &mut pages);
     pages.0
 }
 
