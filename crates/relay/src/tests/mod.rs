@@ -30,8 +30,8 @@ use crate::mail::{self, Post};
 use crate::state::{Making, State};
 use crate::tunnels::Tunnels;
 
-pub(crate) use self::browser::{Browser, Reply};
-pub(crate) use self::mail_server::{MailServer, Received};
+pub(crate) use self::browser::Browser;
+pub(crate) use self::mail_server::MailServer;
 
 /// The password of everybody.
 pub(crate) const PASSWORD: &str = "correct-horse-battery";

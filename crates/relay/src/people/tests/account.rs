@@ -182,6 +182,8 @@ async fn a_deleted_account_leaves_nothing_and_is_signed_out_everywhere() {
     let mut elsewhere = bench.signed_in(&ann).await;
     let mut browser = bench.signed_in(&ann).await;
     let path = "/account/delete";
+    browser.get("/account").await.is(200);
+    elsewhere.get("/account").await.is(200);
     bench.clock.advance(STALE);
     let again = "/sign-in/again?then=/account/delete";
     browser.get(path).await.leads_to(again);

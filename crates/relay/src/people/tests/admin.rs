@@ -287,8 +287,9 @@ async fn an_invitation_makes_one_account_where_not_everybody_may() {
         let page = browser.get("/admin").await;
         let hash = page.after("name=\"invitation\" value=\"").to_owned();
         for _ in 0..2 {
-            let answer = browser.post("/admin/invitations/withdraw", &[("invitation", &hash)]);
-            answer.await.leads_to("/admin?done=withdrawn");
+            let fields = [("invitation", hash.as_str())];
+            let answer = browser.post("/admin/invitations/withdraw", &fields).await;
+            answer.leads_to("/admin?done=withdrawn");
         }
         assert!(!browser.get("/admin").await.text.contains("Not used yet"));
     }

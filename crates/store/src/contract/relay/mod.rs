@@ -17,14 +17,20 @@ use crate::relay::RelayStore;
 
 mod accounts;
 mod app_connections;
+mod members;
 mod printers;
 
 /// All cases. Each needs an empty store of its own.
 pub fn cases() -> impl Iterator<Item = Case<RelayStore>> {
-    [accounts::CASES, printers::CASES, app_connections::CASES]
-        .into_iter()
-        .flatten()
-        .copied()
+    [
+        accounts::CASES,
+        printers::CASES,
+        app_connections::CASES,
+        members::CASES,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
 }
 
 /// Makes what cases work with.
