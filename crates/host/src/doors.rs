@@ -8,6 +8,7 @@ use http::header::HeaderMap;
 use http::{Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
+use latchkey_model::access::KeyScope;
 use latchkey_net::body::{self, Body};
 use latchkey_net::gate::{self, Rejection};
 use latchkey_net::listen::{Call, Handler};
@@ -15,7 +16,7 @@ use latchkey_net::proxy::endless::end_with;
 use latchkey_net::proxy::failure::{FAILURE, HostFailure};
 use latchkey_net::proxy::splice::Farewell;
 use latchkey_net::proxy::upgrade;
-use latchkey_net::tunnel::{StreamHead, StreamService};
+use latchkey_net::tunnel::{Ended, Scope, StreamHead, StreamService};
 use latchkey_web::browser;
 use latchkey_web::metrics::{Class, Metrics};
 use latchkey_web::problem::Problem;
@@ -25,6 +26,7 @@ use latchkey_web::shell::Place;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::app_connections::AppConnections;
 use crate::authority::endings::Hold;
 use crate::neighbours;
 use crate::pages::Pages;
@@ -58,6 +60,7 @@ pub(crate) struct TunnelDoor {
     pub(crate) doors: Doors,
     /// The relay runs on this machine, and so may its callers.
     pub(crate) relay_is_local: bool,
+    pub(crate) app_connections: AppConnections,
 }
 
 impl Handler for LanDoor {
@@ -157,9 +160,16 @@ impl StreamService for TunnelDoor {
             Ok(passed) => passed,
             Err(rejection) => return problem_of(rejection).json().map(body::full),
         };
+        if let Some(id) = &head.app_connection {
+            self.app_connections.note(id);
+        }
         let inbound = Inbound {
             door: Door::Tunnel {
                 app_connection: head.app_connection,
+                scope: match head.scope {
+                    Scope::Full => KeyScope::Full,
+                    Scope::View => KeyScope::View,
+                },
             },
             address: if self.relay_is_local {
                 head.caller
@@ -195,6 +205,10 @@ impl StreamService for TunnelDoor {
             }
         }
     }
+
+    fn hear(&self, ended: Ended) {
+        self.app_connections.hear(ended);
+    }
 }
 
 impl Doors {
@@ -221,6 +235,7 @@ impl Doors {
             .caller(inbound.address);
         if let Door::Tunnel {
             app_connection: Some(id),
+            ..
         } = &inbound.door
         {
             line.set_app_connection(id);
@@ -236,7 +251,7 @@ impl Doors {
         line: RequestLine,
         status: StatusCode,
     ) {
-        let end = farewell(self.stopping.clone(), hold);
+        let end = Farewell::when(self.stopping.clone(), hold);
         let join = |caller| upgrade::join(caller, upstream, end).boxed();
         self.hold(caller, Box::new(join), line, status);
     }
@@ -259,20 +274,6 @@ impl Doors {
             line.sent().add(copied.to_caller);
             line.finish(Outcome::Completed);
         });
-    }
-}
-
-/// What ends a socket that ends neither by its caller nor by the printer's server.
-pub(crate) async fn farewell(stopping: CancellationToken, hold: Option<Hold>) -> Farewell {
-    let ended = async {
-        match hold {
-            Some(hold) => hold.until_ended().await,
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        () = ended => Farewell::NoLongerAllowed,
-        () = stopping.cancelled() => Farewell::GoingAway,
     }
 }
 

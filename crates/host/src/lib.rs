@@ -6,6 +6,7 @@
 //! no relay can name another target.
 
 mod announce;
+mod app_connections;
 mod app_keys;
 mod authority;
 pub mod config;

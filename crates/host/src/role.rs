@@ -12,7 +12,8 @@ use latchkey_net::authority::Authority;
 use latchkey_net::client_addr::TrustedPeers;
 use latchkey_net::listen::{self, ListenError, ListenSettings, Stop};
 use latchkey_net::tunnel::{
-    DialError, DialState, Dialler, DiallerConfig, HostIdentity, IdentityError, relay_name,
+    DialError, DialState, Dialler, DiallerConfig, FEATURE_ENDS, FEATURE_SCOPES, HostIdentity,
+    IdentityError, relay_name,
 };
 use latchkey_store::host::HostStore;
 use latchkey_web::health::Health;
@@ -22,6 +23,7 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use crate::announce::{self, Announcement};
+use crate::app_connections::AppConnections;
 use crate::authority::opening::{Opened, Surroundings};
 use crate::config::{AuthorityMode, Config, FileApps, Relay};
 use crate::doors::{Doors, LanDoor, TunnelDoor};
@@ -140,7 +142,7 @@ impl Host {
             stopping: stop.soft.clone(),
         };
         let dialler = match &config.relay {
-            Some(relay) => Some(dialler(&config, relay, &identity, &doors)?),
+            Some(relay) => Some(dialler(&config, relay, &identity, &doors, &judged)?),
             None => None,
         };
         if let (Some(relay), Some(dialler)) = (&config.relay, &dialler) {
@@ -296,17 +298,24 @@ fn dialler(
     relay: &Relay,
     identity: &HostIdentity,
     doors: &Doors,
+    judged: &Judged,
 ) -> Result<Dialler<TunnelDoor>, DialError> {
     let version = env!("CARGO_PKG_VERSION").to_owned();
     let dialling = DiallerConfig {
         allow_unbound: relay.allow_unbound,
         ca_file: relay.ca_file.clone(),
+        features: [FEATURE_SCOPES, FEATURE_ENDS].map(str::to_owned).to_vec(),
         ..DiallerConfig::new(relay.url.clone(), config.name.clone(), version)
     };
     let door = TunnelDoor {
         doors: doors.clone(),
         relay_is_local: Authority::of_url(&relay.url)
             .is_some_and(|authority| authority.is_loopback()),
+        app_connections: match judged {
+            Judged::Host(opened) => opened.authority.app_connections.clone(),
+            // Such a host hands out nothing.
+            Judged::Upstream(_) => AppConnections::default(),
+        },
     };
     Dialler::new(dialling, identity.clone(), door, doors.tracker.clone())
 }

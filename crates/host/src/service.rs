@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Request, Response};
+use latchkey_model::access::KeyScope;
 use latchkey_net::authority::Authority;
 use latchkey_net::body::{self, Body};
 use latchkey_net::client_addr::Scheme;
@@ -46,7 +47,22 @@ pub(crate) enum Door {
     Tunnel {
         /// The app connection's id.
         app_connection: Option<String>,
+        /// How far its owner lets it go, whoever calls through it.
+        scope: KeyScope,
     },
+}
+
+impl Door {
+    /// Whether nobody gets further than looking who comes in by it.
+    pub(crate) fn only_shows(&self) -> bool {
+        matches!(
+            self,
+            Self::Tunnel {
+                scope: KeyScope::View,
+                ..
+            }
+        )
+    }
 }
 
 impl Inbound {

@@ -5,8 +5,10 @@
 //! anything else is answered 421.
 
 mod accounts;
+mod app_connections;
 pub mod config;
 mod edge;
+mod life;
 mod mail;
 pub mod pages;
 mod people;
@@ -14,9 +16,12 @@ mod role;
 mod router;
 mod sessions;
 mod state;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod tunnels;
 mod web_origin;
 
+pub use accounts::{AccountError, check_password};
+pub use life::{Life, SetPlanError};
 pub use role::{Relay, RelayError};

@@ -20,14 +20,18 @@ use latchkey_web::health::Health;
 use latchkey_web::metrics::Metrics;
 use latchkey_web::request_id::RequestIds;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::Accounts;
+use crate::app_connections::usage::Usage;
 use crate::config::Config;
 use crate::edge::{Edge, Shared};
+use crate::life::{Endings, Life, Parts};
 use crate::mail::{self, Mail, Post};
 use crate::router::Router;
 use crate::state::{Making, State};
+use crate::sweep;
 use crate::tunnels::{Desk, Reception, Tunnels};
 use crate::web_origin::WebOrigin;
 
@@ -73,6 +77,7 @@ pub struct Relay {
     chance: Arc<dyn Chance>,
     mail: Mail,
     post: Option<Post>,
+    life: Life,
 }
 
 impl Relay {
@@ -115,9 +120,18 @@ impl Relay {
             clock: &clock,
             chance: &chance,
         })?;
+        let life = Life::new(Parts {
+            store: store.clone(),
+            plans: config.plans.clone(),
+            tunnels: Tunnels::default(),
+            endings: Endings::default(),
+            clock: Arc::clone(&clock),
+            tracker: TaskTracker::new(),
+        });
         Ok(Self {
             mail,
             post,
+            life,
             config,
             store,
             key,
@@ -156,6 +170,11 @@ impl Relay {
         self.store.clone()
     }
 
+    /// How what people have at this relay ends.
+    pub fn life(&self) -> Life {
+        self.life.clone()
+    }
+
     /// The two stop signals; see [`Stop`].
     pub fn stop(&self) -> Stop {
         self.stop.clone()
@@ -166,10 +185,27 @@ impl Relay {
     pub async fn run(mut self) {
         // Callers before tunnels: a tunnel must outlive the requests that use it.
         let callers = TaskTracker::new();
-        let tunnel_tasks = TaskTracker::new();
+        let tunnel_tasks = self.life.tracker().clone();
         let metrics: Arc<Metrics> = Arc::default();
-        let tunnels = Tunnels::default();
-        let router = self.router(&metrics, &tunnels, &callers, &tunnel_tasks);
+        let tunnels = self.life.tunnels().clone();
+        let usage = Usage::new(self.store.clone(), Arc::clone(&self.clock));
+        let shared = Shared {
+            config: Arc::clone(&self.config),
+            store: self.store.clone(),
+            tunnels: tunnels.clone(),
+            endings: self.life.endings().clone(),
+            usage: usage.clone(),
+            metrics: Arc::clone(&metrics),
+            ids: RequestIds::default(),
+            issued: AtomicBool::new(false),
+            tracker: callers.clone(),
+            stopping: self.stop.soft.clone(),
+        };
+        let router = self.router(shared, &tunnel_tasks);
+        // Also while running requests finish.
+        let served = CancellationToken::new();
+        tunnel_tasks.spawn(self.life.clone().watch(served.clone()));
+        tunnel_tasks.spawn(usage.clone().watch(served.clone()));
         if let Some(post) = self.post.take() {
             tunnel_tasks.spawn(post.run(self.stop.soft.clone()));
         }
@@ -177,6 +213,11 @@ impl Relay {
         if let Err(error) = self.store.printers().note_all_lost().await {
             tracing::warn!(%error, "cannot note that no host is connected yet");
         }
+        tunnel_tasks.spawn(sweep::run(
+            self.store.clone(),
+            Arc::clone(&self.clock),
+            self.stop.soft.clone(),
+        ));
         if let Some(listener) = self.status_listener {
             let health = health(&metrics, &self.store);
             let soft = self.stop.soft.clone();
@@ -200,25 +241,22 @@ impl Relay {
         let gentle = async {
             tunnels.drain(RECONNECT_SPREAD).await;
             callers.wait().await;
+            served.cancel();
             tunnels.finish();
             tunnel_tasks.wait().await;
         };
         let cut = async {
             tunnels.close();
             callers.wait().await;
+            served.cancel();
             tunnel_tasks.wait().await;
         };
         self.stop.drain(self.config.drain, gentle, cut).await;
+        usage.write().await;
         self.store.close().await;
     }
 
-    fn router(
-        &self,
-        metrics: &Arc<Metrics>,
-        tunnels: &Tunnels,
-        callers: &TaskTracker,
-        tunnel_tasks: &TaskTracker,
-    ) -> Router {
+    fn router(&self, shared: Shared, tunnel_tasks: &TaskTracker) -> Router {
         let acceptor = AcceptorConfig {
             relay_name: self.config.public_url.authority().to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -226,7 +264,7 @@ impl Relay {
         };
         let reception = Reception::new(Desk {
             acceptor: Acceptor::new(acceptor, tunnel_tasks.clone()),
-            tunnels: tunnels.clone(),
+            tunnels: shared.tunnels.clone(),
             store: self.store.clone(),
             clock: Arc::clone(&self.clock),
             chance: Arc::clone(&self.chance),
@@ -237,21 +275,13 @@ impl Relay {
             store: self.store.clone(),
             clock: Arc::clone(&self.clock),
             chance: Arc::clone(&self.chance),
-            tunnels: tunnels.clone(),
+            tunnels: shared.tunnels.clone(),
+            life: self.life.clone(),
             mail: self.mail.clone(),
             key: MasterKey::from_bytes(*self.key.expose()),
         });
-        let web_origin = WebOrigin::new(state, reception, Arc::clone(metrics));
-        let edge = Edge::new(Shared {
-            config: Arc::clone(&self.config),
-            store: self.store.clone(),
-            tunnels: tunnels.clone(),
-            metrics: Arc::clone(metrics),
-            ids: RequestIds::default(),
-            issued: AtomicBool::new(false),
-            tracker: callers.clone(),
-            stopping: self.stop.soft.clone(),
-        });
+        let web_origin = WebOrigin::new(state, reception, Arc::clone(&shared.metrics));
+        let edge = Edge::new(shared);
         Router { edge, web_origin }
     }
 }

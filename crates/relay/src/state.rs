@@ -10,6 +10,7 @@ use latchkey_store::RelayStore;
 
 use crate::accounts::Accounts;
 use crate::config::Config;
+use crate::life::Life;
 use crate::mail::Mail;
 use crate::sessions::Sessions;
 use crate::tunnels::Tunnels;
@@ -24,6 +25,8 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) chance: Arc<dyn Chance>,
     pub(crate) tunnels: Tunnels,
+    /// How app connections, printers and accounts end.
+    pub(crate) life: Life,
     pub(crate) mail: Mail,
     pub(crate) sessions: Sessions,
     pub(crate) accounts: Accounts,
@@ -36,6 +39,7 @@ pub(crate) struct Making {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) chance: Arc<dyn Chance>,
     pub(crate) tunnels: Tunnels,
+    pub(crate) life: Life,
     pub(crate) mail: Mail,
     pub(crate) key: MasterKey,
 }
@@ -48,6 +52,7 @@ impl State {
             clock,
             chance,
             tunnels,
+            life,
             mail,
             key,
         } = making;
@@ -59,6 +64,7 @@ impl State {
             clock,
             chance,
             tunnels,
+            life,
             mail,
             sessions,
             accounts,

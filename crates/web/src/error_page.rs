@@ -35,6 +35,8 @@ pub struct RelayProblem {
     /// The relay's own web address, where printers are managed.
     pub relay_url: String,
     pub request_id: String,
+    /// What it is about, where more is known than the status says; apps show it.
+    pub sentence: Option<&'static str>,
 }
 
 impl RelayProblem {
@@ -45,6 +47,7 @@ impl RelayProblem {
             last_seen: None,
             relay_url: relay_url.to_owned(),
             request_id: request_id.to_owned(),
+            sentence: None,
         }
     }
 }
@@ -68,7 +71,7 @@ pub fn respond(problem: &RelayProblem, headers: &HeaderMap, method: &Method) -> 
             status,
             &envelope(
                 code,
-                problem.status.meaning(),
+                problem.sentence.unwrap_or(problem.status.meaning()),
                 problem.status.is_user_error(),
             ),
         )
@@ -135,6 +138,7 @@ pub(crate) struct View<'a> {
     pub(crate) relay_host: &'a str,
     pub(crate) relay_url: Option<&'a str>,
     pub(crate) request_id: RequestId<'a>,
+    pub(crate) sentence: Option<&'a str>,
 }
 
 /// How long the host has been silent, in words and exactly.
@@ -169,6 +173,7 @@ impl<'a> View<'a> {
                 .any(|s| relay_url.starts_with(s))
                 .then_some(relay_url),
             request_id: RequestId(request_id),
+            sentence: None,
         }
     }
 }
@@ -179,6 +184,7 @@ fn page(problem: &RelayProblem) -> String {
         view.printer = problem.printer_name.as_deref();
         view.since = problem.last_seen.map(Since::from);
     }
+    view.sentence = problem.sentence;
     let page = EdgePage::about(problem.status, view);
     page.render().expect("templates write to memory")
 }

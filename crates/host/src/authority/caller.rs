@@ -5,7 +5,7 @@ use std::sync::Arc;
 use latchkey_model::access::{Access, KeyScope};
 use latchkey_model::app_key::AppKey;
 use latchkey_model::session::Session;
-use latchkey_model::user::{User, UserName};
+use latchkey_model::user::{Group, User, UserName};
 
 use crate::session_keys::VerifiedKey;
 
@@ -20,15 +20,15 @@ pub(crate) enum Caller {
     App(Box<(User, AppKey)>),
     /// An app that signed for its key; nobody's user.
     SessionKey(Arc<VerifiedKey>),
-    /// An app that the relay let in, without a key of ours.
-    AppConnection(String),
+    /// An app that the relay let in as far as this, without a key of ours.
+    AppConnection(String, KeyScope),
 }
 
 impl Caller {
     /// Whose rights the caller has; a session key and an app connection are nobody's.
     pub(crate) fn user(&self) -> Option<&User> {
         match self {
-            Self::Guest | Self::SessionKey(_) | Self::AppConnection(_) => None,
+            Self::Guest | Self::SessionKey(_) | Self::AppConnection(..) => None,
             Self::Person(person) => Some(&person.0),
             Self::App(app) => Some(&app.0),
         }
@@ -54,8 +54,8 @@ impl Caller {
     pub(crate) fn access(&self) -> Option<Access> {
         match self {
             Self::Guest => None,
-            // What its owner allowed at the relay: everything a person does with the printer.
-            Self::AppConnection(_) => Some(Access::Operate),
+            // What its owner allowed at the relay, at most everything a person does with the printer.
+            Self::AppConnection(_, scope) => Some(scope.limit(Access::Operate)),
             Self::SessionKey(key) => Some(key.scope.access()),
             Self::Person(_) => self.active_user().map(|user| user.group.access()),
             Self::App(app) => self
@@ -92,7 +92,26 @@ impl Caller {
     fn acts_fully(&self) -> bool {
         match self {
             Self::App(app) => app.1.scope == KeyScope::Full,
+            Self::AppConnection(_, scope) => *scope == KeyScope::Full,
             _ => true,
+        }
+    }
+
+    /// The same caller where nobody gets further than looking: the owner of an app connection said
+    /// so, and a key or a sign-in that comes through it does not lift that.
+    pub(crate) fn watching(self) -> Self {
+        match self {
+            Self::Guest => Self::Guest,
+            Self::Person(mut person) => {
+                person.0.group = Group::Readonly;
+                Self::Person(person)
+            }
+            Self::App(mut app) => {
+                app.1.scope = KeyScope::View;
+                Self::App(app)
+            }
+            Self::SessionKey(key) => Self::SessionKey(Arc::new(key.watching())),
+            Self::AppConnection(id, _) => Self::AppConnection(id, KeyScope::View),
         }
     }
 }

@@ -44,6 +44,11 @@ impl Authority {
             let cookies = comes_back.then_some(&mut set_cookies);
             let caller = self.look(parts, inbound, cookies).await?;
             let hold = self.hold(&caller);
+            let caller = if inbound.door.only_shows() {
+                caller.watching()
+            } else {
+                caller
+            };
             // What ended between the two would not have ended what is opened now.
             if self.endings.count() == before {
                 return Ok(Identified {
@@ -60,13 +65,14 @@ impl Authority {
         })
     }
 
-    /// Joins what is open in the caller's name. What an app connection has open ends at the relay.
+    /// Joins what is open in the caller's name. What an app connection has open ends at the relay,
+    /// which cuts it.
     pub(crate) fn hold(&self, caller: &Caller) -> Option<Hold> {
         let holder = match caller {
             Caller::Person(person) => Holder::Session(person.1.id.clone()),
             Caller::App(app) => Holder::Key(app.1.id.clone()),
             Caller::SessionKey(key) => Holder::SessionKey(key.id.clone()),
-            Caller::Guest | Caller::AppConnection(_) => return None,
+            Caller::Guest | Caller::AppConnection(..) => return None,
         };
         Some(self.endings.hold(holder))
     }
@@ -98,7 +104,8 @@ impl Authority {
         Ok(match &inbound.door {
             Door::Tunnel {
                 app_connection: Some(id),
-            } => Caller::AppConnection(id.clone()),
+                scope,
+            } => Caller::AppConnection(id.clone(), *scope),
             Door::Lan | Door::Tunnel { .. } => Caller::Guest,
         })
     }

@@ -3,7 +3,8 @@
 use futures_util::future::BoxFuture;
 
 use super::Authority;
-use super::endings::Hold;
+use super::caller::Caller;
+use super::endings::{Hold, Holder};
 use crate::push::{Listener, Listeners};
 
 impl Listeners for Authority {
@@ -12,7 +13,14 @@ impl Listeners for Authority {
             // Whatever ends between the two looks is seen by the second one.
             let before = self.endings.count();
             let mut caller = self.sessions.identify_push(user, session).await?;
-            let hold = self.hold(&caller).unwrap_or_else(Hold::elsewhere);
+            let hold = match &caller {
+                // Its handle is good at home, where no relay cuts anything.
+                Caller::AppConnection(id, _) => {
+                    Some(self.endings.hold(Holder::AppConnection(id.clone())))
+                }
+                caller => self.hold(caller),
+            };
+            let hold = hold.unwrap_or_else(Hold::elsewhere);
             if self.endings.count() != before {
                 caller = self.sessions.identify_push(user, session).await?;
             }

@@ -30,6 +30,7 @@ use latchkey_web::limits::{Limits, household};
 
 use self::caller::Caller;
 use self::endings::Endings;
+use crate::app_connections::AppConnections;
 use crate::app_keys::AppKeys;
 use crate::app_keys::usage::Usage;
 use crate::key_requests::KeyRequests;
@@ -62,6 +63,7 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) key_requests: KeyRequests,
     pub(crate) app_keys: AppKeys,
+    pub(crate) app_connections: AppConnections,
     pub(crate) session_keys: SessionKeys,
     pub(crate) usage: Usage,
     pub(crate) users: Users,
@@ -99,7 +101,7 @@ impl Authority {
         match caller {
             Caller::App(_) => true,
             Caller::Person(person) => person.1.is_fresh(self.clock.now(), self.fresh_for),
-            Caller::Guest | Caller::SessionKey(_) | Caller::AppConnection(_) => false,
+            Caller::Guest | Caller::SessionKey(_) | Caller::AppConnection(..) => false,
         }
     }
 }

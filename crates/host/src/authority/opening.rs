@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::endings::Endings;
 use super::reception::Reception;
 use super::{Authority, Parts};
+use crate::app_connections::AppConnections;
 use crate::app_keys::usage::Usage;
 use crate::app_keys::{AppKeys, Minting};
 use crate::config::{Config, UpstreamKind};
@@ -108,6 +109,7 @@ fn parts(config: &Config, around: &Surroundings, store: HostStore, master: &Mast
         ..
     } = around;
     let (endings, notices) = (Endings::default(), Notices::default());
+    let app_connections = AppConnections::new(endings.clone());
     let session_keys = SessionKeys::new(SessionKeysParts {
         store: Some(store.clone()),
         files: config.session_apps.clone(),
@@ -139,6 +141,7 @@ fn parts(config: &Config, around: &Surroundings, store: HostStore, master: &Mast
         ),
         app_keys: AppKeys::new(store.clone(), minting, endings.clone(), Arc::clone(clock)),
         session_keys: session_keys.clone(),
+        app_connections: app_connections.clone(),
         local_api: around.local_api.clone(),
         usage: Usage::new(store.clone(), Arc::clone(clock)),
         sessions: Sessions::new(SessionsParts {
@@ -146,6 +149,7 @@ fn parts(config: &Config, around: &Surroundings, store: HostStore, master: &Mast
             passwords: users.passwords.clone(),
             endings: endings.clone(),
             session_keys,
+            app_connections: app_connections.clone(),
             notices: notices.clone(),
             clock: Arc::clone(clock),
             chance: Arc::clone(chance),

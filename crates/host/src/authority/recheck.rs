@@ -35,6 +35,7 @@ impl Authority {
                 Holder::Key(id) => self.store.app_keys().holds(id).await?,
                 // Nothing beside this process knows of one.
                 Holder::SessionKey(id) => self.session_keys.find_by_id(id).is_some(),
+                Holder::AppConnection(id) => self.app_connections.is_known(id),
                 Holder::Session(id) => self.store.sessions().holds(id).await?,
             };
             if !holds {

@@ -25,6 +25,16 @@ pub(crate) struct VerifiedKey {
     pub(super) wording: [u8; 32],
 }
 
+impl VerifiedKey {
+    /// The same key where nobody gets further than looking.
+    pub(crate) fn watching(&self) -> Self {
+        Self {
+            scope: SessionScope::View,
+            ..self.clone()
+        }
+    }
+}
+
 struct Kept {
     /// Who asked for it, as far as limits tell callers apart.
     household: IpAddr,

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
+use latchkey_model::access::KeyScope;
 use latchkey_model::clock::Timestamp;
 use latchkey_model::id::{AppKeyId, SessionId, SessionKeyId};
 use latchkey_model::sealed::SigningKey;
@@ -16,7 +17,7 @@ pub(super) enum Named {
     Session(SessionId),
     Key(AppKeyId),
     SessionKey(SessionKeyId),
-    AppConnection(String),
+    AppConnection(String, KeyScope),
 }
 
 /// Makes and reads handles.
@@ -42,10 +43,14 @@ impl Handles {
         self.signed("session key", &format!("s{id}"))
     }
 
-    /// The host does not hear when an app connection ends, so its handle is good for this day
-    /// and the next.
-    pub(super) fn of_app_connection(&self, id: &str, now: Timestamp) -> String {
-        self.signed("connection", &format!("c{}-{id}", day(now)))
+    /// The host hears of the end of an app connection only while it has a tunnel, so the handle
+    /// is good for this day and the next at most.
+    pub(super) fn of_app_connection(&self, id: &str, scope: KeyScope, now: Timestamp) -> String {
+        let letter = match scope {
+            KeyScope::Full => 'c',
+            KeyScope::View => 'v',
+        };
+        self.signed("connection", &format!("{letter}{}-{id}", day(now)))
     }
 
     pub(super) fn read(&self, handle: &str, now: Timestamp) -> Option<Named> {
@@ -62,9 +67,12 @@ impl Handles {
             return name.strip_prefix('s')?.parse().ok().map(Named::SessionKey);
         }
         if is("connection") {
-            let (given, id) = name.strip_prefix('c')?.split_once('-')?;
+            let full = name.strip_prefix('c').map(|rest| (rest, KeyScope::Full));
+            let view = || name.strip_prefix('v').map(|rest| (rest, KeyScope::View));
+            let (rest, scope) = full.or_else(view)?;
+            let (given, id) = rest.split_once('-')?;
             let age = day(now).checked_sub(given.parse().ok()?)?;
-            return (age <= 1).then(|| Named::AppConnection(id.to_owned()));
+            return (age <= 1).then(|| Named::AppConnection(id.to_owned(), scope));
         }
         None
     }
@@ -100,7 +108,7 @@ mod tests {
         let key = handles.of_key(&id.parse().unwrap());
         let session_key = handles.of_session_key(&id.parse().unwrap());
         // Named so that its handle begins like a session's.
-        let connection = handles.of_app_connection("a.b:c", NOW);
+        let connection = handles.of_app_connection("a.b:c", KeyScope::Full, NOW);
         let read = |handle: &str| handles.read(handle, NOW);
         assert_eq!(read(&session), Some(Named::Session(id.parse().unwrap())));
         assert_eq!(read(&key), Some(Named::Key(id.parse().unwrap())));
@@ -110,7 +118,7 @@ mod tests {
         );
         assert_eq!(
             read(&connection),
-            Some(Named::AppConnection("a.b:c".into()))
+            Some(Named::AppConnection("a.b:c".into(), KeyScope::Full))
         );
         let mac = |handle: &str| handle.rsplit_once('.').unwrap().1.to_owned();
         for made_up in [
@@ -130,7 +138,9 @@ mod tests {
     #[test]
     fn an_app_connections_handle_is_good_for_two_days() {
         let handles = Handles::new(MasterKey::from_bytes([1; 32]).signing("push session"));
-        let handle = handles.of_app_connection("c1", NOW);
+        let handle = handles.of_app_connection("c1", KeyScope::View, NOW);
+        let named = Named::AppConnection("c1".to_owned(), KeyScope::View);
+        assert_eq!(handles.read(&handle, NOW), Some(named));
         assert!(handles.read(&handle, NOW.plus(DAY)).is_some());
         assert!(handles.read(&handle, NOW.plus(DAY * 2)).is_none());
     }

@@ -36,6 +36,7 @@ use self::cookies::Cookie;
 use self::csrf::{Csrf, Forged, Tokens};
 use self::handles::{Handles, Named};
 use self::remembered::Returned;
+use crate::app_connections::AppConnections;
 use crate::authority::caller::Caller;
 use crate::authority::endings::{Endings, Holder};
 use crate::notices::{EndReason, Notice, Notices};
@@ -58,6 +59,7 @@ struct Inner {
     passwords: Passwords,
     endings: Endings,
     session_keys: SessionKeys,
+    app_connections: AppConnections,
     notices: Notices,
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
@@ -74,6 +76,7 @@ pub(crate) struct SessionsParts {
     pub(crate) passwords: Passwords,
     pub(crate) endings: Endings,
     pub(crate) session_keys: SessionKeys,
+    pub(crate) app_connections: AppConnections,
     pub(crate) notices: Notices,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) chance: Arc<dyn Chance>,
@@ -87,6 +90,7 @@ impl Sessions {
             passwords: parts.passwords,
             endings: parts.endings,
             session_keys: parts.session_keys,
+            app_connections: parts.app_connections,
             notices: parts.notices,
             clock: parts.clock,
             chance: parts.chance,
@@ -265,7 +269,9 @@ impl Sessions {
             Caller::Person(person) => handles.of_session(&person.1.id),
             Caller::App(app) => handles.of_key(&app.1.id),
             Caller::SessionKey(key) => handles.of_session_key(&key.id),
-            Caller::AppConnection(id) => handles.of_app_connection(id, self.0.clock.now()),
+            Caller::AppConnection(id, scope) => {
+                handles.of_app_connection(id, *scope, self.0.clock.now())
+            }
         }
     }
 
@@ -304,14 +310,15 @@ impl Sessions {
                 let owner = owner.filter(|owner| owner.active && owner.name.as_str() == user);
                 Ok(owner.map(|owner| Caller::App(Box::new((owner, kept.key)))))
             }
-            Some(Named::AppConnection(id)) if user == wire::API_USER => {
-                Ok(Some(Caller::AppConnection(id)))
+            Some(Named::AppConnection(id, scope)) if user == wire::API_USER => {
+                let known = self.0.app_connections.is_known(&id);
+                Ok(known.then_some(Caller::AppConnection(id, scope)))
             }
             Some(Named::SessionKey(id)) if user == wire::API_USER => {
                 let key = self.0.session_keys.find_by_id(&id);
                 Ok(key.map(Caller::SessionKey))
             }
-            Some(Named::SessionKey(_) | Named::AppConnection(_)) | None => Ok(None),
+            Some(Named::SessionKey(_) | Named::AppConnection(..)) | None => Ok(None),
         }
     }
 

@@ -73,9 +73,12 @@ impl<'c> Standing<'c> {
         };
         match caller {
             Caller::Guest => None,
-            Caller::AppConnection(_) => Some(Self {
+            Caller::AppConnection(_, scope) => Some(Self {
                 name: API_USER,
-                group: Group::Users,
+                group: match scope {
+                    KeyScope::Full => Group::Users,
+                    KeyScope::View => Group::Readonly,
+                },
                 grants: false,
             }),
             Caller::SessionKey(key) => Some(Self {

@@ -132,12 +132,12 @@ impl Upstream {
     ) -> Result<Answer, HostFailure> {
         let path = request.uri().path().to_owned();
         let route = self.shared.routes.find(&path);
-        if let Admission::Upto(level, _) = admission
-            && let Some(refusal) = self.refusal(&request, inbound, &route, *level)
+        if let Some(level) = level(admission, inbound, &path)
+            && let Some(refusal) = self.refusal(&request, inbound, &route, level)
         {
             return Ok(Answer::Plain(refusal));
         }
-        let blank = self.tells_secrets(&path, &route, admission);
+        let blank = self.tells_secrets(&path, &route, admission, inbound);
         let is_head = request.method() == Method::HEAD;
         let (parts, body) = request.into_parts();
         let mut parts = self.prepare(parts, inbound, &route, admission)?;
@@ -155,8 +155,15 @@ impl Upstream {
     }
 
     /// Whether the host's credential makes the server answer what is not the caller's to see.
-    fn tells_secrets(&self, path: &str, route: &Route<'_>, admission: &Admission) -> bool {
-        matches!(admission, Admission::Upto(level, _) if *level < Access::Admin)
+    fn tells_secrets(
+        &self,
+        path: &str,
+        route: &Route<'_>,
+        admission: &Admission,
+        inbound: &Inbound,
+    ) -> bool {
+        let reaches_admin = |level: Access| level >= Access::Admin && !inbound.door.only_shows();
+        matches!(admission, Admission::Upto(level, _) if !reaches_admin(*level))
             && route.target == Target::Printer
             && access::is_settings(self.shared.config.upstream.kind, path)
     }
@@ -291,6 +298,22 @@ impl Upstream {
         Answer::Plain(Response::from_parts(parts, body::boxed(incoming)))
     }
 }
+
+/// How far a request may go here, if that is the host's to say. Through an app connection that only
+/// shows the printer nobody gets further, whoever else judges: one rule set for both authorities.
+fn level(admission: &Admission, inbound: &Inbound, path: &str) -> Option<Access> {
+    let limit = inbound.door.only_shows().then_some(Access::View);
+    match admission {
+        Admission::Upto(level, _) => Some(limit.map_or(*level, |limit| limit.min(*level))),
+        // Where the printer's server keeps people and keys, an app needs to say whose it is there,
+        // to look too. What it is told there opens nothing that is not judged here.
+        Admission::Untouched if SIGNING_IN.contains(&path) => None,
+        Admission::Untouched => limit,
+    }
+}
+
+/// Of an `OctoPrint` that judges its callers itself.
+const SIGNING_IN: [&str; 3] = ["/api/login", "/api/logout", "/api/currentuser"];
 
 /// Names the framing of a body that hyper would leave out: it takes a `GET` for
 /// bodiless unless a field says otherwise.

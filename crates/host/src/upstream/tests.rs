@@ -9,6 +9,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use latchkey_net::body::BodyError;
 use latchkey_net::client_addr::Scheme;
+use latchkey_net::proxy::splice::Farewell;
 use latchkey_net::proxy::upgrade;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -19,7 +20,6 @@ use tokio_util::task::TaskTracker;
 use super::*;
 use crate::authority::endings::{Endings, Holder};
 use crate::config::{UpstreamAddress, UpstreamKind, Webcam};
-use crate::doors::farewell;
 use crate::service::Door;
 use crate::sessions::tests::config;
 
@@ -236,7 +236,7 @@ async fn a_socket_is_closed_as_not_allowed_when_its_key_ends() {
         panic!("refused");
     };
     let (mut own, upgrade) = caller(&tracker).await;
-    let end = farewell(CancellationToken::new(), hold);
+    let end = Farewell::when(CancellationToken::new(), hold);
     let joined = tracker.spawn(upgrade::join(upgrade, socket, end));
     let message = [0x81, 2, b'h', b'i'];
     server.write_all(&message).await.unwrap();

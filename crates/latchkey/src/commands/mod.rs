@@ -1,11 +1,13 @@
 //! The commands, but for the demo.
 
+pub(crate) mod account;
 pub(crate) mod app_keygen;
 pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod host;
 pub(crate) mod import_octoprint;
 pub(crate) mod key;
+mod password;
 pub(crate) mod relay;
 pub(crate) mod sim;
 pub(crate) mod user;

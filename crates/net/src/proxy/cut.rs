@@ -1,10 +1,13 @@
 //! Bodies that break off as soon as what allowed them has ended.
 
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
 
 use crate::body::{self, Body, BodyError};
 
@@ -27,6 +30,77 @@ where
         inner: Some(body),
         ended: Box::pin(ended),
     })
+}
+
+/// The same, and lets go of the source at once even while nobody asks the body for more: a caller
+/// that takes nothing must not keep open what it may no longer have. `ended` is dropped soon after
+/// the body.
+pub fn cut_at_once<F>(body: Body, ended: F, tracker: &TaskTracker) -> Body
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    if body.is_end_stream() {
+        return body;
+    }
+    let source = Source(Arc::new(Mutex::new(Some(body))));
+    let (cut, over) = (CancellationToken::new(), CancellationToken::new());
+    let taken = Source(Arc::clone(&source.0));
+    let (fired, dropped) = (cut.clone(), over.clone());
+    tracker.spawn(async move {
+        tokio::select! {
+            biased;
+            () = dropped.cancelled() => {}
+            () = ended => {
+                drop(taken.lock().take());
+                fired.cancel();
+            }
+        }
+    });
+    let inner = Watched {
+        source,
+        _over: over.drop_guard(),
+    };
+    cut_when(body::boxed(inner), cut.cancelled_owned())
+}
+
+/// A body that somebody else may take away.
+struct Source(Arc<Mutex<Option<Body>>>);
+
+impl Source {
+    fn lock(&self) -> MutexGuard<'_, Option<Body>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Watched {
+    source: Source,
+    _over: DropGuard,
+}
+
+impl http_body::Body for Watched {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut *self.source.lock() {
+            Some(body) => Pin::new(body).poll_frame(cx),
+            None => Poll::Ready(Some(Err(NoLongerAllowed.into()))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let source = self.source.lock();
+        source.as_ref().is_some_and(http_body::Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let source = self.source.lock();
+        let hint = source.as_ref().map(http_body::Body::size_hint);
+        hint.unwrap_or_default()
+    }
 }
 
 struct CutWhen {
@@ -76,11 +150,9 @@ impl http_body::Body for CutWhen {
 mod tests {
     use std::future::pending;
 
+    use super::*;
     use futures_util::{StreamExt, stream};
     use http_body_util::{BodyExt, StreamBody};
-    use tokio_util::sync::CancellationToken;
-
-    use super::*;
 
     fn endless() -> Body {
         let frames =
@@ -111,15 +183,48 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_cut_off_lets_go_of_its_source() {
-        let guard = std::sync::Arc::new(());
-        let held = std::sync::Arc::clone(&guard);
+        let guard = Arc::new(());
+        let held = Arc::clone(&guard);
         let frames = stream::poll_fn(move |_| {
             let _ = &held;
             Poll::<Option<Result<Frame<Bytes>, BodyError>>>::Pending
         });
         let mut body = cut_when(body::boxed(StreamBody::new(frames)), async {});
         assert!(body.frame().await.unwrap().is_err());
-        assert_eq!(std::sync::Arc::strong_count(&guard), 1);
+        assert_eq!(Arc::strong_count(&guard), 1);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_nobody_asks_lets_go_of_its_source_too() {
+        let guard = Arc::new(());
+        let held = Arc::clone(&guard);
+        let frames = stream::repeat_with(move || {
+            let _ = &held;
+            Ok::<_, BodyError>(Frame::data(Bytes::from_static(b"frame")))
+        });
+        let (token, tracker) = (CancellationToken::new(), TaskTracker::new());
+        let source = body::boxed(StreamBody::new(frames));
+        let mut body = cut_at_once(source, token.clone().cancelled_owned(), &tracker);
+        assert!(body.frame().await.unwrap().is_ok());
+        token.cancel();
+        tracker.close();
+        tracker.wait().await;
+        assert_eq!(Arc::strong_count(&guard), 1);
+        let error = body.frame().await.unwrap().unwrap_err();
+        assert!(error.is::<NoLongerAllowed>());
+        assert!(body.frame().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_over_is_no_longer_watched() {
+        let tracker = TaskTracker::new();
+        let body = cut_at_once(endless(), pending(), &tracker);
+        drop(body);
+        let whole = cut_at_once(body::full("whole"), pending(), &tracker);
+        assert_eq!(whole.size_hint().exact(), Some(5));
+        assert_eq!(whole.collect().await.unwrap().to_bytes(), "whole");
+        tracker.close();
+        tracker.wait().await;
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 
 pub mod cookies;
 pub mod cut;
+pub mod endings;
 pub mod endless;
 pub mod failure;
 pub mod headers;

@@ -6,10 +6,13 @@
 //! somebody else's farewell.
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
+
+use super::endings::Hold;
 
 /// What the caller is told when its socket ends and nobody else said farewell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +29,20 @@ impl Farewell {
     pub async fn going_away_with(token: CancellationToken) -> Self {
         token.cancelled().await;
         Self::GoingAway
+    }
+
+    /// As soon as the hold ends, or going away as soon as `stopping` is cancelled.
+    pub async fn when(stopping: CancellationToken, hold: Option<Hold>) -> Self {
+        let ended = async {
+            match hold {
+                Some(hold) => hold.until_ended().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = ended => Self::NoLongerAllowed,
+            () = stopping.cancelled() => Self::GoingAway,
+        }
     }
 
     /// The close frame.
@@ -60,27 +77,44 @@ pub struct Copied {
     pub to_caller: u64,
 }
 
+/// What has been copied so far, for others to read while it goes on.
+#[derive(Debug, Default)]
+pub struct Counts {
+    from_caller: AtomicU64,
+    to_caller: AtomicU64,
+}
+
+impl Counts {
+    /// The numbers at this moment.
+    pub fn now(&self) -> Copied {
+        Copied {
+            from_caller: self.from_caller.load(Ordering::Relaxed),
+            to_caller: self.to_caller.load(Ordering::Relaxed),
+        }
+    }
+}
+
 /// Copies both ways until both ends have finished, one fails, or `end` says farewell.
-pub async fn splice<C, P>(caller: C, printer: P, end: impl Future<Output = Farewell>) -> Copied
+pub async fn splice<C, P>(
+    caller: C,
+    printer: P,
+    end: impl Future<Output = Farewell>,
+    counts: &Counts,
+) -> Copied
 where
     C: AsyncRead + AsyncWrite,
     P: AsyncRead + AsyncWrite,
 {
     let (mut caller_reads, mut caller_writes) = tokio::io::split(caller);
     let (mut printer_reads, mut printer_writes) = tokio::io::split(printer);
-    let mut copied = Copied::default();
     let mut frames = FrameTracker::default();
     let outcome = {
-        let up = upwards(
-            &mut caller_reads,
-            &mut printer_writes,
-            &mut copied.from_caller,
-        );
+        let up = upwards(&mut caller_reads, &mut printer_writes, &counts.from_caller);
         let down = downwards(
             &mut printer_reads,
             &mut caller_writes,
             &mut frames,
-            &mut copied.to_caller,
+            &counts.to_caller,
         );
         tokio::select! {
             biased;
@@ -88,6 +122,8 @@ where
             outcome = both(up, down) => outcome,
         }
     };
+    // A caller that takes nothing must not hold the printer's side open.
+    drop((printer_reads, printer_writes));
     if let Err(Ended::Elsewhere(farewell)) = outcome
         && frames.may_close()
     {
@@ -97,7 +133,7 @@ where
         let _ = tokio::time::timeout(Duration::from_secs(1), told).await;
     }
     let _ = tokio::time::timeout(Duration::from_secs(1), caller_writes.shutdown()).await;
-    copied
+    counts.now()
 }
 
 /// Which side a socket ended on, if not by both closing it.
@@ -128,7 +164,7 @@ async fn both(
 async fn upwards(
     caller: &mut (impl AsyncRead + Unpin),
     printer: &mut (impl AsyncWrite + Unpin),
-    count: &mut u64,
+    count: &AtomicU64,
 ) -> Result<(), Ended> {
     let mut buffer = vec![0; BUFFER];
     loop {
@@ -136,7 +172,7 @@ async fn upwards(
         if read == 0 {
             return ended_elsewhere(printer.shutdown().await);
         }
-        *count += read as u64;
+        count.fetch_add(read as u64, Ordering::Relaxed);
         ended_elsewhere(printer.write_all(&buffer[..read]).await)?;
         ended_elsewhere(printer.flush().await)?;
     }
@@ -146,7 +182,7 @@ async fn downwards(
     printer: &mut (impl AsyncRead + Unpin),
     caller: &mut (impl AsyncWrite + Unpin),
     frames: &mut FrameTracker,
-    count: &mut u64,
+    count: &AtomicU64,
 ) -> Result<(), Ended> {
     let mut buffer = vec![0; BUFFER];
     loop {
@@ -169,7 +205,7 @@ async fn downwards(
 async fn send(
     caller: &mut (impl AsyncWrite + Unpin),
     frames: &mut FrameTracker,
-    count: &mut u64,
+    count: &AtomicU64,
     mut bytes: &[u8],
 ) -> Result<(), Ended> {
     while !bytes.is_empty() {
@@ -178,7 +214,7 @@ async fn send(
             return Err(Ended::Caller);
         }
         frames.saw(&bytes[..written]);
-        *count += written as u64;
+        count.fetch_add(written as u64, Ordering::Relaxed);
         bytes = &bytes[written..];
     }
     Ok(())
@@ -257,8 +293,16 @@ fn payload_length(header: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::duplex;
+    use tokio::io::{DuplexStream, duplex};
     use tokio_util::task::TaskTracker;
+
+    async fn joined_with(
+        caller: DuplexStream,
+        printer: DuplexStream,
+        end: impl Future<Output = Farewell>,
+    ) -> Copied {
+        splice(caller, printer, end, &Counts::default()).await
+    }
 
     #[test]
     fn frame_borders_are_found_however_the_bytes_arrive() {
@@ -283,7 +327,7 @@ mod tests {
     async fn bytes_pass_both_ways_and_half_close_passes() {
         let (caller, mut app) = duplex(64);
         let (printer, mut server) = duplex(64);
-        let joined = TaskTracker::new().spawn(splice(caller, printer, std::future::pending()));
+        let joined = TaskTracker::new().spawn(joined_with(caller, printer, std::future::pending()));
         app.write_all(b"ping").await.unwrap();
         app.shutdown().await.unwrap();
         let mut request = Vec::new();
@@ -315,7 +359,7 @@ mod tests {
                 ended.cancelled().await;
                 reason
             };
-            let joined = TaskTracker::new().spawn(splice(caller, printer, told));
+            let joined = TaskTracker::new().spawn(joined_with(caller, printer, told));
             server.write_all(sent).await.unwrap();
             let mut received = vec![0; sent.len()];
             app.read_exact(&mut received).await.unwrap();
@@ -334,7 +378,7 @@ mod tests {
         let (caller, mut app) = duplex(64);
         let (printer, mut server) = duplex(1024);
         let end = CancellationToken::new();
-        let joined = TaskTracker::new().spawn(splice(
+        let joined = TaskTracker::new().spawn(joined_with(
             caller,
             printer,
             Farewell::going_away_with(end.clone()),
@@ -353,7 +397,7 @@ mod tests {
     async fn a_caller_that_takes_nothing_ends_the_socket() {
         let (caller, app) = duplex(64);
         let (printer, mut server) = duplex(64);
-        let joined = TaskTracker::new().spawn(splice(caller, printer, std::future::pending()));
+        let joined = TaskTracker::new().spawn(joined_with(caller, printer, std::future::pending()));
         let frame = [&[0x82, 125][..], &[7; 125]].concat();
         let sent = async { while server.write_all(&frame).await.is_ok() {} };
         let patience = 2 * WRITE_STALL;
@@ -363,10 +407,27 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_caller_that_takes_nothing_does_not_keep_the_printers_side() {
+        let (caller, app) = duplex(64);
+        let (printer, mut server) = duplex(64);
+        let end = CancellationToken::new();
+        let hold = Farewell::going_away_with(end.clone());
+        let joined = TaskTracker::new().spawn(joined_with(caller, printer, hold));
+        let frame = [&[0x82, 125][..], &[7; 125]].concat();
+        server.write_all(&frame).await.unwrap();
+        end.cancel();
+        let before = tokio::time::Instant::now();
+        while server.write_all(&frame).await.is_ok() {}
+        assert_eq!(before.elapsed(), Duration::ZERO);
+        joined.await.unwrap();
+        drop(app);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_caller_that_takes_little_and_a_quiet_printer_keep_the_socket() {
         let (caller, mut app) = duplex(1);
         let (printer, mut server) = duplex(64);
-        let joined = TaskTracker::new().spawn(splice(caller, printer, std::future::pending()));
+        let joined = TaskTracker::new().spawn(joined_with(caller, printer, std::future::pending()));
         server.write_all(&[0x82, 3, 1, 2, 3]).await.unwrap();
         for byte in [0x82, 3, 1, 2, 3] {
             tokio::time::sleep(WRITE_STALL * 9 / 10).await;

@@ -9,7 +9,7 @@ use http::{HeaderMap, Response, StatusCode, Version};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
-use super::splice::{Copied, Farewell, splice};
+use super::splice::{Copied, Counts, Farewell, splice};
 use crate::body::{self, Body};
 
 /// The response field that carries the status of a refused upgrade.
@@ -72,13 +72,23 @@ pub async fn join(
     printer: OnUpgrade,
     end: impl Future<Output = Farewell>,
 ) -> Option<Copied> {
+    join_counted(caller, printer, end, &Counts::default()).await
+}
+
+/// The same, with what was copied so far to be read in between.
+pub async fn join_counted(
+    caller: OnUpgrade,
+    printer: OnUpgrade,
+    end: impl Future<Output = Farewell>,
+    counts: &Counts,
+) -> Option<Copied> {
     tokio::pin!(end);
     let halves = async { tokio::try_join!(caller, printer).ok() };
     let (caller, printer) = tokio::select! {
         halves = halves => halves?,
         _ = &mut end => return None,
     };
-    Some(splice(TokioIo::new(caller), TokioIo::new(printer), end).await)
+    Some(splice(TokioIo::new(caller), TokioIo::new(printer), end, counts).await)
 }
 
 #[cfg(test)]

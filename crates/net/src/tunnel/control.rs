@@ -62,6 +62,16 @@ pub(super) struct Drain {
     pub(super) reconnect_after_ms: u64,
 }
 
+/// Which app connections have ended.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct EndedNotice {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) app_connections: Vec<String>,
+    /// Any may have: the host is to forget what it knows of them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) any: bool,
+}
+
 /// How a host declines a control request.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Problem {

@@ -15,10 +15,31 @@ pub(super) const KIND_REQUEST: HeaderValue = HeaderValue::from_static("request")
 const CALLER: HeaderName = HeaderName::from_static("latchkey-caller");
 const SCHEME: HeaderName = HeaderName::from_static("latchkey-scheme");
 const APP_CONNECTION: HeaderName = HeaderName::from_static("latchkey-app-connection");
+const SCOPE: HeaderName = HeaderName::from_static("latchkey-scope");
 const REQUEST: HeaderName = HeaderName::from_static("latchkey-request");
 
 /// Longest id in a head.
 const MAX_ID: usize = 128;
+
+/// How far the app connection's owner lets it go at the printer. The host judges by it; to the
+/// relay it is a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Scope {
+    /// Everything a person does with the printer. Also what an older relay means that says nothing.
+    #[default]
+    Full,
+    /// Looking only.
+    View,
+}
+
+impl Scope {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::View => "view",
+        }
+    }
+}
 
 /// What the relay knows about a forwarded request and the host cannot see.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +50,8 @@ pub struct StreamHead {
     pub scheme: Scheme,
     /// The app connection the caller proved to hold, if it came through one.
     pub app_connection: Option<String>,
+    /// How far it may go.
+    pub scope: Scope,
     /// The relay's id of this request, for both logs.
     pub request: String,
 }
@@ -59,6 +82,7 @@ impl StreamHead {
         if let Some(id) = &self.app_connection {
             headers.insert(APP_CONNECTION, id_value(&APP_CONNECTION, id)?);
         }
+        headers.insert(SCOPE, HeaderValue::from_static(self.scope.as_str()));
         Ok(())
     }
 
@@ -79,12 +103,19 @@ impl StreamHead {
         let caller = caller.parse().map_err(|_| HeadError::Invalid(CALLER))?;
         let request = required(headers, REQUEST)?;
         let app_connection = single(headers, APP_CONNECTION)?;
+        let scope = match single(headers, SCOPE)? {
+            None | Some("full") => Scope::Full,
+            Some("view") => Scope::View,
+            // Not less than what somebody chose: a scope of tomorrow may be narrower.
+            Some(_) => return Err(HeadError::Invalid(SCOPE)),
+        };
         Ok(Self {
             caller,
             scheme,
             app_connection: app_connection
                 .map(|id| id_text(APP_CONNECTION, id))
                 .transpose()?,
+            scope,
             request: id_text(REQUEST, request)?,
         })
     }

@@ -11,6 +11,7 @@
 
 mod accept;
 mod backoff;
+mod carried;
 mod carrier;
 mod control;
 mod dial;
@@ -32,11 +33,18 @@ pub use control::{ControlError, Refusal, RefusalCode};
 pub use dial::{DialError, TUNNEL_PATH, TUNNEL_UPGRADE, relay_name};
 pub use dial_config::{DialState, DiallerConfig};
 pub use dialler::Dialler;
-pub use head::{HeadError, Scheme, StreamHead};
+pub use head::{HeadError, Scheme, Scope, StreamHead};
 pub use hello::{Binding, HostHello, Mistrust, OLDEST_PROTOCOL, PROTOCOL, Unproven};
 pub use identity::{HostIdentity, IdentityError};
 pub use open::{ActiveStream, SendError, Tunnel};
-pub use serve::StreamService;
+pub use serve::{Ended, StreamService};
 pub use settings::Settings;
 
 pub use crate::tls::Exporter;
+
+/// A host with this feature applies the scope in a stream's head. Without it no request of an app
+/// connection that may only look is sent to it.
+pub const FEATURE_SCOPES: &str = "app-connection-scopes";
+
+/// A host with this feature hears which app connections have ended.
+pub const FEATURE_ENDS: &str = "app-connection-ends";

@@ -15,12 +15,14 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2::SendRequest;
 use tokio::time::Instant;
 
+use super::carried::Carried;
 use super::carrier::{End, Line};
 use super::control::{self, ControlError, Drain};
 use super::frames::Frames;
-use super::head::{HeadError, KIND, KIND_REQUEST, StreamHead};
+use super::head::{HeadError, KIND, KIND_REQUEST, Scope, StreamHead};
 use super::hello::HostHello;
 use super::settings::Settings;
+use super::{FEATURE_ENDS, FEATURE_SCOPES};
 use crate::body::{self, Body};
 
 /// A host's presence at this relay. Clones are the same tunnel.
@@ -38,6 +40,7 @@ struct Inner {
     line: Line,
     settings: Settings,
     active: Arc<AtomicUsize>,
+    carried: Carried,
 }
 
 /// Why a forwarded request has no answer.
@@ -55,6 +58,9 @@ pub enum SendError {
     /// Nobody knows how far it came.
     #[error("the stream was lost: {0}")]
     Lost(hyper::Error),
+    /// The app connection may only look, and the host is too old to see to it.
+    #[error("the host does not know scopes")]
+    ScopeUnknown,
     /// The request cannot be forwarded.
     #[error("the request has no authority or scheme to forward it under")]
     Target,
@@ -98,6 +104,7 @@ impl Tunnel {
                 line,
                 settings,
                 active: Arc::default(),
+                carried: Carried::default(),
             }),
         }
     }
@@ -128,6 +135,13 @@ impl Tunnel {
         mut request: Request<Body>,
         head: &StreamHead,
     ) -> Result<Response<Body>, SendError> {
+        if head.scope != Scope::Full && !self.can(FEATURE_SCOPES) {
+            return Err(SendError::ScopeUnknown);
+        }
+        if let Some(id) = &head.app_connection {
+            // Before the host can know of it.
+            self.inner.carried.note(id);
+        }
         prepare(&mut request, head)?;
         let Some(mut sender) = self.sender() else {
             return Err(SendError::NotSent(Box::new(request)));
@@ -195,6 +209,30 @@ impl Tunnel {
         let nothing = serde_json::json!({});
         let asked = control::tell(&mut sender, "/ping", &nothing, &self.inner.settings);
         matches!(tokio::time::timeout(timeout, asked).await, Ok(Ok(())))
+    }
+
+    /// Takes up which app connections have ended. If the host has to hear of one, and nobody is
+    /// telling it yet, what comes back tells it.
+    pub fn hear_of_ends(
+        &self,
+        app_connections: &[String],
+    ) -> Option<impl Future<Output = ()> + Send + use<>> {
+        if !self.can(FEATURE_ENDS) || !self.inner.carried.take_up(app_connections) {
+            return None;
+        }
+        let tunnel = self.clone();
+        let carried = self.inner.carried.clone();
+        Some(carried.tell(move |notice| {
+            let tunnel = tunnel.clone();
+            async move {
+                let mut sender = tunnel.sender().ok_or(ControlError::Finished)?;
+                control::tell(&mut sender, "/ended", &notice, &tunnel.inner.settings).await
+            }
+        }))
+    }
+
+    fn can(&self, feature: &str) -> bool {
+        self.hello().features.iter().any(|known| known == feature)
     }
 
     /// Asks the host to dial a fresh tunnel within `reconnect_after`. This one goes on

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::carrier::{Carrier, End, Line};
-use super::control::{self, Drain, ReadError, Refusal, Welcome};
+use super::control::{self, Drain, EndedNotice, ReadError, Refusal, Welcome};
 use super::frames::Frames;
 use super::head::{self, KIND, StreamHead};
 use super::hello::{HostSide, Mistrust};
@@ -26,6 +26,15 @@ use crate::tls::Exporter;
 
 /// Longest explanation a relay may give.
 const MAX_SENTENCE: usize = 400;
+
+/// Which app connections a relay says have ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// These, by the ids in stream heads.
+    These(Vec<String>),
+    /// Any may have: a tunnel begins, and nobody told this host of what ended before.
+    Any,
+}
 
 /// What answers the requests that come through a tunnel.
 ///
@@ -39,6 +48,9 @@ pub trait StreamService: Clone + Send + Sync + 'static {
         request: Request<Incoming>,
         head: StreamHead,
     ) -> impl Future<Output = Response<Body>> + Send;
+
+    /// Hears of app connections that ended. The relay has cut what they had open there.
+    fn hear(&self, _ended: Ended) {}
 }
 
 impl<F, Fut> StreamService for F
@@ -230,6 +242,7 @@ impl<S: StreamService> Server<S> {
             "/welcome" => self.welcome(body).await,
             "/refused" => self.refused(body).await,
             "/drain" => self.drain(body).await,
+            "/ended" => self.ended(body).await,
             "/ping" => control::read(body, self.settings.control_deadline)
                 .await
                 .map(|_| done()),
@@ -276,6 +289,8 @@ impl<S: StreamService> Server<S> {
 
     async fn welcome(&self, body: Incoming) -> Result<Response<Body>, ReadError> {
         let welcome = self.read(body).await?;
+        // Before the first request of this tunnel, and not after it.
+        self.service.hear(Ended::Any);
         Ok(self.advance(Phase::Welcomed(welcome), done()))
     }
 
@@ -290,6 +305,19 @@ impl<S: StreamService> Server<S> {
         let drain: Drain = self.read(body).await?;
         let reconnect_after = Duration::from_millis(drain.reconnect_after_ms);
         Ok(self.advance(Phase::Draining { reconnect_after }, done()))
+    }
+
+    async fn ended(&self, body: Incoming) -> Result<Response<Body>, ReadError> {
+        let EndedNotice {
+            app_connections,
+            any,
+        } = self.read(body).await?;
+        self.service.hear(if any {
+            Ended::Any
+        } else {
+            Ended::These(app_connections)
+        });
+        Ok(done())
     }
 
     async fn read<T: serde::de::DeserializeOwned>(&self, body: Incoming) -> Result<T, ReadError> {

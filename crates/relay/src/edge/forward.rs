@@ -1,21 +1,26 @@
 //! Through the tunnel and back.
 
+use std::sync::Arc;
+
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use hyper::ext::Protocol;
 use hyper::upgrade::OnUpgrade;
+use latchkey_model::access::KeyScope;
 use latchkey_model::id::HostId;
 use latchkey_model::relay_status::RelayStatus;
 use latchkey_net::body::{self, Body};
 use latchkey_net::listen::Call;
+use latchkey_net::proxy::cut::cut_at_once;
+use latchkey_net::proxy::endings::Hold;
 use latchkey_net::proxy::endless::end_with;
 use latchkey_net::proxy::failure::HostFailure;
 use latchkey_net::proxy::patience::{Observed, Progress};
-use latchkey_net::proxy::splice::Farewell;
+use latchkey_net::proxy::splice::{Counts, Farewell};
 use latchkey_net::proxy::upgrade;
-use latchkey_net::tunnel::{ActiveStream, SendError, StreamHead, Tunnel};
+use latchkey_net::tunnel::{ActiveStream, Scope, SendError, StreamHead, Tunnel};
 use latchkey_web::request_log::{CountedBody, Outcome, RequestLine, Side};
 
-use super::{Admission, Asker, Edge, Trouble, headers};
+use super::{Admission, Asker, Edge, Open, Trouble, headers};
 
 /// An answer from the printer's side.
 pub(super) enum Forwarded {
@@ -32,6 +37,7 @@ impl Edge {
         call: &Call,
         admission: &Admission,
         line: &RequestLine,
+        hold: &Hold,
     ) -> Result<Forwarded, Trouble> {
         let host = admission.host.as_ref().ok_or_else(not_connected)?;
         let version = request.version();
@@ -40,11 +46,17 @@ impl Edge {
             caller: call.caller.address,
             scheme: self.config().public_url.scheme(),
             app_connection: Some(admission.app_connection.to_string()),
+            scope: match admission.scope {
+                KeyScope::Full => Scope::Full,
+                KeyScope::View => Scope::View,
+            },
             request: line.request_id().to_owned(),
         };
         let progress = Progress::start();
         let received = line.received();
         let request = prepare(request, call, head.scheme.as_str())?.map(|body| {
+            let ended = hold.clone().until_ended();
+            let body = cut_at_once(body, ended, &self.shared.tracker);
             let counted = CountedBody::new(body, received);
             body::boxed(Observed::new(counted, progress.clone()))
         });
@@ -103,16 +115,30 @@ impl Edge {
         forwarded: Forwarded,
         line: RequestLine,
         asker: &Asker,
+        open: Open,
     ) -> Response<Body> {
         match forwarded {
             Forwarded::Plain(mut response) => {
                 headers::apply_to_response(response.headers_mut(), self.is_secure());
                 *response.version_mut() = Version::default();
-                line.follow(end_with(response, &self.shared.stopping))
-                    .map(body::boxed)
+                let response = end_with(response, &self.shared.stopping);
+                let response = response.map(|body| self.hold_open(body, open));
+                line.follow(response).map(body::boxed)
             }
-            Forwarded::WebSocket(caller, response) => self.join(caller, response, line, asker),
+            Forwarded::WebSocket(caller, response) => {
+                self.join(caller, response, line, asker, open)
+            }
         }
+    }
+
+    /// The body, which breaks off when the app connection ends, and is counted until it is over.
+    fn hold_open(&self, body: Body, open: Open) -> Body {
+        let Open { hold, running, .. } = open;
+        let ended = async move {
+            hold.until_ended().await;
+            drop(running);
+        };
+        cut_at_once(body, ended, &self.shared.tracker)
     }
 
     /// Opens the caller's WebSocket and joins it with the tunnel's stream.
@@ -122,6 +148,7 @@ impl Edge {
         mut answer: Response<Body>,
         mut line: RequestLine,
         asker: &Asker,
+        open: Open,
     ) -> Response<Body> {
         let printer = hyper::upgrade::on(&mut answer);
         let stream = answer.extensions_mut().remove::<ActiveStream>();
@@ -129,13 +156,21 @@ impl Edge {
         headers::apply_to_response(&mut fields, self.is_secure());
         let response = upgrade::open(asker.version, fields);
         line.set_status(response.status());
-        let stopping = self.shared.stopping.clone();
+        let end = Farewell::when(self.shared.stopping.clone(), Some(open.hold));
+        let counts = Arc::new(Counts::default());
+        let counted = Arc::clone(&counts);
+        // What the request moved is counted; from here on it is the socket that does.
+        drop(open.running);
+        let running = self.shared.usage.follow(&open.app_connection, move || {
+            let copied = counted.now();
+            copied.from_caller + copied.to_caller
+        });
         self.shared.tracker.spawn(async move {
-            let end = Farewell::going_away_with(stopping);
-            let Some(copied) = upgrade::join(caller, printer, end).await else {
+            let copied = upgrade::join_counted(caller, printer, end, &counts).await;
+            drop((stream, running));
+            let Some(copied) = copied else {
                 return line.finish(Outcome::Broken);
             };
-            drop(stream);
             line.received().add(copied.from_caller);
             line.sent().add(copied.to_caller);
             line.finish(Outcome::Completed);
@@ -194,6 +229,7 @@ fn trouble_with(tunnel: &Tunnel, error: &SendError) -> Trouble {
     match error {
         SendError::NotSent(_) | SendError::Refused(_) => not_connected(),
         SendError::Full(_) => trouble(RelayStatus::Unknown, Side::Tunnel, "full"),
+        SendError::ScopeUnknown => Trouble::HostTooOld,
         SendError::Lost(_) if !tunnel.is_open() => not_connected(),
         SendError::Lost(_) => trouble(RelayStatus::Unknown, Side::Tunnel, "lost"),
         SendError::Target | SendError::Head(_) => trouble(RelayStatus::Unknown, Side::Us, "head"),

@@ -10,12 +10,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{HeaderMap, Method, Request, Response, Version};
+use latchkey_model::access::KeyScope;
 use latchkey_model::app_connection::{AdmittedBy, Refusal, refuse_unknown};
 use latchkey_model::id::{AppConnectionId, HostId, PrinterId};
 use latchkey_model::relay_status::RelayStatus;
 use latchkey_model::secret::ConnectionLabel;
 use latchkey_net::body::{self, Body};
 use latchkey_net::listen::Call;
+use latchkey_net::proxy::endings::Hold;
 use latchkey_store::relay::FoundAppConnection;
 use latchkey_store::{RelayStore, StoreError};
 use latchkey_web::browser;
@@ -28,7 +30,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::credential::Credential;
+use crate::app_connections::usage::{Running, Usage};
 use crate::config::Config;
+use crate::life::Endings;
 use crate::tunnels::Tunnels;
 
 /// The relay's entry for traffic on app-connection hostnames.
@@ -41,6 +45,9 @@ pub(crate) struct Shared {
     pub(crate) config: Arc<Config>,
     pub(crate) store: RelayStore,
     pub(crate) tunnels: Tunnels,
+    /// What is open, and ends with its app connection.
+    pub(crate) endings: Endings,
+    pub(crate) usage: Usage,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) ids: RequestIds,
     /// Whether the database is known to hold app connections.
@@ -56,7 +63,15 @@ struct Admission {
     app_connection: AppConnectionId,
     printer: PrinterId,
     host: Option<HostId>,
+    scope: KeyScope,
     by: AdmittedBy,
+}
+
+/// What a call holds for as long as anything of it is open.
+struct Open {
+    app_connection: AppConnectionId,
+    hold: Hold,
+    running: Running,
 }
 
 /// Why a call got no answer from the printer's side.
@@ -64,6 +79,8 @@ struct Admission {
 enum Trouble {
     /// One of the contract's codes, and for the log which side it is about.
     Status(RelayStatus, Option<(Side, &'static str)>),
+    /// The app connection may only look, and the host is too old to see to it: a doubt, not an end.
+    HostTooOld,
     /// A page of another origin is behind it.
     Forged,
     /// The caller was too slow with its own request.
@@ -109,11 +126,10 @@ impl Edge {
             about: browser::about_the_asker(request.headers()),
         };
         let credential = Credential::take(request.headers_mut());
-        let admission = match self.admit(label, &credential).await {
-            Ok(admission) => admission,
+        let (admission, hold) = match self.enter(label, &credential).await {
+            Ok(entered) => entered,
             Err(trouble) => return self.tell(trouble, line, &asker),
         };
-        drop(credential);
         line.set_printer(&admission.printer);
         line.set_app_connection(&admission.app_connection);
         let forged = origin::is_forged(
@@ -126,9 +142,50 @@ impl Edge {
         if forged {
             return self.tell(Trouble::Forged, line, &asker);
         }
-        match self.forward(request, &call, &admission, &line).await {
-            Ok(forwarded) => self.hand_over(forwarded, line, &asker),
+        let (received, sent) = (line.received(), line.sent());
+        let running = self.shared.usage.begin(&admission.app_connection, move || {
+            received.get() + sent.get()
+        });
+        let open = Open {
+            app_connection: admission.app_connection.clone(),
+            hold,
+            running,
+        };
+        let outcome = tokio::select! {
+            biased;
+            () = open.hold.clone().until_ended() => Err(self.why_ended(label, &credential).await),
+            outcome = self.forward(request, &call, &admission, &line, &open.hold) => outcome,
+        };
+        drop(credential);
+        match outcome {
+            Ok(forwarded) => self.hand_over(forwarded, line, &asker, open),
             Err(trouble) => self.tell(trouble, line, &asker),
+        }
+    }
+
+    /// Lets a call in, and joins it to what ends with its app connection.
+    async fn enter(
+        &self,
+        label: &str,
+        credential: &Credential,
+    ) -> Result<(Admission, Hold), Trouble> {
+        let endings = &self.shared.endings;
+        let before = endings.count();
+        let mut admission = self.admit(label, credential).await?;
+        let hold = endings.hold(admission.app_connection.clone());
+        if endings.count() != before {
+            // What ended between the two is seen now; of what ends later the hold hears.
+            admission = self.admit(label, credential).await?;
+        }
+        Ok((admission, hold))
+    }
+
+    /// What a call is told whose app connection ended while it waited: the same as the next one.
+    async fn why_ended(&self, label: &str, credential: &Credential) -> Trouble {
+        match self.admit(label, credential).await {
+            Err(trouble) => trouble,
+            // It is back already.
+            Ok(_) => Trouble::Status(RelayStatus::Unknown, Some((Side::Us, "ended"))),
         }
     }
 
@@ -156,6 +213,7 @@ impl Edge {
             app_connection: found.connection.id.clone(),
             printer: admitted.connection.printer.clone(),
             host: found.holder.as_ref().and_then(|holder| holder.host.clone()),
+            scope: admitted.connection.scope,
             by: admitted.by,
         })
     }
@@ -194,6 +252,15 @@ impl Edge {
                 let problem = RelayProblem::new(status, &relay_url, line.request_id());
                 error_page::respond(&problem, &asker.about, &asker.method)
             }
+            Trouble::HostTooOld => {
+                line.set_failure(Side::Tunnel, "host_too_old");
+                let relay_url = self.config().public_url.to_string();
+                let problem = RelayProblem {
+                    sentence: Some(HOST_TOO_OLD),
+                    ..RelayProblem::new(RelayStatus::Unknown, &relay_url, line.request_id())
+                };
+                error_page::respond(&problem, &asker.about, &asker.method)
+            }
             Trouble::Forged => {
                 line.set_failure(Side::Caller, "foreign_origin");
                 foreign_origin().request_id(line.request_id()).json()
@@ -208,6 +275,8 @@ impl Edge {
         line.follow(response.map(body::full)).map(body::boxed)
     }
 }
+
+const HOST_TOO_OLD: &str = "This app may only look at the printer, and the printer's host is too old to see to that. Update the host.";
 
 fn foreign_origin() -> Problem {
     Problem::new(

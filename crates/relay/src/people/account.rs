@@ -10,7 +10,7 @@ use latchkey_model::id::SessionId;
 use latchkey_store::StoreError;
 use serde::Deserialize;
 
-use super::{Bare, Told, ends, reminder, send_verification};
+use super::{Bare, Told, reminder, send_verification};
 use crate::accounts::http::{Tried, retry_after, try_password, unexpected};
 use crate::accounts::{AccountError, LEAST_PASSWORD, MOST_PASSWORD};
 use crate::mail::Letter;
@@ -306,7 +306,7 @@ async fn delete(visit: Visit, Form(form): Form<Bare>) -> Answered {
     if is_last_administrator(&visit, account).await? {
         return Ok(visit.go_on("/account/delete"));
     }
-    let deleted = ends::account(&visit.state, &account.id).await;
+    let deleted = visit.state.life.delete_account(&account.id).await;
     deleted.map_err(|failure| visit.failed(&failure))?;
     tracing::info!(account.id = %account.id, "an account was deleted by its owner");
     let cookie = visit.state.sessions.forget();

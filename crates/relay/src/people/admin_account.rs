@@ -12,7 +12,8 @@ use latchkey_store::relay::Overview;
 use serde::Deserialize;
 
 use super::admin::listed;
-use super::{Bare, Told, ends};
+use super::{Bare, Told};
+use crate::life::SetPlanError;
 use crate::pages::ids::Id;
 use crate::pages::views::{EndAccount, Manage, ManageDone, ManageProblem, Tab};
 use crate::pages::visit::{Answered, Visit};
@@ -134,14 +135,23 @@ async fn wrong(
 async fn set_plan(visit: Visit, Id(id): Id<AccountId>, Form(form): Form<Planning>) -> Answered {
     let account = visit.administrators_form(&form.csrf_token, &path(&id, ""))?;
     found(&visit, &id).await?;
-    let plan = form.plan.parse::<PlanName>().ok();
-    let plan = plan.filter(|plan| visit.state.config.plans.find(plan).is_some());
-    let Some(plan) = plan else {
-        let problem = ManageProblem::UnknownPlan;
-        return wrong(&visit, account, &id, problem, String::new()).await;
+    let unknown = || {
+        wrong(
+            &visit,
+            account,
+            &id,
+            ManageProblem::UnknownPlan,
+            String::new(),
+        )
     };
-    let changed = ends::plan(&visit.state, &id, &plan).await;
-    changed.map_err(|failure| visit.failed(&failure))?;
+    let Ok(plan) = form.plan.parse::<PlanName>() else {
+        return unknown().await;
+    };
+    match visit.state.life.set_plan(&id, &plan).await {
+        Ok(_) => {}
+        Err(SetPlanError::UnknownPlan(_)) => return unknown().await,
+        Err(SetPlanError::Store(failure)) => return Err(visit.failed(&failure)),
+    }
     tracing::info!(account.id = %id, by.id = %account.id, plan.name = %plan, "a plan was changed");
     Ok(visit.go_on(&path(&id, "?done=plan")))
 }
@@ -166,7 +176,7 @@ async fn suspend(visit: Visit, Id(id): Id<AccountId>, Form(form): Form<Suspendin
     if let Some(problem) = problem {
         return wrong(&visit, account, &id, problem, form.reason).await;
     }
-    let suspended = ends::suspend(&visit.state, &id, reason).await;
+    let suspended = visit.state.life.suspend(&id, reason).await;
     suspended.map_err(|failure| visit.failed(&failure))?;
     // They hold no longer anyway; this way they do not come back with the account.
     let sessions = visit.state.store.sessions().end_others(&id, None).await;
@@ -178,7 +188,7 @@ async fn suspend(visit: Visit, Id(id): Id<AccountId>, Form(form): Form<Suspendin
 async fn unsuspend(visit: Visit, Id(id): Id<AccountId>, Form(form): Form<Bare>) -> Answered {
     let account = visit.administrators_form(&form.csrf_token, &path(&id, ""))?;
     found(&visit, &id).await?;
-    let ended = ends::unsuspend(&visit.state, &id).await;
+    let ended = visit.state.life.unsuspend(&id).await;
     ended.map_err(|failure| visit.failed(&failure))?;
     tracing::info!(account.id = %id, by.id = %account.id, "a suspension was ended");
     Ok(visit.go_on(&path(&id, "?done=unsuspended")))
@@ -253,7 +263,7 @@ async fn remove(visit: Visit, Id(id): Id<AccountId>, Form(form): Form<Bare>) -> 
         return Ok(visit.go_on("/account/delete"));
     }
     // A second click finds it done.
-    let removed = ends::account(&visit.state, &id).await;
+    let removed = visit.state.life.delete_account(&id).await;
     if removed.map_err(|failure| visit.failed(&failure))? {
         tracing::info!(account.id = %id, by.id = %account.id, "an account was removed");
     }

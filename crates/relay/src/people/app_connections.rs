@@ -7,7 +7,7 @@ use latchkey_model::id::{AppConnectionId, PrinterId};
 use serde::Deserialize;
 
 use super::printers::{ask, listed_app, members};
-use super::{Bare, ends, printer_path, used};
+use super::{Bare, printer_path, used};
 use crate::pages::ids::Id;
 use crate::pages::views::Ending;
 use crate::pages::visit::{Answered, Visit};
@@ -60,7 +60,7 @@ async fn ask_to_revoke(visit: Visit, Id(id): Id<AppConnectionId>) -> Answered {
 async fn revoke(visit: Visit, Id(id): Id<AppConnectionId>, Form(form): Form<Revoking>) -> Answered {
     let back = format!("/app-connections/{id}/revoke");
     let account = visit.form(&form.csrf_token, &back)?;
-    let revoked = ends::app_connection(&visit.state, &account.id, &id).await;
+    let revoked = visit.state.life.revoke(&account.id, &id).await;
     let revoked = revoked.map_err(|failure| visit.failed(&failure))?;
     if revoked {
         tracing::info!(
@@ -98,7 +98,7 @@ async fn revoke_all(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Bare>)
     let account = visit.form(&form.csrf_token, &back)?;
     used(&visit, account, &id).await?;
     visit.fresh(&back)?;
-    let revoked = ends::app_connections(&visit.state, &account.id, &id).await;
+    let revoked = visit.state.life.revoke_all(&account.id, &id).await;
     revoked.map_err(|failure| visit.failed(&failure))?;
     tracing::info!(
         account.id = %account.id,

@@ -5,7 +5,6 @@ mod account;
 mod admin;
 mod admin_account;
 mod app_connections;
-mod ends;
 mod printers;
 mod recovery;
 mod sharing;

@@ -14,7 +14,7 @@ use latchkey_model::printer::{HostKey, NameError, PrinterName};
 use latchkey_store::relay::{Listed, Member, UsedPrinter};
 use serde::Deserialize;
 
-use super::{Bare, Told, ends, listed_invitation, owned, printer_path, reminder, used};
+use super::{Bare, Told, listed_invitation, owned, printer_path, reminder, used};
 use crate::mail::Letter;
 use crate::pages::ids::Id;
 use crate::pages::views::{
@@ -264,7 +264,7 @@ async fn remove(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Bare>) -> 
     let account = visit.form(&form.csrf_token, &back)?;
     let found = owned(&visit, account, &id).await?;
     visit.fresh(&back)?;
-    let removed = ends::printer(&visit.state, &account.id, &id).await;
+    let removed = visit.state.life.remove_printer(&account.id, &id).await;
     if removed.map_err(|failure| visit.failed(&failure))? {
         tracing::info!(account.id = %account.id, printer.id = %id, "a printer was removed");
         let printer = found.printer.name;

@@ -13,7 +13,7 @@ use latchkey_store::relay::UsedPrinter;
 use serde::Deserialize;
 
 use super::printers::{ask, members};
-use super::{Bare, address, ends, named, owned, printer_path, used};
+use super::{Bare, address, named, owned, printer_path, used};
 use crate::mail::Letter;
 use crate::pages::ids::{Id, Ids};
 use crate::pages::views::{Ending, Invite, InviteProblem, Join, Joining, Made, Tab};
@@ -202,7 +202,7 @@ async fn end(
     let back = printer_path(&id, "");
     let account = visit.form(&form.csrf_token, &back)?;
     owned(&visit, account, &id).await?;
-    let ended = ends::membership(&visit.state, &id, &member).await;
+    let ended = visit.state.life.remove_member(&id, &member).await;
     if ended.map_err(|failure| visit.failed(&failure))? {
         tracing::info!(printer.id = %id, account.id = %member, "somebody's use of a printer ended");
     }
@@ -231,7 +231,7 @@ async fn ask_to_leave(visit: Visit, Id(id): Id<PrinterId>) -> Answered {
 async fn leave(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Bare>) -> Answered {
     let account = visit.form(&form.csrf_token, &printer_path(&id, "/leave"))?;
     shared(&visit, account, &id).await?;
-    let ended = ends::membership(&visit.state, &id, &account.id).await;
+    let ended = visit.state.life.remove_member(&id, &account.id).await;
     if ended.map_err(|failure| visit.failed(&failure))? {
         tracing::info!(printer.id = %id, account.id = %account.id, "somebody left a printer");
     }

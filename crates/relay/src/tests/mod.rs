@@ -23,9 +23,11 @@ use latchkey_model::printer::{Printer, PrinterName, Seen};
 use latchkey_model::sealed::MasterKey;
 use latchkey_store::RelayStore;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
 
 use crate::accounts::SigningUp;
 use crate::config::{Config, PublicUrl, Registration, Sender, Smtp, SmtpTls};
+use crate::life::{Endings, Life, Parts};
 use crate::mail::{self, Post};
 use crate::state::{Making, State};
 use crate::tunnels::Tunnels;
@@ -78,15 +80,24 @@ impl Bench {
         if let Some(mut post) = post {
             post.hurry();
             // Ends with the test's runtime, or with the bench.
-            let tracker = tokio_util::task::TaskTracker::new();
+            let tracker = TaskTracker::new();
             tracker.spawn(post.run(stop.clone()));
         }
+        let life = Life::new(Parts {
+            store: store.clone(),
+            plans: config.plans.clone(),
+            tunnels: Tunnels::default(),
+            endings: Endings::default(),
+            clock: Arc::clone(&clock),
+            tracker: TaskTracker::new(),
+        });
         let state = State::new(Making {
             config,
             store,
             clock,
             chance,
-            tunnels: Tunnels::default(),
+            tunnels: life.tunnels().clone(),
+            life,
             mail,
             key: MasterKey::from_bytes([7; 32]),
         });

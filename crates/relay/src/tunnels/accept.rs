@@ -168,7 +168,7 @@ fn warn_of_copy(printer: &PrinterId) {
     );
 }
 
-fn unknown_host() -> Refusal {
+pub(crate) fn unknown_host() -> Refusal {
     refusal(
         RefusalCode::UnknownHost,
         "This relay has no printer for this host. Pair them first.",

@@ -9,7 +9,7 @@ use std::time::Duration;
 use latchkey_model::id::HostId;
 use latchkey_net::tunnel::{Refusal, RefusalCode, Tunnel};
 
-pub(crate) use accept::{Desk, Reception};
+pub(crate) use accept::{Desk, Reception, unknown_host};
 
 /// All tunnels of this relay, by host.
 ///
@@ -83,6 +83,23 @@ impl Tunnels {
             registry.live.remove(host);
         }
         is_current
+    }
+
+    /// All that take new streams.
+    pub(crate) fn all(&self) -> Vec<Tunnel> {
+        let registry = self.registry();
+        let open = registry.live.values().filter(|tunnel| tunnel.is_open());
+        open.cloned().collect()
+    }
+
+    /// Whose tunnels are here.
+    pub(crate) fn hosts(&self) -> Vec<HostId> {
+        self.registry().live.keys().cloned().collect()
+    }
+
+    /// Takes a host's tunnel out, so that nothing more is sent to it. It is the caller's to end.
+    pub(crate) fn forget(&self, host: &HostId) -> Option<Tunnel> {
+        self.registry().live.remove(host)
     }
 
     /// Asks all hosts to dial again, elsewhere if they can.

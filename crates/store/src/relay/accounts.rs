@@ -60,6 +60,10 @@ UPDATE accounts SET email_verified_at = $3 WHERE id = $1 AND email = $2";
 const SET_EMAIL: &str = "
 UPDATE accounts SET email = $2, email_verified_at = $3 WHERE id = $1";
 
+// Invitations that went to the address, too: nothing about the person stays.
+const DROP_LINKS_TO: &str = "
+DELETE FROM links WHERE email = (SELECT accounts.email FROM accounts WHERE accounts.id = $1)";
+
 const DELETE: &str = "DELETE FROM accounts WHERE id = $1";
 
 /// What a sign-in looks at.
@@ -293,6 +297,10 @@ impl<'a> Accounts<'a> {
         let ended =
             app_connections::end_of_account(&mut work, id, EndReason::AccountDeleted, at).await?;
         let removed = printers::remove_of_account(&mut work, id).await?;
+        sqlx::query(DROP_LINKS_TO)
+            .bind(id.as_str())
+            .execute(&mut *work)
+            .await?;
         let done = sqlx::query(DELETE)
             .bind(id.as_str())
             .execute(&mut *work)

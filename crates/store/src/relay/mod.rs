@@ -14,7 +14,9 @@ mod printers;
 mod sessions;
 
 pub use accounts::{Accounts, DeletedAccount, SignIn};
-pub use app_connections::{AppConnections, FoundAppConnection, Holder, Listed, Usage, Use};
+pub use app_connections::{
+    AppConnections, FoundAppConnection, Holder, Listed, Standing, Usage, Use,
+};
 pub use links::Links;
 pub use members::{Member, Members, UsedPrinter};
 pub use overviews::{Overview, Totals};

@@ -4,10 +4,10 @@ use latchkey_model::app_connection::EndReason;
 use latchkey_model::clock::Timestamp;
 use latchkey_model::id::{AccountId, AppConnectionId, HostId, PrinterId};
 use latchkey_model::printer::{HostKey, Presence, Printer, PrinterName, Seen};
-use sqlx::Row as _;
+use sqlx::{QueryBuilder, Row as _};
 
 use super::app_connections;
-use crate::dialect::{Connection, Row};
+use crate::dialect::{Connection, Engine, Row};
 use crate::error::StoreError;
 use crate::pool::Pools;
 use crate::row::{optional_bytes, optional_time, parse, time};
@@ -57,6 +57,11 @@ const NOTE_LOST: &str = "
 UPDATE printers SET online_since_at = NULL, last_seen_at = $2 WHERE id = $1";
 
 const NOTE_LOCAL_ADDRESS: &str = "UPDATE printers SET local_address = $2 WHERE id = $1";
+
+const PAIRED: &str = "SELECT id, host_id FROM printers WHERE host_id IN (";
+
+/// In one statement. Databases have a bound on parameters, and a reader is busy meanwhile.
+const AT_ONCE: usize = 500;
 
 const NOTE_ALL_LOST: &str = "
 UPDATE printers SET online_since_at = NULL WHERE online_since_at IS NOT NULL";
@@ -176,6 +181,24 @@ impl<'a> Printers<'a> {
             .execute(self.pools.write())
             .await?;
         Ok(done.rows_affected() > 0)
+    }
+
+    /// Which of these hosts speak for a printer.
+    pub async fn which_are_paired(&self, hosts: &[HostId]) -> Result<Vec<HostId>, StoreError> {
+        let mut paired = Vec::with_capacity(hosts.len());
+        for hosts in hosts.chunks(AT_ONCE) {
+            let mut query = QueryBuilder::<Engine>::new(PAIRED);
+            let mut list = query.separated(", ");
+            for host in hosts {
+                list.push_bind(host.as_str());
+            }
+            query.push(")");
+            let rows = query.build().fetch_all(self.pools.read()).await?;
+            for row in &rows {
+                paired.push(parse(row, TABLE, "host_id", |text| text.parse().ok())?);
+            }
+        }
+        Ok(paired)
     }
 
     /// Removes the printer and ends its app connections. Nothing if `owner` has no such printer.

@@ -6,6 +6,7 @@ mod forged;
 mod fresh;
 mod keys;
 mod routes;
+mod watching;
 mod who;
 mod workflow;
 
@@ -172,6 +173,7 @@ impl<'b> Caller<'b> {
                 let mut browser = bench.browser();
                 browser.inbound.door = Door::Tunnel {
                     app_connection: Some("c1".to_owned()),
+                    scope: KeyScope::Full,
                 };
                 (browser, None)
             }

@@ -9,13 +9,14 @@ use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use latchkey_net::body;
 use latchkey_net::listen::{self, ListenSettings, Stop};
-use latchkey_net::tunnel::{StreamHead, StreamService};
+use latchkey_net::tunnel::{Scope, StreamHead, StreamService};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use super::*;
+use crate::app_connections::AppConnections;
 use crate::doors::{Doors, LanDoor, TunnelDoor};
 use crate::pages::Pages;
 use crate::service::{ByWhom, Service};
@@ -135,6 +136,7 @@ async fn at_home_it_opens_with_101_and_ends_with_the_host() {
 async fn in_the_tunnel_it_opens_with_200_and_a_refusal_is_none() {
     let bench = Bench::new(None);
     let door = TunnelDoor {
+        app_connections: AppConnections::default(),
         doors: doors(&bench),
         relay_is_local: false,
     };
@@ -145,6 +147,7 @@ async fn in_the_tunnel_it_opens_with_200_and_a_refusal_is_none() {
             let head = StreamHead {
                 caller: SOMEBODY,
                 scheme: Scheme::Https,
+                scope: Scope::Full,
                 request: "0123456789abcdef".to_owned(),
                 app_connection: Some("connection".to_owned()),
             };

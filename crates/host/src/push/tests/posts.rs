@@ -2,6 +2,7 @@
 
 use http::{Request, Response};
 use http_body_util::BodyExt;
+use latchkey_model::access::KeyScope;
 use latchkey_net::body::{self, Body};
 use tokio::time::Instant;
 
@@ -174,6 +175,7 @@ async fn a_session_belongs_to_the_way_its_client_came() {
     let away = |id: &str| Inbound {
         door: Door::Tunnel {
             app_connection: Some(id.to_owned()),
+            scope: KeyScope::Full,
         },
         ..inbound(false)
     };

@@ -2,12 +2,14 @@ use super::*;
 use crate::service::Door;
 use crate::upstream::routes::tests::routes;
 use latchkey_model::access::Access;
+use latchkey_model::access::KeyScope;
 use latchkey_net::client_addr::Scheme;
 
 fn inbound(authority: &str, scheme: Scheme) -> Inbound {
     Inbound {
         door: Door::Tunnel {
             app_connection: Some("c1".to_owned()),
+            scope: KeyScope::Full,
         },
         address: "203.0.113.9".parse().unwrap(),
         scheme,

@@ -1,6 +1,7 @@
 //! Tests of the whole tunnel: both ends in one process, over memory or real sockets.
 
 mod dialling;
+mod ends;
 mod greeting;
 mod lifetime;
 mod streams;
@@ -102,6 +103,7 @@ fn head() -> StreamHead {
         caller: [203, 0, 113, 9].into(),
         scheme: Scheme::Https,
         app_connection: Some("app-7".to_owned()),
+        scope: Scope::Full,
         request: "req-1".to_owned(),
     }
 }

@@ -86,6 +86,7 @@ fn head_refuses_duplicates_and_nonsense() {
         );
     }
     let garbage = StreamHead {
+        scope: Scope::Full,
         request: "a b".to_owned(),
         ..head()
     };

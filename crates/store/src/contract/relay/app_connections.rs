@@ -6,13 +6,14 @@ use latchkey_model::account::Suspension;
 use latchkey_model::app_connection::{
     AccessMode, AppConnectionState, EndReason, OwnerStanding, PresentedCredential, Refusal,
 };
+use latchkey_model::id::AppConnectionId;
 use latchkey_model::printer::HostKey;
 use latchkey_model::secret::LabelHash;
 
 use super::{Household, Maker, find};
 use crate::contract::{Case, Outcome, at, cases, check, check_eq};
 use crate::error::StoreError;
-use crate::relay::{RelayStore, Use};
+use crate::relay::{RelayStore, Standing, Use};
 
 cases! { RelayStore,
     app_connection_is_found_as_it_was_kept,
@@ -22,6 +23,9 @@ cases! { RelayStore,
     app_connection_ends_only_for_its_owner,
     use_adds_up_and_passes_over_the_ended,
     suspension_and_plan_show_on_the_hot_path,
+    standings_say_what_may_stay_open,
+    an_owner_ends_all_at_a_printer_and_a_stranger_none,
+    app_connections_of_a_member_end_alone,
 }
 
 async fn app_connection_is_found_as_it_was_kept(store: &RelayStore) -> Outcome {
@@ -256,5 +260,99 @@ async fn suspension_and_plan_show_on_the_hot_path(store: &RelayStore) -> Outcome
         .set_plan(&ann.account.id, &"lost".parse()?)
         .await?;
     check_eq!(standing().await?, None);
+    Ok(())
+}
+
+async fn standings_say_what_may_stay_open(store: &RelayStore) -> Outcome {
+    let make = Maker::default();
+    let ann = make.household(store, "ann@example.com").await?;
+    let bob = make.household(store, "bob@example.com").await?;
+    let (never_kept, _) = make.app_connection(&ann.printer, AccessMode::Bearer);
+    let connections = store.app_connections();
+    let standing = async |id: &AppConnectionId| {
+        let asked = [never_kept.id.clone(), id.clone()];
+        let found = store.app_connections().standings(&asked).await?;
+        // There is no record of the other one.
+        check_eq!(found.len(), 1);
+        let found = found.into_iter().next().ok_or("none")?;
+        check_eq!(&found.id, id);
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(found)
+    };
+    let may = |standing: &Standing| {
+        standing.owner(|plan| (plan.as_str() != "lost").then_some(plan.as_str() != "free"))
+    };
+    let id = &ann.connection.id;
+    check_eq!(may(&standing(id).await?), Some(OwnerStanding::Entitled));
+    for (plan, expected) in [
+        ("free", Some(OwnerStanding::PlanWithout)),
+        ("lost", None),
+        ("supporter", Some(OwnerStanding::Entitled)),
+    ] {
+        let accounts = store.accounts();
+        accounts.set_plan(&ann.account.id, &plan.parse()?).await?;
+        check_eq!(may(&standing(id).await?), expected);
+    }
+    let suspension = Suspension {
+        at: at(50),
+        reason: "unpaid".to_owned(),
+    };
+    store
+        .accounts()
+        .suspend(&ann.account.id, &suspension)
+        .await?;
+    check_eq!(may(&standing(id).await?), Some(OwnerStanding::Suspended));
+    check!(!standing(id).await?.has_ended());
+    connections.end(id, EndReason::Revoked, at(60)).await?;
+    check!(standing(id).await?.has_ended());
+    check_eq!(may(&standing(id).await?), None);
+    check!(!standing(&bob.connection.id).await?.has_ended());
+    // More than one statement takes.
+    let many: Vec<_> = std::iter::repeat_n(bob.connection.id.clone(), 1_100).collect();
+    check_eq!(connections.standings(&many).await?.len(), 3);
+    check!(connections.standings(&[]).await?.is_empty());
+    Ok(())
+}
+
+async fn an_owner_ends_all_at_a_printer_and_a_stranger_none(store: &RelayStore) -> Outcome {
+    let make = Maker::default();
+    let ann = make.household(store, "ann@example.com").await?;
+    let bob = make.household(store, "bob@example.com").await?;
+    let (second, _) = make.app_connection(&ann.printer, AccessMode::Bearer);
+    let connections = store.app_connections();
+    connections.insert(&second).await?;
+    let at_anns = &ann.printer.id;
+    let reason = EndReason::Revoked;
+    let by_bob = connections
+        .end_all_at(&bob.account.id, at_anns, reason, at(80))
+        .await?;
+    check!(by_bob.is_empty());
+    let mut by_ann = connections
+        .end_all_at(&ann.account.id, at_anns, reason, at(80))
+        .await?;
+    by_ann.sort_unstable();
+    let mut all = vec![ann.connection.id.clone(), second.id.clone()];
+    all.sort_unstable();
+    check_eq!(by_ann, all);
+    let bobs = connections
+        .standings(slice::from_ref(&bob.connection.id))
+        .await?;
+    check!(bobs.iter().all(|standing| !standing.has_ended()));
+    Ok(())
+}
+
+async fn app_connections_of_a_member_end_alone(store: &RelayStore) -> Outcome {
+    let make = Maker::default();
+    let ann = make.household(store, "ann@example.com").await?;
+    let bob = make.household(store, "bob@example.com").await?;
+    let connections = store.app_connections();
+    let ended = connections
+        .end_of_member(&bob.account.id, &ann.printer.id, at(80))
+        .await?;
+    // Bob has none there, and keeps his own.
+    check!(ended.is_empty());
+    let ended = connections
+        .end_of_member(&ann.account.id, &ann.printer.id, at(80))
+        .await?;
+    check_eq!(ended, vec![ann.connection.id.clone()]);
     Ok(())
 }
