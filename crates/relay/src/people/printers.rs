@@ -159,9 +159,10 @@ async fn page(
         added: visit.moment(printer.created),
         apps,
         owner: (!own).then(|| found.owner.as_str().to_owned()),
-        ownership: match own {
-            true => Some(ownership(visit, found, &members, mistyped).await?),
-            false => None,
+        ownership: if own {
+            Some(ownership(visit, found, &members, mistyped).await?)
+        } else {
+            None
         },
     })
 }

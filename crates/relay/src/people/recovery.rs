@@ -34,7 +34,7 @@ struct Forgot {
 }
 
 #[derive(Deserialize)]
-struct Code {
+struct Followed {
     #[serde(default)]
     code: String,
     #[serde(default)]
@@ -131,7 +131,7 @@ fn reset_page(visit: &Visit, status: StatusCode, state: Resetting) -> Response {
     visit.page_with(status, &page)
 }
 
-async fn show_reset(visit: Visit, Query(asked): Query<Code>) -> Answered {
+async fn show_reset(visit: Visit, Query(asked): Query<Followed>) -> Answered {
     let accounts = &visit.state.accounts;
     let found = accounts.find_link(&asked.code, LinkPurpose::ResetPassword);
     let found = found.await.map_err(|failure| visit.failed(&failure))?;
@@ -191,7 +191,7 @@ fn verify_page(visit: &Visit, status: StatusCode, state: Verifying) -> Response 
     visit.page_with(status, &page)
 }
 
-async fn show_verify(visit: Visit, Query(asked): Query<Code>) -> Answered {
+async fn show_verify(visit: Visit, Query(asked): Query<Followed>) -> Answered {
     let accounts = &visit.state.accounts;
     let found = accounts.find_link(&asked.code, LinkPurpose::VerifyEmail);
     let found = found.await.map_err(|failure| visit.failed(&failure))?;
@@ -207,7 +207,7 @@ async fn show_verify(visit: Visit, Query(asked): Query<Code>) -> Answered {
 
 /// Without signing in: the letter may be read on another device, and whoever reads it has the
 /// address.
-async fn verify(visit: Visit, Form(form): Form<Code>) -> Answered {
+async fn verify(visit: Visit, Form(form): Form<Followed>) -> Answered {
     visit.own_form(&form.csrf_token)?;
     let confirmed = visit.state.accounts.confirm_address(&form.code).await;
     let (status, state) = match confirmed.map_err(|failure| visit.failed(&failure))? {

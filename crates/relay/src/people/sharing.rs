@@ -52,7 +52,7 @@ struct Withdrawing {
 }
 
 #[derive(Deserialize)]
-struct Code {
+struct Followed {
     #[serde(default)]
     code: String,
     /// Where the person goes who has accepted already.
@@ -117,9 +117,8 @@ async fn make_invitation(
 ) -> Result<Result<Made, InviteProblem>, Response> {
     let mail = &visit.state.mail;
     let wanted = mail.is_on() && !typed.trim().is_empty();
-    let email = match wanted.then(|| Email::parse(typed)).transpose() {
-        Ok(email) => email,
-        Err(_) => return Ok(Err(InviteProblem::EmailUnfit)),
+    let Ok(email) = wanted.then(|| Email::parse(typed)).transpose() else {
+        return Ok(Err(InviteProblem::EmailUnfit));
     };
     let now = visit.state.clock.now();
     let links = visit.state.store.links();
@@ -238,7 +237,7 @@ async fn leave(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Bare>) -> A
     Ok(visit.go_on("/printers?done=left"))
 }
 
-async fn show_join(visit: Visit, Query(asked): Query<Code>) -> Answered {
+async fn show_join(visit: Visit, Query(asked): Query<Followed>) -> Answered {
     let account = visit.account()?;
     answer_join(&visit, account, &asked.code).await
 }
@@ -294,7 +293,7 @@ async fn offered(visit: &Visit, code: &str) -> Result<Option<(Printer, Account)>
     Ok(owner.map(|owner| (printer, owner)))
 }
 
-async fn join(visit: Visit, Form(form): Form<Code>) -> Answered {
+async fn join(visit: Visit, Form(form): Form<Followed>) -> Answered {
     let back = crate::pages::paths::with("/join", "code", form.code.trim());
     let account = visit.form(&form.csrf_token, &back)?;
     let own_or_gone = match offered(&visit, &form.code).await? {

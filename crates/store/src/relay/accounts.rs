@@ -95,7 +95,7 @@ impl<'a> Accounts<'a> {
         Self { pools }
     }
 
-    pub(super) const fn pools(&self) -> &'a Pools {
+    pub(super) const fn pools(self) -> &'a Pools {
         self.pools
     }
 

@@ -211,3 +211,30 @@ impl Invite {
         self.problem == Some(InviteProblem::EmailUnfit)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_needs_the_person_comes_first_then_what_is_here() {
+        let card = |name: &str, copied, presence| PrinterCard {
+            id: String::new(),
+            name: name.to_owned(),
+            presence,
+            copied,
+            apps: 0,
+            owner: None,
+        };
+        let mut cards = [
+            card("a", false, Presence::Offline(None)),
+            card("C", false, Presence::Online(None)),
+            card("b", false, Presence::Online(None)),
+            card("z", true, Presence::Offline(None)),
+            card("y", true, Presence::Online(None)),
+        ];
+        cards.sort_by_cached_key(PrinterCard::order);
+        let names = cards.map(|card| card.name);
+        assert_eq!(names, ["y", "z", "b", "C", "a"]);
+    }
+}

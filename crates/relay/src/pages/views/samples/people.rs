@@ -211,6 +211,21 @@ fn admin(words: &Words, pages: &mut Pages) {
         invite: InviteAccount::default(),
     };
     pages.add("admin", &all);
+    admin_invites(words, &all, pages);
+    for (name, find) in [("nobody", ""), ("not-found", words.email)] {
+        let page = Admin {
+            find: find.into(),
+            list: Vec::new(),
+            next: None,
+            open: true,
+            invitations: Vec::new(),
+            ..all.clone()
+        };
+        pages.add(&format!("admin-{name}"), &page);
+    }
+}
+
+fn admin_invites(words: &Words, all: &Admin, pages: &mut Pages) {
     for (name, done, invite) in [
         (
             "made",
@@ -244,17 +259,6 @@ fn admin(words: &Words, pages: &mut Pages) {
         let page = Admin {
             done,
             invite,
-            ..all.clone()
-        };
-        pages.add(&format!("admin-{name}"), &page);
-    }
-    for (name, find) in [("nobody", ""), ("not-found", words.email)] {
-        let page = Admin {
-            find: find.into(),
-            list: Vec::new(),
-            next: None,
-            open: true,
-            invitations: Vec::new(),
             ..all.clone()
         };
         pages.add(&format!("admin-{name}"), &page);

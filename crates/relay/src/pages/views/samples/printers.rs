@@ -145,6 +145,17 @@ fn one(words: &Words, pages: &mut Pages) {
         }),
     };
     pages.add("printer", &owned);
+    changed(&owned, pages);
+    let shared = PrinterPage {
+        owner: Some(words.email.into()),
+        ownership: None,
+        apps: vec![app],
+        ..owned
+    };
+    pages.add("printer-shared", &shared);
+}
+
+fn changed(owned: &PrinterPage, pages: &mut Pages) {
     for (name, done) in [
         ("revoked", PrinterDone::Revoked),
         ("revoked-all", PrinterDone::RevokedAll),
@@ -177,13 +188,6 @@ fn one(words: &Words, pages: &mut Pages) {
         }
         pages.add(&format!("printer-name-{name}"), &page);
     }
-    let shared = PrinterPage {
-        owner: Some(words.email.into()),
-        ownership: None,
-        apps: vec![app],
-        ..owned
-    };
-    pages.add("printer-shared", &shared);
 }
 
 fn invite(words: &Words, pages: &mut Pages) {
