@@ -2,8 +2,13 @@
 // whoever runs the relay. The demo's account is an administrator with one printer that is online.
 
 import assert from 'node:assert/strict';
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { DESKTOP, PHONE, assertAccessible, assertFitsWidth, inEveryLook, launch, open, screenshot, startDemo } from './lib.mjs';
+import { DESKTOP, PHONE, assertAccessible, assertFitsWidth, inEveryLook, launch, open, screenshot, startDemo, until } from './lib.mjs';
+import { startMail } from './mail.mjs';
+import { freePort, startIn } from './processes.mjs';
 
 const BOB = { email: 'bob@example.com', password: 'looking-glass-house' };
 
@@ -146,4 +151,73 @@ test('without script everything works', async () => {
   await page.goto(at('/printers'));
   assert.ok(page.url().includes('/sign-in?then='), page.url());
   await page.context().close();
+});
+
+test('a fresh relay gets its administrator by a link on the console, and letters lead back in', async () => {
+  const mail = await startMail();
+  const folder = await mkdtemp(join(tmpdir(), 'latchkey-relay-'));
+  const port = await freePort();
+  const config = {
+    listen: `127.0.0.1:${port}`,
+    status_listen: null,
+    public_url: `http://localhost:${port}`,
+    connection_domain: `localhost:${port}`,
+    data: 'data',
+    registration: 'closed',
+    smtp: { host: '127.0.0.1', port: mail.port, tls: 'none', from: 'relay@example.net' },
+  };
+  await writeFile(join(folder, 'relay.yaml'), JSON.stringify(config));
+  const { child, stop } = startIn(folder, process.env.LATCHKEY_BIN, ['relay', '--config', join(folder, 'relay.yaml')], ['ignore', 'ignore', 'pipe']);
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text) => { said += text; });
+  try {
+    const first = await until('the link on the console', () => said.match(/http:\S+invitation=\S+/)?.[0], Boolean, 60);
+    const page = await open(browser, { device: PHONE });
+    const closed = await page.goto(`http://localhost:${port}/sign-up`);
+    assert.equal(closed.status(), 404);
+    await page.goto(first);
+    await page.getByLabel('E-mail').fill(BOB.email);
+    await page.getByLabel('Password').fill(BOB.password);
+    await page.getByRole('button', { name: 'Create account' }).click();
+    await page.getByText('Your address is not confirmed').waitFor();
+    await looksWell(page, 'not-confirmed-phone');
+    const verify = await mail.link();
+    await page.goto(verify);
+    await looksWell(page, 'verify-phone');
+    await page.getByRole('button', { name: 'Yes, it is mine' }).click();
+    await page.getByRole('heading', { name: 'Your address is confirmed' }).waitFor();
+    await page.goto(`http://localhost:${port}/admin`);
+    await page.getByRole('button', { name: 'Invite someone' }).waitFor();
+    await looksWell(page, 'admin-closed-phone');
+
+    const other = await open(browser, { device: DESKTOP });
+    assert.equal((await other.goto(first)).status(), 404, 'the link works once');
+    await other.goto(`http://localhost:${port}/sign-in`);
+    await other.getByRole('link', { name: 'Forgot your password?' }).click();
+    await other.getByLabel('E-mail').fill(BOB.email);
+    await looksWell(other, 'forgotten-asked');
+    await other.getByRole('button', { name: 'Send the letter' }).click();
+    await other.getByRole('heading', { name: 'Look at your mail' }).waitFor();
+    await other.goto(await mail.link());
+    await looksWell(other, 'reset');
+    await other.getByLabel('New password', { exact: true }).fill('another-long-password');
+    await other.getByLabel('New password, again').fill('another-long-password');
+    await other.getByRole('button', { name: 'Set password' }).click();
+    await other.getByRole('link', { name: 'Sign in' }).click();
+    await other.getByLabel('E-mail').fill(BOB.email);
+    await other.getByLabel('Password').fill('another-long-password');
+    await other.getByRole('button', { name: 'Sign in' }).click();
+    await other.getByText('No printer yet').waitFor();
+    await page.goto(`http://localhost:${port}/account`);
+    assert.ok(page.url().includes('/sign-in?'), 'others are signed out');
+    await until('the notice', () => mail.letters.some((letter) => letter.includes('Your password was changed')), Boolean);
+    for (const secret of [BOB.email, 'lk_sess_', new URL(verify).searchParams.get('code')]) {
+      assert.ok(!said.includes(secret), `${secret} is in the log`);
+    }
+    await page.context().close();
+    await other.context().close();
+  } finally {
+    await stop();
+    mail.stop();
+  }
 });
