@@ -5,12 +5,16 @@
 //! anything else is answered 421.
 
 mod accounts;
+mod app_api;
 mod app_connections;
 pub mod config;
 mod edge;
+mod guesses;
+mod issued;
 mod life;
 mod mail;
 pub mod pages;
+mod paths;
 mod people;
 mod role;
 mod router;

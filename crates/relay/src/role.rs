@@ -4,7 +4,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use latchkey_model::chance::Chance;
@@ -27,6 +26,8 @@ use crate::accounts::Accounts;
 use crate::app_connections::usage::Usage;
 use crate::config::Config;
 use crate::edge::{Edge, Shared};
+use crate::guesses::Guesses;
+use crate::issued::Issued;
 use crate::life::{Endings, Life, Parts};
 use crate::mail::{self, Mail, Post};
 use crate::router::Router;
@@ -194,10 +195,11 @@ impl Relay {
             store: self.store.clone(),
             tunnels: tunnels.clone(),
             endings: self.life.endings().clone(),
+            guesses: Guesses::new(Arc::clone(&self.clock)),
             usage: usage.clone(),
             metrics: Arc::clone(&metrics),
             ids: RequestIds::default(),
-            issued: AtomicBool::new(false),
+            issued: Issued::default(),
             tracker: callers.clone(),
             stopping: self.stop.soft.clone(),
         };

@@ -19,7 +19,9 @@ use latchkey_web::{assets, security_headers};
 use tower::ServiceExt;
 
 use crate::accounts;
+use crate::app_api::{self, AppApi};
 use crate::pages::visit::{Answered, Arrival, Visit};
+use crate::paths;
 use crate::people;
 use crate::state::State;
 use crate::tunnels::Reception;
@@ -27,11 +29,13 @@ use crate::tunnels::Reception;
 /// All routes of the web origin. Whatever changes something is a POST with the token of a form,
 /// or names what it is good for by a secret that no browser sends by itself.
 pub(crate) fn router(state: State) -> Router {
+    let app_api = AppApi::new(&state);
     Router::new()
         .route("/", get(landing))
         .merge(accounts::http::routes())
         .merge(people::routes())
         .with_state(state)
+        .merge(app_api::http::routes(app_api))
         .merge(assets::router())
         .fallback(|| async { Problem::from_status(StatusCode::NOT_FOUND).into_response() })
         .layer(axum::middleware::from_fn(security_headers::layer))
@@ -66,9 +70,13 @@ impl WebOrigin {
     }
 
     pub(crate) async fn answer(&self, mut request: Request<Body>, call: Call) -> Response<Body> {
-        let is_tunnel = request.uri().path() == TUNNEL_PATH;
+        paths::normalize(request.uri_mut());
+        let path = request.uri().path();
+        let is_tunnel = path == TUNNEL_PATH;
         let class = if is_tunnel {
             Class::Tunnel
+        } else if app_api::http::owns(path) {
+            Class::AppApi
         } else {
             Class::Page
         };

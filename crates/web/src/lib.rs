@@ -22,6 +22,7 @@ pub mod password;
 pub mod problem;
 pub mod request_id;
 pub mod request_log;
+pub mod returned;
 pub mod samples;
 pub mod security_headers;
 pub mod self_contained;

@@ -3,11 +3,14 @@
 pub(crate) mod account;
 pub(crate) mod app_keygen;
 pub(crate) mod config;
+pub(crate) mod connect;
 pub(crate) mod doctor;
 pub(crate) mod host;
 pub(crate) mod import_octoprint;
+pub(crate) mod info;
 pub(crate) mod key;
 mod password;
 pub(crate) mod relay;
+pub(crate) mod request;
 pub(crate) mod sim;
 pub(crate) mod user;
