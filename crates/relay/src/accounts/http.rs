@@ -260,7 +260,11 @@ async fn sign_up(visit: Visit, Form(fields): Form<Fields>) -> Answered {
         Ok(account) => {
             let opened = visit.state.sessions.open(&account, &visit.visitor()).await;
             let opened = opened.map_err(|failure| visit.failed(&failure))?;
-            people::send_verification(&visit, &account, &account.email).await?;
+            // Who signs up with many others' addresses does not make us write to all of them.
+            let address = visit.arrival.address;
+            if visit.state.accounts.may_ask_for_letter(address).is_ok() {
+                people::send_verification(&visit, &account, &account.email).await?;
+            }
             return Ok(with_cookie(visit.go_on(then(&fields.then)), opened.cookie));
         }
         Err(AccountError::Email) => SignUpProblem::EmailUnfit,

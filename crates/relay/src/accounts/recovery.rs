@@ -15,7 +15,7 @@ use super::{AccountError, Accounts, check_password};
 /// Letters with a new password's link to one address.
 const REMINDERS: [Window; 1] = [Window::new(3, Duration::from_hours(1))];
 
-/// The same by who asks.
+/// Letters that one network causes without an account: by forgetting, and by signing up.
 const ASKING: [Window; 1] = [Window::new(20, Duration::from_hours(1))];
 
 /// Letters that one account has sent, to itself or to whom it invites.
@@ -52,8 +52,8 @@ pub(crate) enum Confirmed {
 }
 
 impl Accounts {
-    /// Whether a forgotten password may be told of from here once more. Counts.
-    pub(crate) fn may_forget(&self, address: IpAddr) -> Result<(), TooMany> {
+    /// Whether somebody from here, whom we do not know, may cause one more letter. Counts.
+    pub(crate) fn may_ask_for_letter(&self, address: IpAddr) -> Result<(), TooMany> {
         let asking = &self.causing.asking;
         asking.count(&household(address), self.clock.now())
     }

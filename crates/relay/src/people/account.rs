@@ -203,7 +203,9 @@ async fn change_address(visit: Visit, Form(form): Form<ChangingAddress>) -> Answ
         Err(_) => AccountProblem::EmailUnfit,
     };
     let status = match problem {
-        AccountProblem::Letters { .. } => StatusCode::TOO_MANY_REQUESTS,
+        AccountProblem::Letters { .. } | AccountProblem::TooMany { .. } => {
+            StatusCode::TOO_MANY_REQUESTS
+        }
         _ => StatusCode::BAD_REQUEST,
     };
     let page = AccountPage {
@@ -219,11 +221,16 @@ async fn set_address(
     account: &Account,
     email: &Email,
 ) -> Result<Result<Response, AccountProblem>, Response> {
+    // Also without letters: each try tells whether somebody has the address.
+    if let Err(too_many) = visit.state.accounts.may_write(&account.id) {
+        let minutes = too_many.minutes();
+        return Ok(Err(if visit.state.mail.is_on() {
+            AccountProblem::Letters { minutes }
+        } else {
+            AccountProblem::TooMany { minutes }
+        }));
+    }
     if visit.state.mail.is_on() {
-        if let Err(too_many) = visit.state.accounts.may_write(&account.id) {
-            let minutes = too_many.minutes();
-            return Ok(Err(AccountProblem::Letters { minutes }));
-        }
         send_verification(visit, account, email).await?;
         return Ok(Ok(visit.go_on("/account?done=asked")));
     }

@@ -105,7 +105,7 @@ async fn forgotten(visit: Visit, Form(form): Form<Forgot>) -> Answered {
         return Ok(wrong(StatusCode::BAD_REQUEST, ForgottenProblem::EmailUnfit));
     };
     let accounts = &visit.state.accounts;
-    if let Err(too_many) = accounts.may_forget(visit.arrival.address) {
+    if let Err(too_many) = accounts.may_ask_for_letter(visit.arrival.address) {
         let minutes = too_many.minutes();
         let problem = ForgottenProblem::TooMany { minutes };
         let answer = wrong(StatusCode::TOO_MANY_REQUESTS, problem);

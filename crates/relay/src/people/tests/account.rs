@@ -168,6 +168,25 @@ async fn an_address_changes_after_the_password_was_typed() {
 }
 
 #[tokio::test]
+async fn nobody_finds_out_by_changing_addresses_who_has_an_account() {
+    let bench = Bench::new().await;
+    let ann = bench.account("ann@example.com").await;
+    bench.account("bob@example.com").await;
+    let mut browser = bench.signed_in(&ann).await;
+    browser.get("/account").await.is(200);
+    for _ in 0..10 {
+        let fields = [("email", "bob@example.com")];
+        browser.post("/account/address", &fields).await.is(400);
+    }
+    for email in ["bob@example.com", "free@example.com"] {
+        let fields = [("email", email)];
+        browser.post("/account/address", &fields).await.is(429);
+    }
+    let kept = bench.store().accounts().load(&ann.id).await.unwrap();
+    assert_eq!(kept.email, ann.email);
+}
+
+#[tokio::test]
 async fn a_deleted_account_leaves_nothing_and_is_signed_out_everywhere() {
     let bench = Bench::new().await;
     let ann = bench.account("ann@example.com").await;

@@ -301,3 +301,22 @@ async fn a_sign_in_from_elsewhere_is_told_once() {
     server.is_quiet().await;
     first.get("/account").await.is(200);
 }
+
+#[tokio::test]
+async fn signing_up_with_many_addresses_writes_to_few() {
+    let server = MailServer::start().await;
+    let bench = Bench::with_mail(&server).await;
+    let mut address = None;
+    for number in 0..22 {
+        let mut browser = bench.browser();
+        browser.address = *address.get_or_insert(browser.address);
+        let email = format!("victim{number}@example.com");
+        let fields = [("email", email.as_str()), ("password", PASSWORD)];
+        let answer = browser.fill("/sign-up", "/sign-up", &fields).await;
+        answer.leads_to("/printers");
+    }
+    for _ in 0..20 {
+        server.letter().await;
+    }
+    server.is_quiet().await;
+}
