@@ -8,7 +8,9 @@ use ipnet::IpNet;
 use latchkey_model::plan::{PlanName, Plans};
 use latchkey_net::authority::Authority;
 use latchkey_net::client_addr::Scheme;
+use lettre::message::Mailbox;
 use url::Url;
+use zeroize::Zeroizing;
 
 /// A relay's configuration. Every value has been checked; reading files and words is
 /// the command line's business.
@@ -38,6 +40,8 @@ pub struct Config {
     pub default_plan: PlanName,
     /// What accounts may do.
     pub plans: Plans,
+    /// By which server letters are sent; without one there are none.
+    pub smtp: Option<Smtp>,
     /// How long a host may take to begin an answer, after its own limit has passed.
     pub first_byte: Duration,
     /// How long running requests may go on after the first stop signal.
@@ -73,6 +77,84 @@ pub struct Tls {
     pub cert: PathBuf,
     /// The key.
     pub key: PathBuf,
+}
+
+/// A mail server that takes letters of ours.
+#[derive(Debug, Clone)]
+pub struct Smtp {
+    /// Its name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// How the way there is protected.
+    pub tls: SmtpTls,
+    /// How we sign in there; not every server asks.
+    pub login: Option<SmtpLogin>,
+    /// Whom the letters are from.
+    pub from: Sender,
+}
+
+/// How the way to a mail server is protected. There is no falling back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SmtpTls {
+    /// By TLS that begins after a word in the clear.
+    Starttls,
+    /// By TLS from the first byte.
+    Tls,
+    /// Not at all: for a server on this machine.
+    None,
+}
+
+/// Name and password at a mail server.
+#[derive(Debug, Clone)]
+pub struct SmtpLogin {
+    /// The name.
+    pub user: String,
+    /// The password.
+    pub password: SmtpPassword,
+}
+
+/// A password at a mail server. Prints nothing.
+#[derive(Clone)]
+pub struct SmtpPassword(Zeroizing<String>);
+
+impl SmtpPassword {
+    /// Takes the password as it stands in its file.
+    pub fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for SmtpPassword {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SmtpPassword(…)")
+    }
+}
+
+/// Whom letters are from: an address, with a name if there is one.
+#[derive(Debug, Clone)]
+pub struct Sender(Mailbox);
+
+/// A text is not `name@domain` or `Name <name@domain>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("needs the form name@domain or Name <name@domain>")]
+pub struct InvalidSender;
+
+impl Sender {
+    /// Reads an address as it stands in a letter's head.
+    pub fn parse(text: &str) -> Result<Self, InvalidSender> {
+        let plain = !text.chars().any(char::is_control);
+        let mailbox = text.parse().ok().filter(|_| plain);
+        mailbox.map(Self).ok_or(InvalidSender)
+    }
+
+    pub(crate) fn mailbox(&self) -> &Mailbox {
+        &self.0
+    }
 }
 
 /// The relay's own web address: scheme and authority, nothing else.
@@ -136,7 +218,30 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use super::PublicUrl;
+    use super::{PublicUrl, Sender, SmtpPassword};
+
+    #[test]
+    fn a_sender_is_an_address_with_or_without_a_name() {
+        for good in ["relay@example.net", "Our relay <relay@example.net>"] {
+            assert!(Sender::parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "relay",
+            "relay@",
+            "a@example.net, b@example.net",
+            "relay@example.net\r\nBcc: all@example.net",
+            "Our\nrelay <relay@example.net>",
+        ] {
+            assert!(Sender::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_mail_servers_password_is_not_printed() {
+        let password = SmtpPassword::new("hunter2".to_owned());
+        assert!(!format!("{password:?}").contains("hunter2"));
+    }
 
     #[test]
     fn a_public_url_is_scheme_and_authority() {

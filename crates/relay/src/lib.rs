@@ -13,14 +13,18 @@ mod edge;
 mod guesses;
 mod issued;
 mod life;
+mod mail;
 pub mod pages;
 mod paths;
+mod people;
 mod portal;
 mod role;
 mod router;
 mod sessions;
 mod state;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod tunnels;
 mod web_origin;
 

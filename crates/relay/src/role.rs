@@ -22,12 +22,14 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::accounts::Accounts;
 use crate::app_connections::usage::Usage;
 use crate::config::Config;
 use crate::edge::{Edge, Shared};
 use crate::guesses::Guesses;
 use crate::issued::Issued;
 use crate::life::{Endings, Life, Parts};
+use crate::mail::{self, Mail, Post};
 use crate::portal;
 use crate::router::Router;
 use crate::state::{Making, State};
@@ -60,6 +62,8 @@ pub enum RelayError {
     Key(#[from] KeyFileError),
     #[error("cannot use the certificate: {0}")]
     Tls(#[from] TlsError),
+    #[error("cannot use the mail server of `smtp`: {0}")]
+    Mail(#[from] lettre::transport::smtp::Error),
 }
 
 /// A relay that has its sockets and its database and has not begun to serve.
@@ -73,6 +77,8 @@ pub struct Relay {
     stop: Stop,
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
+    mail: Mail,
+    post: Option<Post>,
     life: Life,
 }
 
@@ -109,6 +115,13 @@ impl Relay {
             trusted: TrustedPeers::new(config.trusted_proxies.clone()),
             ..ListenSettings::default()
         };
+        let config = Arc::new(config);
+        let (mail, post) = Post::open(&mail::Making {
+            config: &config,
+            store: &store,
+            clock: &clock,
+            chance: &chance,
+        })?;
         let life = Life::new(Parts {
             store: store.clone(),
             plans: config.plans.clone(),
@@ -118,8 +131,10 @@ impl Relay {
             tracker: TaskTracker::new(),
         });
         Ok(Self {
+            mail,
+            post,
             life,
-            config: Arc::new(config),
+            config,
             store,
             key,
             listener,
@@ -141,6 +156,17 @@ impl Relay {
         self.status_listener.as_ref()?.local_addr().ok()
     }
 
+    /// The address at which a relay without administrator gets its first, once; nothing if it has
+    /// one. Only for whoever started it.
+    pub async fn first_administrator(&self) -> Result<Option<String>, StoreError> {
+        let accounts = Accounts::new(&self.config, &self.store, &self.clock, &self.chance);
+        let secret = accounts.first_administrator().await?;
+        Ok(secret.map(|secret| {
+            let base = &self.config.public_url;
+            format!("{base}/sign-up?invitation={}", secret.expose())
+        }))
+    }
+
     /// What this relay remembers.
     pub fn store(&self) -> RelayStore {
         self.store.clone()
@@ -158,7 +184,7 @@ impl Relay {
 
     /// Serves until stopped. After the soft signal hosts are told to move, running
     /// requests have the configured time, then everything is cut.
-    pub async fn run(self) {
+    pub async fn run(mut self) {
         // Callers before tunnels: a tunnel must outlive the requests that use it.
         let callers = TaskTracker::new();
         let tunnel_tasks = self.life.tracker().clone();
@@ -183,6 +209,9 @@ impl Relay {
         let served = CancellationToken::new();
         tunnel_tasks.spawn(self.life.clone().watch(served.clone()));
         tunnel_tasks.spawn(usage.clone().watch(served.clone()));
+        if let Some(post) = self.post.take() {
+            tunnel_tasks.spawn(post.run(self.stop.soft.clone()));
+        }
         // No host is connected to a relay that just started, whatever was noted last.
         if let Err(error) = self.store.printers().note_all_lost().await {
             tracing::warn!(%error, "cannot note that no host is connected yet");
@@ -251,6 +280,7 @@ impl Relay {
             chance: Arc::clone(&self.chance),
             tunnels: shared.tunnels.clone(),
             life: self.life.clone(),
+            mail: self.mail.clone(),
             key: MasterKey::from_bytes(*self.key.expose()),
         });
         tunnel_tasks.spawn(portal::forget(state.clone(), self.stop.soft.clone()));

@@ -11,6 +11,7 @@ use latchkey_store::RelayStore;
 use crate::accounts::Accounts;
 use crate::config::Config;
 use crate::life::Life;
+use crate::mail::Mail;
 use crate::portal::Portal;
 use crate::portal::keys::Keys;
 use crate::sessions::Sessions;
@@ -27,8 +28,8 @@ pub(crate) struct Parts {
     pub(crate) chance: Arc<dyn Chance>,
     pub(crate) tunnels: Tunnels,
     /// How app connections, printers and accounts end.
-    #[expect(dead_code, reason = "for the owner's and the operator's pages")]
     pub(crate) life: Life,
+    pub(crate) mail: Mail,
     pub(crate) sessions: Sessions,
     pub(crate) accounts: Accounts,
     pub(crate) portal: Portal,
@@ -42,6 +43,7 @@ pub(crate) struct Making {
     pub(crate) chance: Arc<dyn Chance>,
     pub(crate) tunnels: Tunnels,
     pub(crate) life: Life,
+    pub(crate) mail: Mail,
     pub(crate) key: MasterKey,
 }
 
@@ -54,6 +56,7 @@ impl State {
             chance,
             tunnels,
             life,
+            mail,
             key,
         } = making;
         let sessions = Sessions::new(&config, &store, &clock, &chance, &key);
@@ -67,6 +70,7 @@ impl State {
             chance,
             tunnels,
             life,
+            mail,
             sessions,
             accounts,
             portal,

@@ -24,6 +24,7 @@ use crate::apps;
 use crate::pages::links;
 use crate::pages::visit::{Answered, Arrival, Visit};
 use crate::paths;
+use crate::people;
 use crate::portal;
 use crate::state::State;
 use crate::tunnels::Reception;
@@ -38,6 +39,7 @@ pub(crate) fn router(state: State) -> Router {
         .merge(apps::http::routes())
         .merge(links::routes())
         .merge(portal::http::routes())
+        .merge(people::routes())
         .with_state(state)
         .merge(app_api::http::routes(app_api))
         .merge(assets::router())

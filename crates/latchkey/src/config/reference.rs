@@ -164,6 +164,14 @@ fn filled_relay() -> RawRelay {
         allow_hostname_only: false,
         default_plan: "x".parse().unwrap(),
         plans: serde_json::from_value(json!({"x": {}})).unwrap(),
+        smtp: Some(relay::RawSmtp {
+            host: "x".to_owned(),
+            port: Some(1),
+            tls: relay::RawSmtpTls::Starttls,
+            user: Some("x".to_owned()),
+            password_file: Some("x".into()),
+            from: "x".to_owned(),
+        }),
         timeouts: relay::RawTimeouts {
             first_byte_seconds: 1.0,
         },

@@ -40,6 +40,8 @@ pub(crate) struct RawRelay {
     pub(crate) default_plan: PlanName,
     #[serde(default = "default_plans")]
     pub(crate) plans: Plans,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) smtp: Option<RawSmtp>,
     #[serde(default)]
     pub(crate) timeouts: RawTimeouts,
     #[serde(default = "default_drain")]
@@ -51,6 +53,32 @@ pub(crate) struct RawRelay {
 pub(crate) struct RawTls {
     pub(crate) cert: PathBuf,
     pub(crate) key: PathBuf,
+}
+
+/// A mail server that takes letters.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawSmtp {
+    pub(crate) host: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) port: Option<u16>,
+    #[serde(default)]
+    pub(crate) tls: RawSmtpTls,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) user: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) password_file: Option<PathBuf>,
+    pub(crate) from: String,
+}
+
+/// How the way to a mail server is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RawSmtpTls {
+    #[default]
+    Starttls,
+    Tls,
+    None,
 }
 
 /// Who may make an account.
@@ -168,6 +196,7 @@ pub(super) fn check(
     let config = relay::Config {
         public_url: public_url(file, &raw)?,
         connection_domain: connection_domain(file, &raw.connection_domain)?,
+        smtp: raw.smtp.map(|raw| smtp(file, raw)).transpose()?,
         first_byte: file.seconds(
             "timeouts.first_byte_seconds",
             raw.timeouts.first_byte_seconds,
@@ -221,6 +250,52 @@ fn connection_domain(file: &Checking<'_>, text: &str) -> Result<Authority, Confi
              as in printers.example.net"
         );
         file.wrong("connection_domain", message)
+    })
+}
+
+fn smtp(file: &Checking<'_>, raw: RawSmtp) -> Result<relay::Smtp, ConfigError> {
+    // A name with an odd character would be part of something else on the way to the server.
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
+    if raw.host.is_empty() || !raw.host.chars().all(plain) {
+        let message = format!("{:?} needs to be the name or address of a server", raw.host);
+        return Err(file.wrong("smtp.host", message));
+    }
+    let (tls, port) = match raw.tls {
+        RawSmtpTls::Starttls => (relay::SmtpTls::Starttls, 587),
+        RawSmtpTls::Tls => (relay::SmtpTls::Tls, 465),
+        RawSmtpTls::None => (relay::SmtpTls::None, 25),
+    };
+    let loopback = raw.host.parse::<Authority>();
+    let loopback = loopback.is_ok_and(|host| host.is_loopback());
+    if raw.tls == RawSmtpTls::None && !loopback {
+        let message = "none shows letters and passwords to whoever is on the way; \
+                       it needs a `host` on this machine";
+        return Err(file.wrong("smtp.tls", message));
+    }
+    let login = match (raw.user, raw.password_file) {
+        (Some(user), Some(path)) => {
+            let key = "smtp.password_file";
+            let text = file.read(key, &path)?;
+            let password = text.trim_end_matches(['\r', '\n']);
+            if password.is_empty() || password.contains(char::is_control) {
+                let message = "needs to be a file with one line, the password";
+                return Err(file.wrong(key, format!("{} {message}", path.display())));
+            }
+            let password = relay::SmtpPassword::new(password.to_owned());
+            Some(relay::SmtpLogin { user, password })
+        }
+        (None, None) => None,
+        (Some(_), None) => return Err(file.wrong("smtp.password_file", "goes with `smtp.user`")),
+        (None, Some(_)) => return Err(file.wrong("smtp.user", "goes with `smtp.password_file`")),
+    };
+    let from = relay::Sender::parse(&raw.from)
+        .map_err(|error| file.wrong("smtp.from", format!("{:?} {error}", raw.from)))?;
+    Ok(relay::Smtp {
+        host: raw.host,
+        port: raw.port.unwrap_or(port),
+        tls,
+        login,
+        from,
     })
 }
 

@@ -172,6 +172,51 @@ fn a_relay_never_shows_credentials_in_plain() {
 }
 
 #[test]
+fn a_mail_server_is_checked() {
+    let with = |smtp: &str| checked_relay(&format!("{RELAY}smtp: {smtp}\n"));
+    let smtp = |text: &str| with(text).unwrap().config.smtp.unwrap();
+    let usual = smtp("{host: mail.example.net, from: relay@example.net}");
+    assert_eq!((usual.port, usual.login.is_none()), (587, true));
+    assert_eq!(
+        smtp("{host: mail.example.net, tls: tls, from: relay@example.net}").port,
+        465
+    );
+    for host in ["localhost", "127.0.0.1"] {
+        let local = format!("{{host: {host}, port: 2525, tls: none, from: a@b.example}}");
+        assert_eq!(smtp(&local).port, 2525);
+    }
+    for (wrong, said) in [
+        ("{from: relay@example.net}", "host"),
+        ("{host: mail.example.net}", "from"),
+        ("{host: \"a b\", from: a@b.example}", "smtp.host"),
+        ("{host: mail.example.net, from: nobody}", "smtp.from"),
+        (
+            "{host: mail.example.net, tls: none, from: a@b.example}",
+            "smtp.tls",
+        ),
+        (
+            "{host: mail.example.net, tls: maybe, from: a@b.example}",
+            "tls",
+        ),
+        (
+            "{host: mail.example.net, user: a, from: a@b.example}",
+            "smtp.password_file",
+        ),
+        (
+            "{host: mail.example.net, password_file: a, from: a@b.example}",
+            "smtp.user",
+        ),
+        (
+            "{host: mail.example.net, user: a, password_file: ./none, from: a@b.example}",
+            "smtp.password_file",
+        ),
+    ] {
+        let error = with(wrong).unwrap_err().to_string();
+        assert!(error.contains(said), "{wrong}: {error}");
+    }
+}
+
+#[test]
 fn a_syntax_error_names_the_line() {
     let error = checked_host("listen: 127.0.0.1:5010\nupstream: [}\n").unwrap_err();
     assert!(error.to_string().contains('2'), "{error}");

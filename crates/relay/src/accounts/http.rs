@@ -12,9 +12,11 @@ use serde::Deserialize;
 
 use super::{AccountError, LEAST_PASSWORD, MOST_PASSWORD, SigningUp};
 use crate::config::Registration;
+use crate::mail::Letter;
 use crate::pages::paths;
 use crate::pages::views::{SignIn, SignInProblem, SignUp, SignUpProblem, WhoMaySignUp};
 use crate::pages::visit::{Answered, Visit, with_cookie};
+use crate::people;
 use crate::portal::http::{asking_app, without_key};
 use crate::state::State;
 
@@ -71,8 +73,12 @@ async fn sign_in(visit: Visit, Form(fields): Form<Fields>) -> Answered {
     match try_password(&visit, &email, &fields.password).await {
         Ok(account) => {
             let opened = visit.state.sessions.open(&account, &visit.visitor()).await;
-            let cookie = opened.map_err(|failure| visit.failed(&failure))?;
-            Ok(with_cookie(visit.go_on(then(&fields.then)), cookie))
+            let opened = opened.map_err(|failure| visit.failed(&failure))?;
+            if let Some((device, network)) = opened.new_from {
+                let mail = &visit.state.mail;
+                mail.tell(&account.id, Letter::SignedIn { device, network });
+            }
+            Ok(with_cookie(visit.go_on(then(&fields.then)), opened.cookie))
         }
         Err(Tried::TooMany(too_many)) => {
             let problem = SignInProblem::TooMany {
@@ -89,13 +95,17 @@ async fn sign_in(visit: Visit, Form(fields): Form<Fields>) -> Answered {
 }
 
 /// Why a password did not lead to an account.
-enum Tried {
+pub(crate) enum Tried {
     TooMany(TooMany),
     Error(AccountError),
 }
 
 /// Tries a password within the limits; a wrong one counts.
-async fn try_password(visit: &Visit, email: &Email, password: &str) -> Result<Account, Tried> {
+pub(crate) async fn try_password(
+    visit: &Visit,
+    email: &Email,
+    password: &str,
+) -> Result<Account, Tried> {
     let (sessions, address) = (&visit.state.sessions, visit.arrival.address);
     sessions.may_try(email, address).map_err(Tried::TooMany)?;
     let outcome = visit.state.accounts.sign_in(email, password).await;
@@ -157,7 +167,7 @@ async fn sign_in_page(
         turn_back: HOME.to_owned(),
         then: then.to_owned(),
         sign_up: offers.then(|| leading_on("/sign-up", then)),
-        by_mail: false,
+        by_mail: visit.state.mail.is_on(),
         problem,
     }
 }
@@ -246,8 +256,13 @@ async fn sign_up(visit: Visit, Form(fields): Form<Fields>) -> Answered {
     let problem = match visit.state.accounts.sign_up(&wish).await {
         Ok(account) => {
             let opened = visit.state.sessions.open(&account, &visit.visitor()).await;
-            let cookie = opened.map_err(|failure| visit.failed(&failure))?;
-            return Ok(with_cookie(visit.go_on(then(&fields.then)), cookie));
+            let opened = opened.map_err(|failure| visit.failed(&failure))?;
+            // Who signs up with many others' addresses does not make us write to all of them.
+            let address = visit.arrival.address;
+            if visit.state.accounts.may_ask_for_letter(address).is_ok() {
+                people::send_verification(&visit, &account, &account.email).await?;
+            }
+            return Ok(with_cookie(visit.go_on(then(&fields.then)), opened.cookie));
         }
         Err(AccountError::Email) => SignUpProblem::EmailUnfit,
         Err(AccountError::Taken) => SignUpProblem::EmailTaken,
@@ -320,7 +335,7 @@ fn leading_on(path: &str, then: &str) -> String {
     }
 }
 
-fn retry_after(mut answer: Response, too_many: TooMany) -> Response {
+pub(crate) fn retry_after(mut answer: Response, too_many: TooMany) -> Response {
     let seconds = too_many.wait.as_secs().max(1);
     answer
         .headers_mut()

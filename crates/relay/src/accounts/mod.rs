@@ -1,6 +1,7 @@
 //! Accounts: signing up, signing in, passwords, and the first administrator.
 
 pub(crate) mod http;
+mod recovery;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use latchkey_store::{RelayStore, StoreError};
 use latchkey_web::limits::{Limits, TooMany, Window, household};
 use latchkey_web::password::{Passwords, PasswordsError};
 
+pub(crate) use self::recovery::Confirmed;
 use crate::config::{Config, Registration};
 
 /// Fewest characters of a password, and most bytes.
@@ -64,6 +66,7 @@ pub(crate) struct Accounts {
     chance: Arc<dyn Chance>,
     passwords: Passwords,
     sign_ups: Limits<IpAddr>,
+    causing: recovery::Causing,
 }
 
 impl Accounts {
@@ -80,6 +83,7 @@ impl Accounts {
             chance: Arc::clone(chance),
             passwords: Passwords::new(Arc::clone(chance)),
             sign_ups: Limits::new(&OF_AN_ADDRESS),
+            causing: recovery::Causing::default(),
         }
     }
 

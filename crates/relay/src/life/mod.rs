@@ -115,6 +115,21 @@ impl Life {
         Ok(ended.len())
     }
 
+    /// Ends an account's use of somebody else's printer, with what it allowed there. Who may ask for
+    /// it is for the caller to know. False if there was none.
+    pub async fn remove_member(
+        &self,
+        printer: &PrinterId,
+        member: &AccountId,
+    ) -> Result<bool, StoreError> {
+        let now = self.0.clock.now();
+        let Some(ended) = self.0.store.members().remove(printer, member, now).await? else {
+            return Ok(false);
+        };
+        self.cut(&ended);
+        Ok(true)
+    }
+
     /// Removes a printer of the owner: its app connections end, and its host hears that it is no
     /// longer paired. False if they have no such printer.
     pub async fn remove_printer(

@@ -16,7 +16,7 @@ use latchkey_model::clock::Clock;
 use latchkey_model::id::{AccountId, SessionId};
 use latchkey_model::sealed::MasterKey;
 use latchkey_model::secret::{SessionHash, SessionToken};
-use latchkey_store::relay::FoundSession;
+use latchkey_store::relay::{FoundSession, Known};
 use latchkey_store::{RelayStore, StoreError};
 use latchkey_web::device;
 use latchkey_web::limits::{Limits, TooMany, Window, household};
@@ -42,6 +42,14 @@ const TOUCH_EVERY: Duration = Duration::from_mins(1);
 pub(crate) struct Visitor<'a> {
     pub(crate) headers: &'a HeaderMap,
     pub(crate) address: IpAddr,
+}
+
+/// A session that just began.
+pub(crate) struct Opened {
+    /// The cookie to set.
+    pub(crate) cookie: HeaderValue,
+    /// Browser and network, if the account was not used with both of them before, but was used.
+    pub(crate) new_from: Option<(String, String)>,
 }
 
 /// The browsers that are signed in.
@@ -127,12 +135,12 @@ impl Sessions {
         let _ = self.by_address.count(&household(address), now);
     }
 
-    /// Signs a browser in; what it had before ends. Gives the cookie to set.
+    /// Signs a browser in; what it had before ends.
     pub(crate) async fn open(
         &self,
         account: &Account,
         visitor: &Visitor<'_>,
-    ) -> Result<HeaderValue, StoreError> {
+    ) -> Result<Opened, StoreError> {
         if let Some(before) = self.find(visitor.headers).await? {
             self.end(&before.account.id, &before.session.id).await?;
         }
@@ -149,7 +157,11 @@ impl Sessions {
         let token = SessionToken::generate(&*self.chance);
         self.store.sessions().open(&session, &token.hash()).await?;
         tracing::info!(account.id = %account.id, "somebody signed in");
-        Ok(Cookie::Session.set(token.expose(), self.secure))
+        let known = self.store.sessions().note_browser(&session).await?;
+        Ok(Opened {
+            cookie: Cookie::Session.set(token.expose(), self.secure),
+            new_from: (known == Known::New).then_some((session.device, session.network)),
+        })
     }
 
     /// Notes that the person proved once more who they are. The cookie changes (T-11).

@@ -44,6 +44,13 @@ impl Tunnels {
             .cloned()
     }
 
+    /// How many hosts are here.
+    pub(crate) fn count(&self) -> usize {
+        let registry = self.registry();
+        let open = registry.live.values().filter(|tunnel| tunnel.is_open());
+        open.count()
+    }
+
     /// Makes a tunnel the host's only one. The older one finishes its streams.
     ///
     /// The older one must be the same process's, or closed, or the one with the id

@@ -95,6 +95,10 @@ impl<'a> Accounts<'a> {
         Self { pools }
     }
 
+    pub(super) const fn pools(self) -> &'a Pools {
+        self.pools
+    }
+
     /// Keeps a new account. [`StoreError::Conflict`] if the address is taken.
     pub async fn create(
         &self,

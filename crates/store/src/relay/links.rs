@@ -33,6 +33,12 @@ SELECT secret_hash, purpose, account_id, printer_id, email, created_at, expires_
        'link' AS id
 FROM links WHERE purpose = $1 AND expires_at > $2 ORDER BY created_at DESC, secret_hash";
 
+const LIST_OF_PRINTER: &str = "
+SELECT secret_hash, purpose, account_id, printer_id, email, created_at, expires_at,
+       'link' AS id
+FROM links WHERE purpose = 'share_printer' AND printer_id = $1 AND expires_at > $2
+ORDER BY created_at DESC, secret_hash";
+
 const DROP: &str = "DELETE FROM links WHERE secret_hash = $1";
 
 const DROP_OF: &str = "DELETE FROM links WHERE purpose = $1 AND account_id = $2";
@@ -104,12 +110,21 @@ impl<'a> Links<'a> {
             .bind(now.millis())
             .fetch_all(self.pools.read())
             .await?;
-        rows.iter()
-            .map(|row| {
-                let hash = LinkHash::from_bytes(bytes(row, TABLE, "secret_hash")?);
-                Ok((hash, link(row)?))
-            })
-            .collect()
+        rows.iter().map(with_hash).collect()
+    }
+
+    /// The good invitations to a printer with their hashes, the newest first.
+    pub async fn list_of_printer(
+        &self,
+        printer: &PrinterId,
+        now: Timestamp,
+    ) -> Result<Vec<(LinkHash, Link)>, StoreError> {
+        let rows = sqlx::query(LIST_OF_PRINTER)
+            .bind(printer.as_str())
+            .bind(now.millis())
+            .fetch_all(self.pools.read())
+            .await?;
+        rows.iter().map(with_hash).collect()
     }
 
     /// Takes a link back. Says whether there was one.
@@ -144,6 +159,11 @@ impl<'a> Links<'a> {
             .await?;
         Ok(done.rows_affected())
     }
+}
+
+fn with_hash(row: &Row) -> Result<(LinkHash, Link), StoreError> {
+    let hash = LinkHash::from_bytes(bytes(row, TABLE, "secret_hash")?);
+    Ok((hash, link(row)?))
 }
 
 fn link(row: &Row) -> Result<Link, StoreError> {

@@ -9,6 +9,8 @@ mod accounts;
 mod app_connections;
 mod apps;
 mod links;
+mod members;
+mod overviews;
 mod printers;
 mod sessions;
 
@@ -18,8 +20,10 @@ pub use app_connections::{
 };
 pub use apps::Apps;
 pub use links::Links;
+pub use members::{Member, Members, UsedPrinter};
+pub use overviews::{Overview, Totals};
 pub use printers::{Printers, RemovedPrinter};
-pub use sessions::{FoundSession, Sessions};
+pub use sessions::{FoundSession, Known, Sessions};
 
 pub(crate) const STEPS: &[Step] = &[
     (
@@ -89,6 +93,11 @@ impl RelayStore {
     /// Apps that the operator registered.
     pub const fn apps(&self) -> Apps<'_> {
         Apps::new(&self.pools)
+    }
+
+    /// Who uses the printers.
+    pub const fn members(&self) -> Members<'_> {
+        Members::new(&self.pools)
     }
 
     /// Checks that the database can be read and written, for a readiness probe.

@@ -299,7 +299,7 @@ pub(super) async fn remove_of_account(
         .collect()
 }
 
-fn printer(row: &Row) -> Result<Printer, StoreError> {
+pub(super) fn printer(row: &Row) -> Result<Printer, StoreError> {
     Ok(Printer {
         id: parse(row, TABLE, "id", |text| text.parse().ok())?,
         account: parse(row, TABLE, "account_id", |text| text.parse().ok())?,

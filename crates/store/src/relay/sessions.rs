@@ -53,6 +53,33 @@ const END_OTHERS: &str = "DELETE FROM sessions WHERE account_id = $1 AND id <> $
 
 const PRUNE: &str = "DELETE FROM sessions WHERE $1 - seen_at >= $2 OR $1 - created_at >= $3";
 
+/// Browsers and networks that are known of one account.
+const MOST_KNOWN: i64 = 50;
+
+const IS_ANY_KNOWN: &str = "SELECT 1 FROM known_browsers WHERE account_id = $1 LIMIT 1";
+
+const SEE_KNOWN: &str = "
+UPDATE known_browsers SET seen_at = $4 WHERE account_id = $1 AND device = $2 AND network = $3";
+
+const KEEP_KNOWN: &str = "
+INSERT INTO known_browsers (account_id, device, network, seen_at) VALUES ($1, $2, $3, $4)";
+
+const FORGET_KNOWN: &str = "
+DELETE FROM known_browsers WHERE account_id = $1 AND seen_at < (
+    SELECT seen_at FROM known_browsers WHERE account_id = $1
+    ORDER BY seen_at DESC LIMIT 1 OFFSET $2 - 1)";
+
+/// Whether an account was used with a browser, and from a network, before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// With both of them.
+    Known,
+    /// Not with both of them.
+    New,
+    /// It was not used at all.
+    First,
+}
+
 /// A session, with what decides about a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundSession {
@@ -101,6 +128,43 @@ impl<'a> Sessions<'a> {
             .await?;
         work.commit().await?;
         Ok(())
+    }
+
+    /// Notes from where an account is used, and says whether that is new. Of more than 50 the
+    /// longest unseen are forgotten.
+    pub async fn note_browser(&self, session: &AccountSession) -> Result<Known, StoreError> {
+        let mut work = self.pools.begin().await?;
+        let any = sqlx::query(IS_ANY_KNOWN)
+            .bind(session.account.as_str())
+            .fetch_optional(&mut *work)
+            .await?;
+        let seen = sqlx::query(SEE_KNOWN)
+            .bind(session.account.as_str())
+            .bind(session.device.as_str())
+            .bind(session.network.as_str())
+            .bind(session.seen.millis())
+            .execute(&mut *work)
+            .await?;
+        if seen.rows_affected() == 0 {
+            sqlx::query(KEEP_KNOWN)
+                .bind(session.account.as_str())
+                .bind(session.device.as_str())
+                .bind(session.network.as_str())
+                .bind(session.seen.millis())
+                .execute(&mut *work)
+                .await?;
+            sqlx::query(FORGET_KNOWN)
+                .bind(session.account.as_str())
+                .bind(MOST_KNOWN)
+                .execute(&mut *work)
+                .await?;
+        }
+        work.commit().await?;
+        Ok(match (any.is_some(), seen.rows_affected()) {
+            (false, _) => Known::First,
+            (true, 0) => Known::New,
+            (true, _) => Known::Known,
+        })
     }
 
     /// The session of this cookie, if it was not ended. Its age is for the caller to look at.

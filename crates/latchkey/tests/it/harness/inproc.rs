@@ -409,6 +409,7 @@ fn relay_config(data: &TempDir) -> relay::Config {
         registration: relay::Registration::Open,
         unregistered_apps: relay::UnregisteredApps::Allow,
         allow_hostname_only: false,
+        smtp: None,
         default_plan: PLAN.parse().unwrap(),
         plans: Plans::new(plans.into_iter().collect()),
         first_byte: Duration::from_secs(35),

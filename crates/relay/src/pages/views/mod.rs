@@ -1,17 +1,36 @@
 //! The relay's pages as plain facts in, HTML out. Who may see what, and what a form does, is
 //! decided where these are filled.
 
+mod account;
+mod admin;
+mod confirm;
+mod join;
 mod portal;
+mod printers;
+mod recovery;
 mod sign_in;
 
 pub mod samples;
 
 use latchkey_web::shell::{Account, BarShell, DoorShell, NavItem, Place};
 
+pub use account::{AccountDone, AccountPage, AccountProblem, ListedSession};
+pub use admin::{
+    Admin, AdminDone, InviteAccount, ListedAccount, Manage, ManageDone, ManageProblem,
+};
+pub use confirm::{EndAccount, EndAtPrinter, Ending};
+pub use join::{Join, Joining};
 pub use portal::{
     AppStanding, ChooseProblem, EndedWhy, PortalAdd, PortalAllow, PortalApp, PortalChoose,
     PortalComplete, PortalDone, PortalEnded, PortalFault, PortalKey, PortalNoPlan, PortalPrinter,
     PortalRefused, PortalTarget, PortalWelcome, TargetPlace,
+};
+pub use printers::{
+    Copied, Invite, InviteProblem, ListedApp, ListedInvitation, ListedMember, Made, NameProblem,
+    Ownership, Presence, PrinterCard, PrinterDone, PrinterPage, Printers, PrintersDone, Rename,
+};
+pub use recovery::{
+    Forgetting, Forgotten, ForgottenProblem, Reset, ResetProblem, Resetting, Verify, Verifying,
 };
 pub use sign_in::{AskingApp, SignIn, SignInProblem, SignUp, SignUpProblem, WhoMaySignUp};
 
@@ -71,5 +90,66 @@ impl Viewer {
                 name: self.email.clone(),
             }),
         }
+    }
+}
+
+/// That an address is not confirmed yet, where this relay sends e-mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reminder {
+    pub email: String,
+}
+
+/// The letter that stands for something without a picture.
+fn initial(name: &str) -> String {
+    let first = name.chars().find(|c| c.is_alphanumeric());
+    first.map_or_else(|| "?".to_owned(), |c| c.to_uppercase().collect())
+}
+
+/// Bytes as people read them: "312 KB", "9.4 GB".
+fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KB", "MB", "GB", "TB", "PB"];
+    if bytes < 1000 {
+        return format!("{bytes} bytes");
+    }
+    let mut unit = 0;
+    // In tenths of the unit.
+    let mut tenths = bytes / 100;
+    while tenths >= 10_000 && unit + 1 < UNITS.len() {
+        tenths /= 1000;
+        unit += 1;
+    }
+    let unit = UNITS[unit];
+    if tenths < 100 {
+        format!("{}.{} {unit}", tenths / 10, tenths % 10)
+    } else {
+        format!("{} {unit}", tenths / 10)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{initial, size};
+
+    #[test]
+    fn sizes_read_as_people_say_them() {
+        for (bytes, expected) in [
+            (0, "0 bytes"),
+            (999, "999 bytes"),
+            (1000, "1.0 KB"),
+            (9_999, "9.9 KB"),
+            (10_000, "10 KB"),
+            (999_999, "999 KB"),
+            (1_000_000, "1.0 MB"),
+            (9_400_000_000, "9.4 GB"),
+            (u64::MAX, "18446 PB"),
+        ] {
+            assert_eq!(size(bytes), expected);
+        }
+    }
+
+    #[test]
+    fn a_name_without_letters_has_a_sign() {
+        assert_eq!(initial("  \u{e9}clair"), "\u{c9}");
+        assert_eq!(initial("<>"), "?");
     }
 }

@@ -27,6 +27,7 @@ use tower::ServiceExt as _;
 use crate::apps::{Registration, register};
 use crate::config::{Config, PublicUrl, Registration as Joining, UnregisteredApps};
 use crate::life::{self, Life};
+use crate::mail::Mail;
 use crate::pages::visit::Arrival;
 use crate::sessions::Visitor;
 use crate::state::{Making, State};
@@ -64,6 +65,7 @@ fn config() -> Config {
         allow_hostname_only: false,
         default_plan: "supporter".parse().unwrap(),
         plans: Plans::new(BTreeMap::from(plans)),
+        smtp: None,
         first_byte: Duration::from_secs(1),
         drain: Duration::from_secs(1),
     }
@@ -96,6 +98,7 @@ impl Bench {
             chance: Arc::clone(&chance) as Arc<_>,
             tunnels,
             life,
+            mail: Mail::off(),
             key: MasterKey::from_bytes([7; 32]),
         });
         let bench = Self {
@@ -180,8 +183,8 @@ impl Bench {
             headers: &headers,
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         };
-        let cookie = self.state.sessions.open(account, &visitor).await.unwrap();
-        browser.keep(cookie.to_str().unwrap());
+        let opened = self.state.sessions.open(account, &visitor).await.unwrap();
+        browser.keep(opened.cookie.to_str().unwrap());
         browser
     }
 

@@ -31,6 +31,16 @@ CREATE TABLE sessions (
 -- An account's sessions.
 CREATE INDEX sessions_by_account ON sessions (account_id);
 
+-- With which browsers and from which networks an account was used, so that its owner can be told of
+-- a new one. Sessions are forgotten too soon for that.
+CREATE TABLE known_browsers (
+    account_id TEXT    NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    device     TEXT    NOT NULL,
+    network    TEXT    NOT NULL,
+    seen_at    INTEGER NOT NULL,
+    PRIMARY KEY (account_id, device, network)
+) STRICT;
+
 -- What is good once, by whoever has the secret in it. Used or expired ones are deleted.
 CREATE TABLE links (
     -- SHA-256 of the secret.

@@ -19,6 +19,7 @@ mod accounts;
 mod app_connections;
 mod apps;
 mod links;
+mod members;
 mod printers;
 mod sessions;
 
@@ -29,6 +30,7 @@ pub fn cases() -> impl Iterator<Item = Case<RelayStore>> {
         printers::CASES,
         app_connections::CASES,
         apps::CASES,
+        members::CASES,
         sessions::CASES,
         links::CASES,
     ]

@@ -61,6 +61,14 @@ JOIN printers p ON p.id = c.printer_id
 WHERE p.id = $1 AND (p.account_id = $2 OR c.account_id = $2)
 ORDER BY c.created_at, c.id";
 
+const FIND_LISTED: &str = "
+SELECT c.id, c.label_hash, c.app_token_hash, c.access_mode, c.basic_hash, c.bearer_hash,
+       c.account_id, c.printer_id, c.scope, c.app_id, c.app_name, c.created_at,
+       c.ended_at, c.end_reason, c.last_used_at, c.requests, c.bytes
+FROM app_connections c
+JOIN printers p ON p.id = c.printer_id
+WHERE c.id = $1 AND (p.account_id = $2 OR c.account_id = $2)";
+
 const HAS_ANY: &str = "SELECT 1 FROM app_connections LIMIT 1";
 
 const LIST_ENDED_SINCE: &str = "
@@ -230,6 +238,20 @@ impl<'a> AppConnections<'a> {
         rows.iter().map(listed).collect()
     }
 
+    /// A live app connection that the account allowed, or that leads to a printer of its own.
+    pub async fn find_listed(
+        &self,
+        account: &AccountId,
+        id: &AppConnectionId,
+    ) -> Result<Option<Listed>, StoreError> {
+        let row = sqlx::query(FIND_LISTED)
+            .bind(id.as_str())
+            .bind(account.as_str())
+            .fetch_optional(self.pools.read())
+            .await?;
+        row.as_ref().map(listed).transpose()
+    }
+
     /// Whether there has ever been an app connection: ended ones are kept for good.
     pub async fn has_any(&self) -> Result<bool, StoreError> {
         let row = sqlx::query(HAS_ANY)
@@ -340,6 +362,23 @@ pub(super) async fn end_of_printer(
         .bind(reason.as_str())
         .bind(printer.as_str())
         .bind(owner.as_str())
+        .fetch_all(work)
+        .await?;
+    ids(&rows)
+}
+
+pub(super) async fn end_of_membership(
+    work: &mut Connection,
+    printer: &PrinterId,
+    member: &AccountId,
+    reason: EndReason,
+    at: Timestamp,
+) -> Result<Vec<AppConnectionId>, StoreError> {
+    let rows = sqlx::query(END_OF_MEMBER)
+        .bind(at.millis())
+        .bind(reason.as_str())
+        .bind(printer.as_str())
+        .bind(member.as_str())
         .fetch_all(work)
         .await?;
     ids(&rows)

@@ -2,7 +2,9 @@
 //!
 //! Tests render them all; the example `pages` writes them to files.
 
+mod people;
 mod portal;
+mod printers;
 mod signing_in;
 
 use askama::Template;
@@ -30,6 +32,9 @@ struct Words {
     email: &'static str,
     relay: &'static str,
     printer: &'static str,
+    network: &'static str,
+    device: &'static str,
+    version: &'static str,
 }
 
 impl Words {
@@ -38,6 +43,9 @@ impl Words {
         email: "tamsin@oyelaran.example",
         relay: "relay.example.net",
         printer: "Garage Voron",
+        network: "203.0.113.0/24",
+        device: "Firefox on Linux",
+        version: "0.1.0",
     };
 
     const fn all(payload: &'static str) -> Self {
@@ -46,6 +54,9 @@ impl Words {
             email: payload,
             relay: payload,
             printer: payload,
+            network: payload,
+            device: payload,
+            version: payload,
         }
     }
 
@@ -56,7 +67,6 @@ impl Words {
         }
     }
 
-    #[expect(dead_code, reason = "pages for who is signed in")]
     fn viewer(&self) -> Viewer {
         Viewer {
             email: self.email.into(),
@@ -96,6 +106,8 @@ fn everything(words: &Words) -> Vec<(String, String)> {
     let mut pages = Pages::default();
     signing_in::add(words, &mut pages);
     portal::add(words, &mut pages);
+    printers::add(words, &mut pages);
+    people::add(words, &mut pages);
     pages.0
 }
 

@@ -1,0 +1,240 @@
+//! `/printers`, `/printers/{id}` and what hangs below it.
+
+use askama::Template;
+use latchkey_web::moment::Moment;
+use latchkey_web::shell::BarShell;
+
+use super::{Reminder, Site, size};
+
+/// Whether a printer's host is here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Presence {
+    /// Since when, if that is known.
+    Online(Option<Moment>),
+    /// When it was last here.
+    Offline(Option<Moment>),
+}
+
+/// A card among the printers.
+#[derive(Debug, Clone)]
+pub struct PrinterCard {
+    pub id: String,
+    pub name: String,
+    pub presence: Presence,
+    /// Another running computer has its identity.
+    pub copied: bool,
+    pub apps: u64,
+    /// Whose it is, if it is somebody else's.
+    pub owner: Option<String>,
+}
+
+impl PrinterCard {
+    /// What needs the person first, then what is here, then what is not; each by name.
+    pub fn order(&self) -> (bool, bool, String) {
+        let here = matches!(self.presence, Presence::Online(_));
+        (!self.copied, !here, self.name.to_lowercase())
+    }
+}
+
+/// What was just done, as a page of printers says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PrintersDone {
+    Removed,
+    Left,
+}
+
+#[derive(Debug, Clone, Template)]
+#[template(path = "relay/printers.html")]
+pub struct Printers {
+    pub shell: BarShell,
+    pub site: Site,
+    pub reminder: Option<Reminder>,
+    pub done: Option<PrintersDone>,
+    pub cards: Vec<PrinterCard>,
+}
+
+impl Printers {
+    fn online(&self) -> usize {
+        let here = |card: &&PrinterCard| matches!(card.presence, Presence::Online(_));
+        self.cards.iter().filter(here).count()
+    }
+
+    fn copied(&self) -> usize {
+        self.cards.iter().filter(|card| card.copied).count()
+    }
+}
+
+/// An app connection in a list, or about to be revoked.
+#[derive(Debug, Clone)]
+pub struct ListedApp {
+    pub id: String,
+    pub app: String,
+    /// Whether it may look only.
+    pub watch_only: bool,
+    /// Who allowed it, if it was somebody else.
+    pub allowed_by: Option<String>,
+    pub created: Moment,
+    pub used: Option<Moment>,
+    pub requests: u64,
+    pub bytes: u64,
+}
+
+impl ListedApp {
+    pub(super) fn initial(&self) -> String {
+        super::initial(&self.app)
+    }
+
+    fn size(&self) -> String {
+        size(self.bytes)
+    }
+}
+
+/// Somebody a printer is shared with.
+#[derive(Debug, Clone)]
+pub struct ListedMember {
+    pub id: String,
+    pub email: String,
+    pub since: Moment,
+}
+
+/// An invitation nobody has accepted yet.
+#[derive(Debug, Clone)]
+pub struct ListedInvitation {
+    /// The hash of its secret, which names it and opens nothing.
+    pub hash: String,
+    pub email: Option<String>,
+    pub made: Moment,
+    /// In how many days it is no longer good.
+    pub days: u64,
+}
+
+/// That another computer was held off.
+#[derive(Debug, Clone)]
+pub struct Copied {
+    pub seen: Moment,
+    pub network: Option<String>,
+}
+
+/// What the owner alone sees of a printer.
+#[derive(Debug, Clone)]
+pub struct Ownership {
+    pub members: Vec<ListedMember>,
+    pub invitations: Vec<ListedInvitation>,
+    pub copied: Option<Copied>,
+    pub rename: Rename,
+}
+
+#[derive(Debug, Clone)]
+pub struct Rename {
+    /// The name as it was typed.
+    pub name: String,
+    pub problem: Option<NameProblem>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NameProblem {
+    Missing,
+    TooLong,
+    Misleading,
+}
+
+/// What was just done, as a printer's page says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PrinterDone {
+    Revoked,
+    RevokedAll,
+    Renamed,
+    MemberRemoved,
+    InvitationTaken,
+    Joined,
+    Paired,
+}
+
+#[derive(Debug, Clone, Template)]
+#[template(path = "relay/printer.html")]
+pub struct PrinterPage {
+    pub shell: BarShell,
+    pub site: Site,
+    pub done: Option<PrinterDone>,
+    pub id: String,
+    pub name: String,
+    pub presence: Presence,
+    pub paired: bool,
+    /// From which network its host is, or was, connected.
+    pub network: Option<String>,
+    pub local_address: Option<String>,
+    pub version: Option<String>,
+    pub added: Moment,
+    pub apps: Vec<ListedApp>,
+    /// Whose it is, if it is somebody else's.
+    pub owner: Option<String>,
+    pub ownership: Option<Ownership>,
+}
+
+/// `/printers/{id}/invite`: the form, or what it made.
+#[derive(Debug, Clone, Template)]
+#[template(path = "relay/invite.html")]
+pub struct Invite {
+    pub shell: BarShell,
+    pub site: Site,
+    pub id: String,
+    pub name: String,
+    /// Whether it can be sent by e-mail.
+    pub by_mail: bool,
+    pub email: String,
+    pub problem: Option<InviteProblem>,
+    pub made: Option<Made>,
+}
+
+/// A link that is shown once.
+#[derive(Debug, Clone)]
+pub struct Made {
+    pub url: String,
+    /// Where it was sent too.
+    pub sent_to: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InviteProblem {
+    EmailUnfit,
+    /// So many invitations are open, or so many people use it.
+    Full {
+        most: usize,
+    },
+    TooMany {
+        minutes: u64,
+    },
+}
+
+impl Invite {
+    fn email_wrong(&self) -> bool {
+        self.problem == Some(InviteProblem::EmailUnfit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_needs_the_person_comes_first_then_what_is_here() {
+        let card = |name: &str, copied, presence| PrinterCard {
+            id: String::new(),
+            name: name.to_owned(),
+            presence,
+            copied,
+            apps: 0,
+            owner: None,
+        };
+        let mut cards = [
+            card("a", false, Presence::Offline(None)),
+            card("C", false, Presence::Online(None)),
+            card("b", false, Presence::Online(None)),
+            card("z", true, Presence::Offline(None)),
+            card("y", true, Presence::Online(None)),
+        ];
+        cards.sort_by_cached_key(PrinterCard::order);
+        let names = cards.map(|card| card.name);
+        assert_eq!(names, ["y", "z", "b", "C", "a"]);
+    }
+}

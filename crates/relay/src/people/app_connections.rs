@@ -1,0 +1,109 @@
+//! Revoking app connections, one or all of a printer.
+
+use axum::routing::get;
+use axum::{Form, Router};
+use http::StatusCode;
+use latchkey_model::id::{AppConnectionId, PrinterId};
+use serde::Deserialize;
+
+use super::printers::{ask, listed_app, members};
+use super::{Bare, printer_path, used};
+use crate::pages::ids::Id;
+use crate::pages::views::Ending;
+use crate::pages::visit::{Answered, Visit};
+use crate::state::State;
+
+pub(super) fn routes() -> Router<State> {
+    Router::new()
+        .route(
+            "/app-connections/{id}/revoke",
+            get(ask_to_revoke).post(revoke),
+        )
+        .route(
+            "/printers/{id}/revoke-all",
+            get(ask_to_revoke_all).post(revoke_all),
+        )
+}
+
+#[derive(Deserialize)]
+struct Revoking {
+    /// To which printer the person comes back, also when the app was revoked already.
+    #[serde(default)]
+    printer: String,
+    #[serde(default)]
+    csrf_token: String,
+}
+
+async fn ask_to_revoke(visit: Visit, Id(id): Id<AppConnectionId>) -> Answered {
+    let account = visit.account()?;
+    let store = visit.state.store.app_connections();
+    let found = store.find_listed(&account.id, &id).await;
+    let found = found.map_err(|failure| visit.failed(&failure))?;
+    let live = found.as_ref().and_then(|found| found.connection.live());
+    let (Some(found), Some(live)) = (&found, live) else {
+        return Err(visit.problem(StatusCode::NOT_FOUND));
+    };
+    let printer = used(&visit, account, &live.printer).await?;
+    let allowed_by = if live.account == account.id {
+        None
+    } else {
+        let members = members(&visit, account, &live.printer).await?;
+        let by = members.into_iter().find(|by| by.account == live.account);
+        by.map(|by| by.email.as_str().to_owned())
+    };
+    let app = listed_app(&visit, found, |_| allowed_by);
+    let app = app.ok_or_else(|| visit.problem(StatusCode::NOT_FOUND))?;
+    let ending = Ending::AppConnection { app };
+    Ok(visit.page(&ask(&visit, account, &printer, ending)))
+}
+
+async fn revoke(visit: Visit, Id(id): Id<AppConnectionId>, Form(form): Form<Revoking>) -> Answered {
+    let back = format!("/app-connections/{id}/revoke");
+    let account = visit.form(&form.csrf_token, &back)?;
+    let revoked = visit.state.life.revoke(&account.id, &id).await;
+    let revoked = revoked.map_err(|failure| visit.failed(&failure))?;
+    if revoked {
+        tracing::info!(
+            account.id = %account.id,
+            app_connection.id = %id,
+            "an app connection was revoked"
+        );
+    }
+    // A second click finds it done. What is somebody else's is not there.
+    let printer = form.printer.parse::<PrinterId>().ok();
+    let used = match &printer {
+        Some(printer) => used(&visit, account, printer).await.is_ok(),
+        None => false,
+    };
+    match printer {
+        Some(printer) if used => Ok(visit.go_on(&printer_path(&printer, "?done=revoked"))),
+        _ if revoked => Ok(visit.go_on("/printers")),
+        _ => Err(visit.problem(StatusCode::NOT_FOUND)),
+    }
+}
+
+async fn ask_to_revoke_all(visit: Visit, Id(id): Id<PrinterId>) -> Answered {
+    let account = visit.account()?;
+    let found = used(&visit, account, &id).await?;
+    visit.fresh(&visit.here())?;
+    let ending = Ending::AppConnections {
+        count: usize::try_from(found.app_connections).unwrap_or(usize::MAX),
+        everybodys: found.is_owned_by(&account.id),
+    };
+    Ok(visit.page(&ask(&visit, account, &found, ending)))
+}
+
+async fn revoke_all(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Bare>) -> Answered {
+    let back = printer_path(&id, "/revoke-all");
+    let account = visit.form(&form.csrf_token, &back)?;
+    used(&visit, account, &id).await?;
+    visit.fresh(&back)?;
+    let revoked = visit.state.life.revoke_all(&account.id, &id).await;
+    revoked.map_err(|failure| visit.failed(&failure))?;
+    tracing::info!(
+        account.id = %account.id,
+        printer.id = %id,
+        "all app connections of a printer were revoked"
+    );
+    Ok(visit.go_on(&printer_path(&id, "?done=revoked-all")))
+}
