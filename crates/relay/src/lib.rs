@@ -10,6 +10,7 @@ pub mod config;
 mod edge;
 mod life;
 pub mod pages;
+mod pairing;
 mod role;
 mod router;
 mod sessions;

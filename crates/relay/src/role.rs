@@ -29,7 +29,7 @@ use crate::edge::{Edge, Shared};
 use crate::life::{Endings, Life, Parts};
 use crate::router::Router;
 use crate::state::{Making, State};
-use crate::tunnels::{Desk, Reception, Tunnels};
+use crate::tunnels::{Desk, Reception, Tunnels, presence};
 use crate::web_origin::WebOrigin;
 
 /// The name of the database file in the data directory.
@@ -179,6 +179,12 @@ impl Relay {
         let served = CancellationToken::new();
         tunnel_tasks.spawn(self.life.clone().watch(served.clone()));
         tunnel_tasks.spawn(usage.clone().watch(served.clone()));
+        tunnel_tasks.spawn(presence::watch(
+            tunnels.clone(),
+            self.store.clone(),
+            Arc::clone(&self.clock),
+            served.clone(),
+        ));
         // No host is connected to a relay that just started, whatever was noted last.
         if let Err(error) = self.store.printers().note_all_lost().await {
             tracing::warn!(%error, "cannot note that no host is connected yet");

@@ -11,6 +11,7 @@ use latchkey_store::RelayStore;
 use crate::accounts::Accounts;
 use crate::config::Config;
 use crate::life::Life;
+use crate::pairing::Pairings;
 use crate::sessions::Sessions;
 use crate::tunnels::Tunnels;
 
@@ -23,13 +24,13 @@ pub(crate) struct Parts {
     pub(crate) store: RelayStore,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) chance: Arc<dyn Chance>,
-    #[expect(dead_code, reason = "whether a printer is connected")]
     pub(crate) tunnels: Tunnels,
     /// How app connections, printers and accounts end.
     #[expect(dead_code, reason = "for the owner's and the operator's pages")]
     pub(crate) life: Life,
     pub(crate) sessions: Sessions,
     pub(crate) accounts: Accounts,
+    pub(crate) pairings: Pairings,
 }
 
 /// What a [`State`] is made from.
@@ -56,6 +57,7 @@ impl State {
         } = making;
         let sessions = Sessions::new(&config, &store, &clock, &chance, &key);
         let accounts = Accounts::new(&config, &store, &clock, &chance);
+        let pairings = Pairings::new(&config, &store, &clock, &chance);
         Self(Arc::new(Parts {
             config,
             store,
@@ -65,6 +67,7 @@ impl State {
             life,
             sessions,
             accounts,
+            pairings,
         }))
     }
 }

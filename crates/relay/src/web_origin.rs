@@ -19,16 +19,19 @@ use latchkey_web::{assets, security_headers};
 use tower::ServiceExt;
 
 use crate::accounts;
+use crate::pairing;
 use crate::pages::visit::{Answered, Arrival, Visit};
 use crate::state::State;
-use crate::tunnels::Reception;
+use crate::tunnels::{self, Reception};
 
 /// All routes of the web origin. Whatever changes something is a POST with the token of a form,
 /// or names what it is good for by a secret that no browser sends by itself.
-fn router(state: State) -> Router {
+pub(crate) fn router(state: State) -> Router {
     Router::new()
         .route("/", get(landing))
         .merge(accounts::http::routes())
+        .merge(pairing::http::routes())
+        .merge(tunnels::http::routes())
         .with_state(state)
         .merge(assets::router())
         .fallback(|| async { Problem::from_status(StatusCode::NOT_FOUND).into_response() })
@@ -102,7 +105,7 @@ impl WebOrigin {
         }
         call.watch.tune_for_tunnel();
         self.reception
-            .receive(hyper::upgrade::on(request), call.exporter);
+            .receive(hyper::upgrade::on(request), call.exporter, call.caller.address);
         let mut response = Response::new(body::empty());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         let headers = response.headers_mut();

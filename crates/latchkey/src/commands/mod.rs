@@ -6,6 +6,7 @@ pub(crate) mod doctor;
 pub(crate) mod host;
 pub(crate) mod import_octoprint;
 pub(crate) mod key;
+pub(crate) mod pair;
 pub(crate) mod relay;
 pub(crate) mod sim;
 pub(crate) mod user;

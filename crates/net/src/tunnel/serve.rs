@@ -20,6 +20,9 @@ use super::frames::Frames;
 use super::head::{self, KIND, StreamHead};
 use super::hello::{HostSide, Mistrust};
 use super::identity::HostIdentity;
+use super::questions::{
+    AppKeyRefusal, AppKeyWish, KeysAnswer, LocalAddressAnswer, MOST_NAMED, MadeAppKey,
+};
 use super::settings::Settings;
 use crate::body::Body;
 use crate::tls::Exporter;
@@ -51,6 +54,24 @@ pub trait StreamService: Clone + Send + Sync + 'static {
 
     /// Hears of app connections that ended. The relay has cut what they had open there.
     fn hear(&self, _ended: Ended) {}
+
+    /// Makes an app key for an app connection, in place of one made for it before.
+    fn make_app_key(
+        &self,
+        _wish: AppKeyWish,
+    ) -> impl Future<Output = Result<MadeAppKey, AppKeyRefusal>> + Send {
+        std::future::ready(Err(AppKeyRefusal::NotOffered))
+    }
+
+    /// Where this host is at home, with a port if it is not the usual one.
+    fn local_address(&self) -> Option<String> {
+        None
+    }
+
+    /// The app connections that keys were made for.
+    fn app_connections_with_keys(&self) -> impl Future<Output = Vec<String>> + Send {
+        std::future::ready(Vec::new())
+    }
 }
 
 impl<F, Fut> StreamService for F
@@ -203,16 +224,8 @@ impl<S: StreamService> Server<S> {
     }
 
     async fn forward(&self, mut request: Request<Incoming>) -> Response<Body> {
-        let open = matches!(
-            *self.phase.borrow(),
-            Phase::Welcomed(_) | Phase::Draining { .. }
-        );
-        if !open {
-            return control::problem(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "not_welcomed",
-                "this tunnel carries no requests before its welcome",
-            );
+        if !self.is_open() {
+            return not_welcomed();
         }
         if request.method() == Method::CONNECT && request.extensions().get::<Protocol>().is_none() {
             return control::problem(
@@ -243,6 +256,12 @@ impl<S: StreamService> Server<S> {
             "/refused" => self.refused(body).await,
             "/drain" => self.drain(body).await,
             "/ended" => self.ended(body).await,
+            "/app-key" | "/local-address" | "/app-connections" if !self.is_open() => {
+                return not_welcomed();
+            }
+            "/app-key" => self.app_key(body).await,
+            "/local-address" => self.local_address(body).await,
+            "/app-connections" => self.app_connections(body).await,
             "/ping" => control::read(body, self.settings.control_deadline)
                 .await
                 .map(|_| done()),
@@ -320,6 +339,40 @@ impl<S: StreamService> Server<S> {
         Ok(done())
     }
 
+    async fn app_key(&self, body: Incoming) -> Result<Response<Body>, ReadError> {
+        let wish: AppKeyWish = self.read(body).await?;
+        Ok(match self.service.make_app_key(wish).await {
+            Ok(made) => control::answer(StatusCode::OK, &made),
+            Err(refusal) => {
+                let sentence = refusal.to_string();
+                control::problem(StatusCode::FORBIDDEN, refusal.code(), sentence)
+            }
+        })
+    }
+
+    async fn local_address(&self, body: Incoming) -> Result<Response<Body>, ReadError> {
+        control::read(body, self.settings.control_deadline).await?;
+        let address = self.service.local_address();
+        let answer = LocalAddressAnswer { address };
+        Ok(control::answer(StatusCode::OK, &answer))
+    }
+
+    async fn app_connections(&self, body: Incoming) -> Result<Response<Body>, ReadError> {
+        control::read(body, self.settings.control_deadline).await?;
+        let mut app_connections = self.service.app_connections_with_keys().await;
+        app_connections.truncate(MOST_NAMED);
+        let answer = KeysAnswer { app_connections };
+        Ok(control::answer(StatusCode::OK, &answer))
+    }
+
+    /// Whether the relay has let this host in.
+    fn is_open(&self) -> bool {
+        matches!(
+            *self.phase.borrow(),
+            Phase::Welcomed(_) | Phase::Draining { .. }
+        )
+    }
+
     async fn read<T: serde::de::DeserializeOwned>(&self, body: Incoming) -> Result<T, ReadError> {
         control::read_json(body, self.settings.control_deadline).await
     }
@@ -355,6 +408,14 @@ impl<S: StreamService> Server<S> {
             )
         }
     }
+}
+
+fn not_welcomed() -> Response<Body> {
+    control::problem(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "not_welcomed",
+        "this tunnel carries no requests before its welcome",
+    )
 }
 
 fn done() -> Response<Body> {

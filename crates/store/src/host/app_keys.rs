@@ -2,7 +2,7 @@
 
 use latchkey_model::app::AppName;
 use latchkey_model::app_key::{AppKey, LastUse};
-use latchkey_model::id::AppKeyId;
+use latchkey_model::id::{AppConnectionId, AppKeyId};
 use latchkey_model::secret::{AppKeyHash, RequestTokenHash};
 use latchkey_model::user::{User, UserName};
 use sqlx::Row as _;
@@ -18,14 +18,25 @@ use crate::row::{bytes, count, inconsistent, number, optional_time, parse, time}
 const TABLE: &str = "app_keys";
 
 const INSERT: &str = "
-INSERT INTO app_keys (id, user_name, app_name, app_fold, hash, sealed, scope, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+INSERT INTO app_keys
+    (id, user_name, app_name, app_fold, hash, sealed, scope, created_at, app_connection_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+
+const ADOPT: &str = "UPDATE app_keys SET app_connection_id = NULL WHERE id = $1";
+
+const REVOKE_OF_APP_CONNECTION: &str = "
+DELETE FROM app_keys WHERE app_connection_id = $1 RETURNING id";
+
+const APP_CONNECTIONS: &str = "
+SELECT DISTINCT app_connection_id AS id FROM app_keys
+WHERE app_connection_id IS NOT NULL ORDER BY app_connection_id LIMIT $1";
 
 const SET_SCOPE: &str = "UPDATE app_keys SET scope = $2 WHERE id = $1";
 
 // The hot path: one look-up by a unique index and one by primary key.
 const FIND_BY_HASH: &str = "
 SELECT k.id, k.app_name, k.hash, k.scope, k.created_at, k.last_used_at, k.last_network, k.requests,
+       k.app_connection_id,
        u.name AS user_name, u.user_group, u.active AS user_active, u.created_at AS user_created_at
 FROM app_keys k
 JOIN users u ON u.name = k.user_name
@@ -33,16 +44,17 @@ WHERE k.hash = $1";
 
 const FIND: &str = "
 SELECT id, user_name, app_name, hash, scope, created_at, last_used_at, last_network, requests,
-       sealed
+       app_connection_id, sealed
 FROM app_keys WHERE user_name = $1 AND app_fold = $2";
 
 const FIND_BY_ID: &str = "
 SELECT id, user_name, app_name, hash, scope, created_at, last_used_at, last_network, requests,
-       sealed
+       app_connection_id, sealed
 FROM app_keys WHERE id = $1";
 
 const LIST: &str = "
-SELECT id, user_name, app_name, hash, scope, created_at, last_used_at, last_network, requests
+SELECT id, user_name, app_name, hash, scope, created_at, last_used_at, last_network, requests,
+       app_connection_id
 FROM app_keys ORDER BY user_name, app_fold";
 
 const HOLDS: &str = "
@@ -50,7 +62,8 @@ SELECT 1 FROM app_keys k JOIN users u ON u.name = k.user_name AND u.active = 1
 WHERE k.id = $1";
 
 const LIST_OF: &str = "
-SELECT id, user_name, app_name, hash, scope, created_at, last_used_at, last_network, requests
+SELECT id, user_name, app_name, hash, scope, created_at, last_used_at, last_network, requests,
+       app_connection_id
 FROM app_keys WHERE user_name = $1 ORDER BY app_fold";
 
 const IDS_OF: &str = "SELECT id FROM app_keys WHERE user_name = $1 ORDER BY id";
@@ -123,6 +136,15 @@ impl<'a> AppKeys<'a> {
         let kept = keep(&mut work, new).await?;
         work.commit().await?;
         Ok(kept)
+    }
+
+    /// Keeps a key that is made for an app connection. [`StoreError::Conflict`] if the user has a
+    /// key for an app of this name already, or is gone: nobody's key is shared or changed by it.
+    pub async fn keep_new(&self, new: &NewAppKey) -> Result<(), StoreError> {
+        let mut work = self.pools.begin().await?;
+        insert(&mut work, new).await?;
+        work.commit().await?;
+        Ok(())
     }
 
     /// Takes a grant away and keeps the key that `make` makes of it, both or nothing. Nothing if
@@ -248,6 +270,29 @@ impl<'a> AppKeys<'a> {
         rows.first().map(id).transpose()
     }
 
+    /// Revokes the keys that were made for this app connection. Says which they were.
+    pub async fn revoke_of_app_connection(
+        &self,
+        app_connection: &AppConnectionId,
+    ) -> Result<Vec<AppKeyId>, StoreError> {
+        let rows = sqlx::query(REVOKE_OF_APP_CONNECTION)
+            .bind(app_connection.as_str())
+            .fetch_all(self.pools.write())
+            .await?;
+        rows.iter().map(id).collect()
+    }
+
+    /// The app connections for which there are keys, `most` of them at most.
+    pub async fn app_connections(&self, most: u32) -> Result<Vec<AppConnectionId>, StoreError> {
+        let rows = sqlx::query(APP_CONNECTIONS)
+            .bind(i64::from(most))
+            .fetch_all(self.pools.read())
+            .await?;
+        rows.iter()
+            .map(|row| parse(row, TABLE, "id", |text| text.parse().ok()))
+            .collect()
+    }
+
     /// Adds a batch of use, as a whole or not at all. Revoked keys are passed over.
     pub async fn note_uses(&self, batch: &[KeyUse<AppKeyId>]) -> Result<(), StoreError> {
         if batch.is_empty() {
@@ -277,6 +322,13 @@ async fn keep(work: &mut Connection, new: &NewAppKey) -> Result<KeptAppKey, Stor
         .await?;
     if let Some(row) = row {
         let mut kept = kept(&row)?;
+        // Somebody allows at the host what so far was the relay's wish: it no longer ends with that.
+        if kept.key.through.take().is_some() {
+            sqlx::query(ADOPT)
+                .bind(kept.key.id.as_str())
+                .execute(&mut *work)
+                .await?;
+        }
         if kept.key.scope != key.scope {
             sqlx::query(SET_SCOPE)
                 .bind(kept.key.id.as_str())
@@ -288,17 +340,7 @@ async fn keep(work: &mut Connection, new: &NewAppKey) -> Result<KeptAppKey, Stor
         }
         return Ok(kept);
     }
-    sqlx::query(INSERT)
-        .bind(key.id.as_str())
-        .bind(key.user.as_str())
-        .bind(key.app.as_str())
-        .bind(&fold)
-        .bind(key.hash.as_bytes().as_slice())
-        .bind(new.sealed.as_slice())
-        .bind(key.scope.as_str())
-        .bind(key.created.millis())
-        .execute(work)
-        .await?;
+    insert(work, new).await?;
     Ok(KeptAppKey {
         key: AppKey {
             last_use: None,
@@ -309,6 +351,23 @@ async fn keep(work: &mut Connection, new: &NewAppKey) -> Result<KeptAppKey, Stor
         is_new: true,
         rescoped: false,
     })
+}
+
+async fn insert(work: &mut Connection, new: &NewAppKey) -> Result<(), StoreError> {
+    let key = &new.key;
+    sqlx::query(INSERT)
+        .bind(key.id.as_str())
+        .bind(key.user.as_str())
+        .bind(key.app.as_str())
+        .bind(key.app.fold())
+        .bind(key.hash.as_bytes().as_slice())
+        .bind(new.sealed.as_slice())
+        .bind(key.scope.as_str())
+        .bind(key.created.millis())
+        .bind(key.through.as_ref().map(AppConnectionId::as_str))
+        .execute(work)
+        .await?;
+    Ok(())
 }
 
 pub(super) async fn ids_of(
@@ -351,5 +410,9 @@ fn key(row: &Row) -> Result<AppKey, StoreError> {
         created: time(row, "created_at")?,
         last_use,
         requests: number(row, "requests")?,
+        through: row
+            .try_get::<Option<&str>, _>("app_connection_id")?
+            .map(|text| text.parse().map_err(|_| inconsistent(row, TABLE)))
+            .transpose()?,
     })
 }

@@ -38,6 +38,11 @@ pub(crate) const STEPS: &[Step] = &[
             "../../migrations/host/sqlite/0002_session_apps_session_app_switches_session_key_log.sql"
         ),
     ),
+    (
+        3,
+        "app_keys of app connections",
+        include_str!("../../migrations/host/sqlite/0003_app_keys_of_app_connections.sql"),
+    ),
 ];
 
 /// Use of a key, by whichever id, that is not yet kept.

@@ -8,6 +8,7 @@ use crate::pool::{Pools, SchemaVersions, Step};
 mod accounts;
 mod app_connections;
 mod links;
+mod pairings;
 mod printers;
 mod sessions;
 
@@ -16,6 +17,7 @@ pub use app_connections::{
     AppConnections, FoundAppConnection, Holder, Listed, Standing, Usage, Use,
 };
 pub use links::Links;
+pub use pairings::{Confirmation, Pairings};
 pub use printers::{Printers, RemovedPrinter};
 pub use sessions::{FoundSession, Sessions};
 
@@ -72,6 +74,11 @@ impl RelayStore {
     /// The app connections.
     pub const fn app_connections(&self) -> AppConnections<'_> {
         AppConnections::new(&self.pools)
+    }
+
+    /// The hosts that wait to be paired.
+    pub const fn pairings(&self) -> Pairings<'_> {
+        Pairings::new(&self.pools)
     }
 
     /// The sessions.

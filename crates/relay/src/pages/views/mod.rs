@@ -1,13 +1,17 @@
 //! The relay's pages as plain facts in, HTML out. Who may see what, and what a form does, is
 //! decided where these are filled.
 
+mod pair;
 mod sign_in;
+mod swap;
 
 pub mod samples;
 
 use latchkey_web::shell::{Account, BarShell, DoorShell, NavItem, Place};
 
+pub use pair::{Pair, PairConfirm, PairEnd, PairEnding, PairProblem};
 pub use sign_in::{AskingApp, SignIn, SignInProblem, SignUp, SignUpProblem, WhoMaySignUp};
+pub use swap::SwapHost;
 
 /// What all pages of one answer have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]

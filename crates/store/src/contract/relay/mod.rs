@@ -17,11 +17,17 @@ use crate::relay::RelayStore;
 
 mod accounts;
 mod app_connections;
+mod pairings;
 mod printers;
 
 /// All cases. Each needs an empty store of its own.
 pub fn cases() -> impl Iterator<Item = Case<RelayStore>> {
-    [accounts::CASES, printers::CASES, app_connections::CASES]
+    [
+        accounts::CASES,
+        printers::CASES,
+        pairings::CASES,
+        app_connections::CASES,
+    ]
         .into_iter()
         .flatten()
         .copied()

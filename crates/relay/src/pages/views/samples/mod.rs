@@ -2,6 +2,7 @@
 //!
 //! Tests render them all; the example `pages` writes them to files.
 
+mod pairing;
 mod signing_in;
 
 use askama::Template;
@@ -28,7 +29,6 @@ struct Words {
     app: &'static str,
     email: &'static str,
     relay: &'static str,
-    #[expect(dead_code, reason = "pages with printers")]
     printer: &'static str,
 }
 
@@ -56,7 +56,6 @@ impl Words {
         }
     }
 
-    #[expect(dead_code, reason = "pages for who is signed in")]
     fn viewer(&self) -> Viewer {
         Viewer {
             email: self.email.into(),
@@ -74,7 +73,6 @@ impl Words {
     }
 }
 
-#[expect(dead_code, reason = "pages with times")]
 fn seconds_ago(seconds: i64) -> Moment {
     Moment {
         at: Timestamp::from_millis(NOW - seconds * 1000),
@@ -96,6 +94,7 @@ impl Pages {
 fn everything(words: &Words) -> Vec<(String, String)> {
     let mut pages = Pages::default();
     signing_in::add(words, &mut pages);
+    pairing::add(words, &mut pages);
     pages.0
 }
 
