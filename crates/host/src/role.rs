@@ -373,11 +373,7 @@ fn trusted(configured: &[IpNet]) -> TrustedPeers {
     )
 }
 
-fn health(
-    metrics: &Arc<Metrics>,
-    link: watch::Receiver<Link>,
-    trust: Trust,
-) -> Health {
+fn health(metrics: &Arc<Metrics>, link: watch::Receiver<Link>, trust: Trust) -> Health {
     let health = Health::new(Arc::clone(metrics)).check("upstream", move || {
         let answers = trust.answers();
         async move {

@@ -493,7 +493,14 @@ mod tests {
             let read = PairingCode::parse(&typed).unwrap();
             assert_eq!(read.hash(), code.hash(), "{typed}");
         }
-        for wrong in ["", "BCDF-GHJ", "BCDF-GHJKL", "BCDF-GHJA", "BCDF-GH1K", "\u{e9}CDF-GHJK"] {
+        for wrong in [
+            "",
+            "BCDF-GHJ",
+            "BCDF-GHJKL",
+            "BCDF-GHJA",
+            "BCDF-GH1K",
+            "\u{e9}CDF-GHJK",
+        ] {
             assert!(PairingCode::parse(wrong).is_err(), "{wrong}");
         }
         assert!(PairingCode::parse(&format!("BCDFGHJK{}", "-".repeat(99))).is_err());

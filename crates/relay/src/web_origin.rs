@@ -19,8 +19,8 @@ use latchkey_web::{assets, security_headers};
 use tower::ServiceExt;
 
 use crate::accounts;
-use crate::pairing;
 use crate::pages::visit::{Answered, Arrival, Visit};
+use crate::pairing;
 use crate::state::State;
 use crate::tunnels::{self, Reception};
 
@@ -104,8 +104,11 @@ impl WebOrigin {
             return problem.json().map(body::full);
         }
         call.watch.tune_for_tunnel();
-        self.reception
-            .receive(hyper::upgrade::on(request), call.exporter, call.caller.address);
+        self.reception.receive(
+            hyper::upgrade::on(request),
+            call.exporter,
+            call.caller.address,
+        );
         let mut response = Response::new(body::empty());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         let headers = response.headers_mut();

@@ -87,7 +87,12 @@ mod tests {
         let size = qr.0.size.cast_signed();
         for (x, y) in [(0, 0), (size - 7, 0), (0, size - 7)] {
             for step in 0..7 {
-                let edge = [(x + step, y), (x + step, y + 6), (x, y + step), (x + 6, y + step)];
+                let edge = [
+                    (x + step, y),
+                    (x + step, y + 6),
+                    (x, y + step),
+                    (x + 6, y + step),
+                ];
                 assert!(edge.iter().all(|&(x, y)| qr.at(x, y)), "finder at {x}, {y}");
             }
             assert!(!qr.at(x + 1, y + 1), "ring at {x}, {y}");

@@ -90,7 +90,10 @@ impl KeysThroughRelay {
             Maker::OctoPrint(server) => server.generate(&app).await?,
             Maker::Nobody => return Err(AppKeyRefusal::NotOffered),
         };
-        tracing::info!(app_connection.id = wish.app_connection.escape_debug().to_string(), "the relay had an app key made");
+        tracing::info!(
+            app_connection.id = wish.app_connection.escape_debug().to_string(),
+            "the relay had an app key made"
+        );
         Ok(made)
     }
 
@@ -217,7 +220,9 @@ impl OctoPrintKeys {
         if response.status() != StatusCode::OK {
             return Err("it refuses; does it know the host's key, and may that make keys?");
         }
-        let text = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
+        let text = Limited::new(response.into_body(), MAX_ANSWER)
+            .collect()
+            .await;
         let text = text.map_err(|_| "its answer broke off")?.to_bytes();
         let answer: serde_json::Value =
             serde_json::from_slice(&text).map_err(|_| "its answer is no JSON")?;

@@ -150,11 +150,7 @@ impl LocalApi {
     }
 
     fn set_relay(&self, relay: Option<String>) {
-        let mut known = self
-            .0
-            .relay
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.relay.lock().unwrap_or_else(PoisonError::into_inner);
         if *known == relay {
             return;
         }

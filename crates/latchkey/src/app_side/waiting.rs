@@ -17,11 +17,7 @@ pub(crate) async fn show<T>(what: &str, work: impl Future<Output = T>) -> T {
 }
 
 /// Runs `work` while saying that it is waited for, and for how long it will be at most.
-pub(crate) async fn show_left<T>(
-    what: &str,
-    left: Duration,
-    work: impl Future<Output = T>,
-) -> T {
+pub(crate) async fn show_left<T>(what: &str, left: Duration, work: impl Future<Output = T>) -> T {
     let told = |passed| format!("{} left", clock(left.saturating_sub(passed)));
     follow(what, work, told).await
 }

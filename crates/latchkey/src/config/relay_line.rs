@@ -77,7 +77,10 @@ fn beside(file: &Path) -> PathBuf {
 /// With the old file's permissions: it may hold secrets.
 fn write(fresh: &Path, old: &Path, text: &str) -> std::io::Result<()> {
     let permissions = fs::metadata(old)?.permissions();
-    let mut file = OpenOptions::new().write(true).create_new(true).open(fresh)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(fresh)?;
     file.set_permissions(permissions)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
@@ -101,7 +104,10 @@ mod tests {
             let after = with_relay(before, &url(), None).unwrap();
             assert!(after.starts_with(before), "{after}");
             let meaning: Value = serde_saphyr::from_str(&after).unwrap();
-            assert_eq!(meaning["relay"], json!({"url": "https://relay.example.com"}));
+            assert_eq!(
+                meaning["relay"],
+                json!({"url": "https://relay.example.com"})
+            );
             assert_eq!(meaning["name"], "Voron");
         }
         let with_ca = with_relay("name: x\n", &url(), Some(Path::new("/a \"b\".pem"))).unwrap();
@@ -127,7 +133,10 @@ mod tests {
     fn the_file_keeps_its_permissions_and_its_link() {
         use std::os::unix::fs::{PermissionsExt as _, symlink};
         let folder = tempfile::tempdir().unwrap();
-        let (real, link) = (folder.path().join("real.yaml"), folder.path().join("host.yaml"));
+        let (real, link) = (
+            folder.path().join("real.yaml"),
+            folder.path().join("host.yaml"),
+        );
         fs::write(&real, "name: Voron\n").unwrap();
         fs::set_permissions(&real, fs::Permissions::from_mode(0o600)).unwrap();
         symlink(&real, &link).unwrap();

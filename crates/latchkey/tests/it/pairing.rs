@@ -42,7 +42,11 @@ impl Bench {
             "registration": "open",
         });
         std::fs::write(folder.path().join("relay.yaml"), relay.to_string()).unwrap();
-        write_host(&folder.path().join("host.yaml"), &host_at.to_string(), "host");
+        write_host(
+            &folder.path().join("host.yaml"),
+            &host_at.to_string(),
+            "host",
+        );
         let mut bench = Self {
             relay: Process::new("relay", folder.path()),
             host: Process::new("host", folder.path()),
@@ -130,13 +134,21 @@ impl Pairing {
         let mut command = latchkey();
         command.arg("pair").arg("--config").arg(host_yaml);
         command.arg("--json").args(relay);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let first = within("a code", lines.next_line()).await.unwrap();
         let Some(first) = first else {
             let mut said = String::new();
-            child.stderr.unwrap().read_to_string(&mut said).await.unwrap();
+            child
+                .stderr
+                .unwrap()
+                .read_to_string(&mut said)
+                .await
+                .unwrap();
             panic!("no code: {said}");
         };
         let shown: Value = serde_json::from_str(&first).unwrap();
@@ -177,7 +189,10 @@ async fn the_command_pairs_beside_a_running_host_which_connects_by_itself() {
 
     let text = std::fs::read_to_string(bench.host_yaml()).unwrap();
     assert!(text.starts_with("# Mine, with a word to myself.\nname: Voron # the red one\n"));
-    assert!(text.contains(&format!("relay:\n  url: \"{}\"\n", bench.url)), "{text}");
+    assert!(
+        text.contains(&format!("relay:\n  url: \"{}\"\n", bench.url)),
+        "{text}"
+    );
 
     // What the relay knows of it now.
     let store = bench.store().await;
@@ -190,7 +205,11 @@ async fn the_command_pairs_beside_a_running_host_which_connects_by_itself() {
     .await;
 
     // A second click, and a restart of both, change nothing.
-    let fields = [("code", code.as_str()), ("name", "Other"), ("answer", "add")];
+    let fields = [
+        ("code", code.as_str()),
+        ("name", "Other"),
+        ("answer", "add"),
+    ];
     let again = bench.ann.post("/pair", &fields).await;
     assert_eq!(again.header("location"), format!("/printers/{printer}"));
     bench.host.stop().await;
@@ -212,7 +231,11 @@ async fn relay_and_host_may_restart_in_the_middle() {
     bench.start_relay().await;
     bench.confirm(&pairing.code.clone(), "Garage").await;
     let (exit, told, said) = pairing.end().await;
-    assert_eq!((exit, &told.unwrap()["state"]), (0, &json!("confirmed")), "{said}");
+    assert_eq!(
+        (exit, &told.unwrap()["state"]),
+        (0, &json!("confirmed")),
+        "{said}"
+    );
     bench.start_host().await;
     bench.await_connected().await;
 }
@@ -222,7 +245,10 @@ async fn a_host_that_is_refused_hears_so() {
     let mut bench = Bench::start().await;
     let before = std::fs::read_to_string(bench.host_yaml()).unwrap();
     let pairing = bench.pair().await;
-    bench.ann.open(&format!("/pair?code={}", pairing.code)).await;
+    bench
+        .ann
+        .open(&format!("/pair?code={}", pairing.code))
+        .await;
     let fields = [("code", pairing.code.as_str()), ("answer", "refuse")];
     let page = bench.ann.post("/pair", &fields).await;
     assert!(page.text().contains("Nothing was added"));
@@ -245,7 +271,12 @@ async fn a_removed_printers_host_is_no_longer_paired_and_may_be_paired_again() {
     let id: PrinterId = printer.parse().unwrap();
     let owner = store.printers().load(&id).await.unwrap().account;
     let now = latchkey_model::clock::Timestamp::from_millis(1);
-    store.printers().remove(&owner, &id, now).await.unwrap().unwrap();
+    store
+        .printers()
+        .remove(&owner, &id, now)
+        .await
+        .unwrap()
+        .unwrap();
     eventually("the host to hear of it", async || {
         let host = bench.of_host().await;
         host["relay"]["connected"] == false && host["paired"] == false
@@ -257,7 +288,10 @@ async fn a_removed_printers_host_is_no_longer_paired_and_may_be_paired_again() {
     assert!(dialled <= 2, "{dialled}");
 
     let pairing = Pairing::start(&bench.host_yaml(), None).await;
-    assert_eq!(bench.confirm(&pairing.code.clone(), "Garage").await, printer);
+    assert_eq!(
+        bench.confirm(&pairing.code.clone(), "Garage").await,
+        printer
+    );
     assert_eq!(pairing.end().await.0, 0);
     bench.await_connected().await;
 }
@@ -306,7 +340,9 @@ async fn the_command_says_what_it_cannot_do() {
     let run = async |args: &[&str]| {
         let mut command = latchkey();
         command.arg("pair").arg("--config").arg(bench.host_yaml());
-        let ended = within("the end", command.args(args).output()).await.unwrap();
+        let ended = within("the end", command.args(args).output())
+            .await
+            .unwrap();
         let said = String::from_utf8_lossy(&ended.stderr).into_owned();
         (ended.status.code().unwrap(), said)
     };
@@ -328,7 +364,14 @@ async fn the_command_says_what_it_cannot_do() {
 async fn an_administrator_pairs_and_unpairs_on_the_hosts_page() {
     let mut bench = Bench::start().await;
     let mut added = latchkey();
-    added.args(["user", "add", "ann", "--admin", "--password-stdin", "--config"]);
+    added.args([
+        "user",
+        "add",
+        "ann",
+        "--admin",
+        "--password-stdin",
+        "--config",
+    ]);
     added.arg(bench.host_yaml()).stdin(Stdio::piped());
     let mut added = added.spawn().unwrap();
     let mut stdin = added.stdin.take().unwrap();
@@ -342,7 +385,11 @@ async fn an_administrator_pairs_and_unpairs_on_the_hosts_page() {
     assert_eq!(page.send(login).await.status, StatusCode::OK);
 
     let shown = page.get("/latchkey/relay").await;
-    assert!(shown.text().contains("Connect to a relay"), "{}", shown.text());
+    assert!(
+        shown.text().contains("Connect to a relay"),
+        "{}",
+        shown.text()
+    );
     let wrong = page.post("/latchkey/relay", &[("url", "nonsense/x")]).await;
     assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
     let url = bench.url.clone();

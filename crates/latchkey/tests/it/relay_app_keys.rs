@@ -100,7 +100,9 @@ async fn a_key_is_the_first_administrators_and_ends_with_its_app_connection() {
     assert_eq!(own["user_id"], "ann");
 
     // Another app connection's app of the same name has a key of its own.
-    let other = tunnel.make_app_key(&wish("OctoApp", SECOND, Scope::Full)).await;
+    let other = tunnel
+        .make_app_key(&wish("OctoApp", SECOND, Scope::Full))
+        .await;
     let other = other.unwrap();
     assert_eq!(other.app, "OctoApp (2)");
     assert_ne!(*other.api_key, *made.api_key);
@@ -135,7 +137,9 @@ async fn a_host_says_after_a_break_which_keys_it_keeps() {
     let mut bench = Bench::start("allow").await;
     bench.add_user("ann", &["--admin"]).await;
     let tunnel = bench.relay.tunnel().await;
-    let made = tunnel.make_app_key(&wish("OctoApp", FIRST, Scope::Full)).await;
+    let made = tunnel
+        .make_app_key(&wish("OctoApp", FIRST, Scope::Full))
+        .await;
     let made = made.unwrap();
     bench.host.kill().await;
     drop(tunnel);

@@ -232,7 +232,11 @@ mod tests {
             },
         ];
         for wish in changed {
-            assert_eq!(wish.verify(RELAY, NOW), Err(ProofError::Signature), "{wish:?}");
+            assert_eq!(
+                wish.verify(RELAY, NOW),
+                Err(ProofError::Signature),
+                "{wish:?}"
+            );
         }
         for (name, time) in [("", NOW), ("a\nb", NOW), (&*"x".repeat(129), NOW)] {
             let wish = PairingStart::sign(&identity, RELAY, name, time, &[7; 32]);

@@ -288,7 +288,10 @@ fn confirmation(
         same_network: network_of(visit.arrival.address) == offer.pairing.network,
         network: offer.pairing.network.clone(),
         asked: visit.moment(offer.pairing.created),
-        again: offer.printer.as_ref().map(|printer| printer.name.to_string()),
+        again: offer
+            .printer
+            .as_ref()
+            .map(|printer| printer.name.to_string()),
         name,
         name_wrong,
         then: paths::way_back(then).unwrap_or_default().to_owned(),

@@ -210,7 +210,11 @@ impl Pairings {
         let now = self.clock.now();
         // Before the look-up: who has guessed too often learns nothing, right or wrong.
         self.may_try(by)?;
-        let found = self.store.pairings().find_by_code(&code.hash(), now).await?;
+        let found = self
+            .store
+            .pairings()
+            .find_by_code(&code.hash(), now)
+            .await?;
         let waiting = found.filter(|found| found.outcome == PairingOutcome::Waiting);
         let Some(pairing) = waiting else {
             // Once more: who guesses many at once learns no more than who guesses one by one.
@@ -291,7 +295,11 @@ impl Pairings {
         let code = PairingCode::parse(typed).map_err(|_| CodeError::Malformed)?;
         self.may_try(by)?;
         let now = self.clock.now();
-        let found = self.store.pairings().find_by_code(&code.hash(), now).await?;
+        let found = self
+            .store
+            .pairings()
+            .find_by_code(&code.hash(), now)
+            .await?;
         Ok(found.and_then(|found| match found.outcome {
             PairingOutcome::Confirmed { account, printer } if account == by.account.id => {
                 Some(printer)
@@ -315,7 +323,10 @@ impl Pairings {
         let _ = self.wrong_of_account.count(&by.account.id, now);
         let _ = self.wrong_of_address.count(&household(by.address), now);
         if self.wrong_everywhere.count(&(), now).is_err() {
-            tracing::warn!(limit.name = "pairing_codes", "so many wrong pairing codes that nobody may type one for a while");
+            tracing::warn!(
+                limit.name = "pairing_codes",
+                "so many wrong pairing codes that nobody may type one for a while"
+            );
         }
     }
 }

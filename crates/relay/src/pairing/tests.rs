@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use axum::body::Body;
 use ::http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use ::http::{HeaderMap, Request, StatusCode};
+use axum::body::Body;
 use http_body_util::BodyExt as _;
 use latchkey_model::account::Email;
 use latchkey_model::chance::SeededChance;
@@ -53,7 +53,10 @@ impl Page {
     }
 
     fn token(&self) -> String {
-        let (_, rest) = self.text.split_once("name=\"csrf_token\" value=\"").unwrap();
+        let (_, rest) = self
+            .text
+            .split_once("name=\"csrf_token\" value=\"")
+            .unwrap();
         rest.split_once('"').unwrap().0.to_owned()
     }
 
@@ -187,7 +190,8 @@ impl Bench {
 
     async fn api_from(&self, path: &str, body: &Value, from: u8) -> Page {
         let request = Request::post(path).header(CONTENT_TYPE, "application/json");
-        self.ask_from(request, Body::from(body.to_string()), from).await
+        self.ask_from(request, Body::from(body.to_string()), from)
+            .await
     }
 
     fn wish(&self, identity: &HostIdentity) -> Value {
@@ -214,7 +218,9 @@ impl Bench {
 
     async fn state_of(&self, poll: &str) -> Value {
         self.later(5);
-        self.api("/api/pairing/poll", &json!({"poll": poll})).await.json()
+        self.api("/api/pairing/poll", &json!({"poll": poll}))
+            .await
+            .json()
     }
 
     async fn printers_of(&self, person: &Person) -> Vec<Printer> {
@@ -237,8 +243,15 @@ async fn a_host_is_paired_by_its_code_and_both_sides_see_both_names() {
     let (ann, host) = (bench.person("ann@oyelaran.example").await, identity());
     let (code, poll) = bench.waiting(&host).await;
     assert_eq!(bench.state_of(&poll).await["state"], "pending");
-    let page = bench.get(&ann, &format!("/pair?code={}", code.to_lowercase())).await;
-    for shown in [code.as_str(), "octopi", "ann@oyelaran.example", "203.0.5.0/24"] {
+    let page = bench
+        .get(&ann, &format!("/pair?code={}", code.to_lowercase()))
+        .await;
+    for shown in [
+        code.as_str(),
+        "octopi",
+        "ann@oyelaran.example",
+        "203.0.5.0/24",
+    ] {
         assert!(page.text.contains(shown), "{shown}");
     }
     let done = bench.post(&ann, &add(&code, "Garage Voron")).await;
@@ -283,7 +296,11 @@ async fn the_way_back_leads_to_pages_of_ours_only() {
     let mut fields = add(&code, "One").to_vec();
     fields.push(("then", "//evil.example"));
     let done = bench.post(&ann, &fields).await;
-    assert!(done.location().starts_with("/printers/"), "{}", done.location());
+    assert!(
+        done.location().starts_with("/printers/"),
+        "{}",
+        done.location()
+    );
 }
 
 #[tokio::test]
@@ -320,7 +337,9 @@ async fn a_refused_host_hears_so_and_its_code_is_used_up() {
     let bench = Bench::new().await;
     let ann = bench.person("ann@example.com").await;
     let (code, poll) = bench.waiting(&identity()).await;
-    let page = bench.post(&ann, &[("code", &code), ("answer", "refuse")]).await;
+    let page = bench
+        .post(&ann, &[("code", &code), ("answer", "refuse")])
+        .await;
     assert_eq!(page.status, StatusCode::OK);
     assert_eq!(bench.state_of(&poll).await["state"], "refused");
     let late = bench.post(&ann, &add(&code, "x")).await;
@@ -374,7 +393,13 @@ async fn five_wrong_codes_close_the_page_for_the_right_one_too() {
         bench.person("ben@example.com").await,
     );
     let (code, _) = bench.waiting(&identity()).await;
-    for wrong in ["BBBB-BBBB", "CCCC-CCCC", "DDDD-DDDD", "FFFF-FFFF", "GGGG-GGGG"] {
+    for wrong in [
+        "BBBB-BBBB",
+        "CCCC-CCCC",
+        "DDDD-DDDD",
+        "FFFF-FFFF",
+        "GGGG-GGGG",
+    ] {
         let page = bench.get(&ann, &format!("/pair?code={wrong}")).await;
         assert_eq!(page.status, StatusCode::NOT_FOUND);
         // What is no code is no try.
@@ -436,23 +461,38 @@ async fn nobody_gets_a_code_for_somebody_elses_host() {
     let mut stolen = bench.wish(&thief);
     stolen["host_key"] = bench.wish(&host)["host_key"].clone();
     let page = bench.api("/api/pairing", &stolen).await;
-    assert_eq!((page.status, &page.json()["code"]), (StatusCode::FORBIDDEN, &json!("signature")));
+    assert_eq!(
+        (page.status, &page.json()["code"]),
+        (StatusCode::FORBIDDEN, &json!("signature"))
+    );
     let elsewhere = PairingStart::sign(&host, "evil.example", "x", NOW / 1000, &[9; 32]);
     let page = bench.api("/api/pairing", &json!(elsewhere)).await;
     assert_eq!(page.json()["code"], "signature");
     // What somebody recorded is worth nothing, soon or late.
     let wish = bench.wish(&host);
-    assert_eq!(bench.api("/api/pairing", &wish).await.status, StatusCode::OK);
-    assert_eq!(bench.api("/api/pairing", &wish).await.json()["code"], "replayed");
+    assert_eq!(
+        bench.api("/api/pairing", &wish).await.status,
+        StatusCode::OK
+    );
+    assert_eq!(
+        bench.api("/api/pairing", &wish).await.json()["code"],
+        "replayed"
+    );
     bench.later(11 * 60);
-    assert_eq!(bench.api("/api/pairing", &wish).await.json()["code"], "clock");
+    assert_eq!(
+        bench.api("/api/pairing", &wish).await.json()["code"],
+        "clock"
+    );
     for malformed in [json!({}), json!([]), json!({"host_key": 5})] {
         let page = bench.api("/api/pairing", &malformed).await;
         assert_eq!(page.status, StatusCode::BAD_REQUEST);
         assert_eq!(page.json()["code"], "malformed_request");
     }
     let long = json!({ "host_key": "x".repeat(10_000) });
-    assert_eq!(bench.api("/api/pairing", &long).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(
+        bench.api("/api/pairing", &long).await.status,
+        StatusCode::BAD_REQUEST
+    );
 }
 
 #[tokio::test]
@@ -463,14 +503,19 @@ async fn codes_are_bounded_for_a_host_and_an_address() {
         bench.waiting(&host).await;
     }
     let page = bench.api("/api/pairing", &bench.wish(&host)).await;
-    assert_eq!((page.status.as_u16(), &page.json()["code"]), (429, &json!("too_many")));
+    assert_eq!(
+        (page.status.as_u16(), &page.json()["code"]),
+        (429, &json!("too_many"))
+    );
     assert!(page.headers.contains_key("retry-after"));
     for _ in 0..39 {
         bench.waiting(&identity()).await;
     }
     let page = bench.api("/api/pairing", &bench.wish(&identity())).await;
     assert_eq!(page.status.as_u16(), 429);
-    let page = bench.api_from("/api/pairing", &bench.wish(&identity()), 6).await;
+    let page = bench
+        .api_from("/api/pairing", &bench.wish(&identity()), 6)
+        .await;
     assert_eq!(page.status, StatusCode::OK, "from elsewhere");
 }
 
@@ -479,9 +524,15 @@ async fn who_asks_too_often_is_told_to_slow_down() {
     let bench = Bench::new().await;
     let (_, poll) = bench.waiting(&identity()).await;
     let asked = json!({"poll": poll});
-    assert_eq!(bench.api("/api/pairing/poll", &asked).await.status, StatusCode::OK);
+    assert_eq!(
+        bench.api("/api/pairing/poll", &asked).await.status,
+        StatusCode::OK
+    );
     let page = bench.api("/api/pairing/poll", &asked).await;
-    assert_eq!((page.status.as_u16(), &page.json()["code"]), (429, &json!("slow_down")));
+    assert_eq!(
+        (page.status.as_u16(), &page.json()["code"]),
+        (429, &json!("slow_down"))
+    );
     assert_eq!(bench.state_of(&poll).await["state"], "pending");
     let unknown = bench.state_of("lk_pair_nobodys").await;
     assert_eq!(unknown, json!({"state": "expired"}));
@@ -499,7 +550,11 @@ async fn a_page_of_the_code_sets_no_trap_for_names() {
         assert!(page.text.contains("This name does not work"));
     }
     let page = bench.post(&ann, &[("code", &code), ("name", "x")]).await;
-    assert_eq!(page.status, StatusCode::BAD_REQUEST, "neither add nor refuse");
+    assert_eq!(
+        page.status,
+        StatusCode::BAD_REQUEST,
+        "neither add nor refuse"
+    );
     assert!(bench.printers_of(&ann).await.is_empty());
     let look = [("code", "bcdf ghjk"), ("answer", "look"), ("then", "/x")];
     let page = bench.post(&ann, &look).await;

@@ -104,7 +104,10 @@ mod tests {
             tokio::time::advance(Duration::from_secs(30)).await;
         }
         assert!(history.is_locked_out(A, Instant::now()));
-        assert!(!history.is_locked_out(B, Instant::now()), "it is the one that is in");
+        assert!(
+            !history.is_locked_out(B, Instant::now()),
+            "it is the one that is in"
+        );
         assert!(!history.prefer_next(Instant::now()));
         tokio::time::advance(SWAPS_WITHIN).await;
         assert!(!history.is_locked_out(A, Instant::now()));

@@ -44,7 +44,11 @@ async fn swap(visit: Visit, Path(id): Path<String>, Form(fields): Form<Fields>) 
     let account = visit.form(&fields.csrf_token, &back)?;
     let printer = owned(&visit, account, &id).await?;
     visit.fresh(&back)?;
-    if let Some(host) = printer.host.as_ref().filter(|_| printer.seen.copy.is_some()) {
+    if let Some(host) = printer
+        .host
+        .as_ref()
+        .filter(|_| printer.seen.copy.is_some())
+    {
         if !visit.state.tunnels.prefer_next(&host.id()) {
             return Err(visit.problem(StatusCode::TOO_MANY_REQUESTS));
         }

@@ -210,7 +210,11 @@ impl<'a> Pairings<'a> {
     }
 }
 
-async fn rename(work: &mut Connection, id: &PrinterId, printer: &Printer) -> Result<(), StoreError> {
+async fn rename(
+    work: &mut Connection,
+    id: &PrinterId,
+    printer: &Printer,
+) -> Result<(), StoreError> {
     sqlx::query(RENAME_PRINTER)
         .bind(id.as_str())
         .bind(printer.name.as_str())

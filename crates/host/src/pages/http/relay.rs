@@ -54,7 +54,12 @@ pub(super) async fn start(visit: Visit, Form(fields): Form<Fields>) -> Answered 
         Ok(()) => Ok(visit.go_on(PAGE)),
         Err(error) => {
             let why = error.to_string();
-            Ok(wrong(&visit, admin, &fields.url, RelayProblem::Declined(why)))
+            Ok(wrong(
+                &visit,
+                admin,
+                &fields.url,
+                RelayProblem::Declined(why),
+            ))
         }
     }
 }
@@ -192,7 +197,10 @@ mod tests {
     fn addresses_are_read_as_people_type_them() {
         for (typed, read) in [
             ("relay.example.com", Some("https://relay.example.com/")),
-            (" https://relay.example.com/ ", Some("https://relay.example.com/")),
+            (
+                " https://relay.example.com/ ",
+                Some("https://relay.example.com/"),
+            ),
             ("localhost:7010", Some("https://localhost:7010/")),
             ("http://localhost:7010", Some("http://localhost:7010/")),
             ("relay.example.com/pair", None),

@@ -35,11 +35,19 @@ pub struct RelayPage {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RelayStanding {
     None,
-    Connected { relay: String, minutes: u64 },
+    Connected {
+        relay: String,
+        minutes: u64,
+    },
     /// The relay does not know this host.
-    Unpaired { relay: String },
+    Unpaired {
+        relay: String,
+    },
     /// There is no way there just now.
-    Away { relay: String, why: Option<String> },
+    Away {
+        relay: String,
+        why: Option<String>,
+    },
 }
 
 /// A code that is shown.

@@ -16,8 +16,8 @@ use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use super::*;
-use crate::app_keys::through_relay::{KeysThroughRelay, Maker};
 use crate::app_connections::AppConnections;
+use crate::app_keys::through_relay::{KeysThroughRelay, Maker};
 use crate::doors::{Doors, LanDoor, TunnelDoor};
 use crate::pages::Pages;
 use crate::service::{ByWhom, Service};
@@ -140,7 +140,7 @@ async fn in_the_tunnel_it_opens_with_200_and_a_refusal_is_none() {
         app_connections: AppConnections::default(),
         doors: doors(&bench),
         relay_is_local: false,
-            keys: KeysThroughRelay::new(
+        keys: KeysThroughRelay::new(
             crate::relay::tests::unset(),
             Maker::Nobody,
             bench.tracker.clone(),

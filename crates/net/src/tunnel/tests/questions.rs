@@ -97,7 +97,10 @@ async fn a_host_says_where_it_is_and_what_it_keeps() {
     let (tunnel, _host) = tunnel_with(&bench, &all).await;
     let address = tunnel.local_address().await.unwrap();
     assert_eq!(address.as_deref(), Some("192.168.1.9:5010"));
-    assert_eq!(tunnel.app_connections_with_keys().await.unwrap(), ["a", "b"]);
+    assert_eq!(
+        tunnel.app_connections_with_keys().await.unwrap(),
+        ["a", "b"]
+    );
     assert!(tunnel.hear_of_ends(&["b".to_owned()]).is_some());
 }
 

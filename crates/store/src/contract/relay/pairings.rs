@@ -29,7 +29,12 @@ fn hashes(seed: u64) -> (PairingCodeHash, PairingPollHash) {
 
 fn waiting(host: u8) -> Pairing {
     let key = HostKey::from_bytes([host; 32]);
-    Pairing::new(key, "octopi".to_owned(), "203.0.113.0/24".to_owned(), at(100))
+    Pairing::new(
+        key,
+        "octopi".to_owned(),
+        "203.0.113.0/24".to_owned(),
+        at(100),
+    )
 }
 
 fn printer_of(account: &Account, host: u8, name: &str) -> Printer {
@@ -91,7 +96,9 @@ async fn confirmed_host_is_a_printer_once(store: &RelayStore) -> Outcome {
     let pairings = store.pairings();
     pairings.start(&code, &poll, &waiting(1), 9).await?;
     let printer = printer_of(&ann, 1, "Garage");
-    let late = pairings.confirm(&code, &printer, at(100).plus(LASTS)).await?;
+    let late = pairings
+        .confirm(&code, &printer, at(100).plus(LASTS))
+        .await?;
     check_eq!(late, Confirmation::Gone);
     let done = pairings.confirm(&code, &printer, at(101)).await?;
     check_eq!(done, Confirmation::Made(printer.id.clone()));
@@ -131,7 +138,10 @@ async fn refused_host_is_nobodys(store: &RelayStore) -> Outcome {
 
 async fn host_of_another_account_is_not_displaced(store: &RelayStore) -> Outcome {
     let make = Maker::default();
-    let (ann, eve) = (make.account("ann@example.com"), make.account("eve@example.com"));
+    let (ann, eve) = (
+        make.account("ann@example.com"),
+        make.account("eve@example.com"),
+    );
     store.accounts().create(&ann, None).await?;
     store.accounts().create(&eve, None).await?;
     let kept = printer_of(&ann, 1, "Garage");
@@ -145,7 +155,10 @@ async fn host_of_another_account_is_not_displaced(store: &RelayStore) -> Outcome
     check_eq!(store.printers().load(&kept.id).await?, kept);
     // Its owner may still use the code.
     let found = pairings.find_by_code(&code, at(101)).await?;
-    check_eq!(found.map(|found| found.outcome), Some(PairingOutcome::Waiting));
+    check_eq!(
+        found.map(|found| found.outcome),
+        Some(PairingOutcome::Waiting)
+    );
     Ok(())
 }
 
@@ -176,7 +189,10 @@ async fn pairing_goes_with_its_printer_and_account(store: &RelayStore) -> Outcom
     let (code, poll) = hashes(1);
     pairings.start(&code, &poll, &waiting(1), 9).await?;
     pairings.confirm(&code, &printer, at(101)).await?;
-    store.printers().remove(&ann.id, &printer.id, at(102)).await?;
+    store
+        .printers()
+        .remove(&ann.id, &printer.id, at(102))
+        .await?;
     check_eq!(pairings.find_by_poll(&poll, at(103)).await?, None);
     let (code, poll) = hashes(2);
     pairings.start(&code, &poll, &waiting(1), 9).await?;

@@ -55,7 +55,12 @@ pub(super) fn add(words: &Words, pages: &mut Pages) {
             CodeEnd::Refused,
             RelayProblem::Declined(words.file.into()),
         ),
-        ("not-kept", RelayStanding::None, CodeEnd::NotKept, RelayProblem::Address),
+        (
+            "not-kept",
+            RelayStanding::None,
+            CodeEnd::NotKept,
+            RelayProblem::Address,
+        ),
     ] {
         let page = RelayPage {
             standing,
