@@ -1,5 +1,7 @@
 //! The command line. Stable: scripts rely on it.
 
+pub(crate) mod account;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -49,6 +51,9 @@ pub(crate) enum Command {
     /// People known to the host
     #[command(subcommand)]
     User(UserAction),
+    /// People known to the relay
+    #[command(subcommand)]
+    Account(account::AccountAction),
     /// Take over people and app keys from an OctoPrint
     ///
     /// Reads OctoPrint's folder and changes nothing in it. People keep their passwords, and apps

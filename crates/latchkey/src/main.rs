@@ -63,6 +63,10 @@ fn run(cli: Cli) -> anyhow::Result<()> {
                 cli.log.init("warn")?;
                 commands::user::run(action).await
             }
+            Command::Account(action) => {
+                cli.log.init("warn")?;
+                commands::account::run(action).await
+            }
             Command::ImportOctoprint(args) => {
                 cli.log.init("warn")?;
                 commands::import_octoprint::run(&args).await

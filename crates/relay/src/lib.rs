@@ -15,8 +15,10 @@ mod role;
 mod router;
 mod sessions;
 mod state;
+mod sweep;
 mod tunnels;
 mod web_origin;
 
+pub use accounts::{AccountError, check_password};
 pub use life::{Life, SetPlanError};
 pub use role::{Relay, RelayError};

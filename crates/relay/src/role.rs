@@ -25,10 +25,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::app_connections::usage::Usage;
 use crate::config::Config;
-use crate::edge::{Edge, Shared};
+use crate::edge::{Edge, Guesses, Shared};
 use crate::life::{Endings, Life, Parts};
 use crate::router::Router;
 use crate::state::{Making, State};
+use crate::sweep;
 use crate::tunnels::{Desk, Reception, Tunnels, presence};
 use crate::web_origin::WebOrigin;
 
@@ -167,6 +168,7 @@ impl Relay {
             store: self.store.clone(),
             tunnels: tunnels.clone(),
             endings: self.life.endings().clone(),
+            guesses: Guesses::new(Arc::clone(&self.clock)),
             usage: usage.clone(),
             metrics: Arc::clone(&metrics),
             ids: RequestIds::default(),
@@ -189,6 +191,11 @@ impl Relay {
         if let Err(error) = self.store.printers().note_all_lost().await {
             tracing::warn!(%error, "cannot note that no host is connected yet");
         }
+        tunnel_tasks.spawn(sweep::run(
+            self.store.clone(),
+            Arc::clone(&self.clock),
+            self.stop.soft.clone(),
+        ));
         if let Some(listener) = self.status_listener {
             let health = health(&metrics, &self.store);
             let soft = self.stop.soft.clone();

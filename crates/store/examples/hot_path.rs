@@ -1,4 +1,5 @@
-//! Measures the look-up that decides about each call: `cargo run --release -p latchkey-store
+//! Measures the look-up that decides about each call, and the one that decides about all that is
+//! open, once a second: `cargo run --release -p latchkey-store
 //! --example hot_path --features contract -- [APP CONNECTIONS]`.
 #![expect(clippy::print_stdout, reason = "a measurement is printed")]
 
@@ -21,12 +22,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let make = Maker::default();
     let household = make.household(&store, "ann@example.com").await?;
     let mut labels = vec![household.credentials.label.hash()];
+    let mut ids = vec![household.connection.id.clone()];
     let filling = Instant::now();
     while labels.len() < wanted {
         let (connection, credentials) =
             make.app_connection(&household.printer, AccessMode::Enhanced);
         store.app_connections().insert(&connection).await?;
         labels.push(credentials.label.hash());
+        ids.push(connection.id);
     }
     let each = filling.elapsed() / u32::try_from(wanted)?;
     println!("{wanted} app connections, {each:?} for each durable insert");
@@ -37,6 +40,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .collect();
     report("unknown label", lookups(&store, &unknown).await?);
     report("rule alone", decisions(&store, &labels[0]).await?);
+    let mut times = Vec::new();
+    for _ in 0..100 {
+        let start = Instant::now();
+        store.app_connections().standings(&ids).await?;
+        times.push(start.elapsed());
+    }
+    report("standing of all, open at once", times);
     Ok(())
 }
 

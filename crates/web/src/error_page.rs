@@ -138,6 +138,7 @@ pub(crate) struct View<'a> {
     pub(crate) relay_host: &'a str,
     pub(crate) relay_url: Option<&'a str>,
     pub(crate) request_id: RequestId<'a>,
+    pub(crate) sentence: Option<&'a str>,
 }
 
 /// How long the host has been silent, in words and exactly.
@@ -172,6 +173,7 @@ impl<'a> View<'a> {
                 .any(|s| relay_url.starts_with(s))
                 .then_some(relay_url),
             request_id: RequestId(request_id),
+            sentence: None,
         }
     }
 }
@@ -182,6 +184,7 @@ fn page(problem: &RelayProblem) -> String {
         view.printer = problem.printer_name.as_deref();
         view.since = problem.last_seen.map(Since::from);
     }
+    view.sentence = problem.sentence;
     let page = EdgePage::about(problem.status, view);
     page.render().expect("templates write to memory")
 }

@@ -27,5 +27,6 @@ pub mod samples;
 pub mod security_headers;
 pub mod self_contained;
 pub mod shell;
+pub mod written_routes;
 
 mod css;

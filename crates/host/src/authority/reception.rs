@@ -31,6 +31,18 @@ use crate::upstream::{Answer, Upstream};
 /// undone.
 const ENDS_A_SIGN_IN: [&str; 4] = ["/login", "/login/", "/latchkey/sign-out", "/api/logout"];
 
+/// What may be sent by an app connection that only shows the printer: who one is, and an app's wish
+/// for a key, which is worth no more there. A key made on such a way would be good elsewhere.
+const OPEN_TO_WATCHERS: [&str; 7] = [
+    "/login",
+    "/login/",
+    "/api/login",
+    "/api/logout",
+    "/latchkey/sign-out",
+    "/apps/auth",
+    "/plugin/appkeys/request",
+];
+
 /// The way in. Clones share everything.
 #[derive(Clone)]
 pub(crate) struct Reception {
@@ -61,6 +73,10 @@ impl Reception {
         let owner = owner_of(request.uri().path());
         if owner == Owner::Nobody {
             return Ok(plain(contract::nothing_here()));
+        }
+        if owner == Owner::Host && !is_open_to(&request, &inbound.door) {
+            let sentence = "This app may only look. Open the printer at home, or by an app that may do everything.";
+            return Ok(plain(contract::error(StatusCode::FORBIDDEN, sentence)));
         }
         let (parts, body) = request.into_parts();
         let ends_it = parts.method == Method::POST && ENDS_A_SIGN_IN.contains(&parts.uri.path());
@@ -185,6 +201,15 @@ impl Reception {
         let sign_in = contract::with_query("/login/", &[("redirect", &here)]);
         plain(contract::found(&format!("{prefix}{sign_in}")))
     }
+}
+
+/// Whether one of the host's own paths may be asked for by this door at all.
+fn is_open_to(request: &Request<Body>, door: &Door) -> bool {
+    let path = request.uri().path();
+    !door.only_shows()
+        || is_reading(request.method())
+        || Push::is_ours(path)
+        || OPEN_TO_WATCHERS.contains(&path)
 }
 
 fn plain(answer: axum::response::Response) -> Answer {

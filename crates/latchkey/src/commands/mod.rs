@@ -1,5 +1,6 @@
 //! The commands, but for the demo.
 
+pub(crate) mod account;
 pub(crate) mod app_keygen;
 pub(crate) mod config;
 pub(crate) mod doctor;
@@ -7,6 +8,7 @@ pub(crate) mod host;
 pub(crate) mod import_octoprint;
 pub(crate) mod key;
 pub(crate) mod pair;
+mod password;
 pub(crate) mod relay;
 pub(crate) mod sim;
 pub(crate) mod user;

@@ -1,25 +1,19 @@
 //! `latchkey user …`: people known to the host. Works beside a running host, too.
 
-use std::io::IsTerminal as _;
-
 use anyhow::{Context as _, anyhow, bail};
 use latchkey_host::config::Config;
-use latchkey_host::users::{Passwords, check_new_password, new_name};
+use latchkey_host::users::{check_new_password, new_name};
 use latchkey_model::clock::{Clock as _, SystemClock};
-use latchkey_model::secret::PasswordHash;
 use latchkey_model::user::{Group, User, UserName};
 use latchkey_store::StoreError;
 use latchkey_store::host::Change;
 use serde_json::json;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 
+use super::password;
 use crate::app_side::UsageError;
 use crate::cli::{HostConfigArgs, PasswordArgs, UserAction};
 use crate::config::{self, Checking, ConfigError};
 use crate::output;
-
-/// A line longer than any password.
-const LONGEST_LINE: u64 = 4096;
 
 pub(crate) async fn run(action: UserAction) -> anyhow::Result<()> {
     match action {
@@ -66,7 +60,7 @@ async fn add(
     if store.users().find(&name).await?.is_some() {
         bail!(taken(&name));
     }
-    let hash = ask(password).await?;
+    let hash = password::ask(password, check_new_password).await?;
     let user = User {
         name,
         group,
@@ -133,7 +127,7 @@ async fn passwd(
     if store.users().find(&name).await?.is_none() {
         bail!(missing(name.as_str()));
     }
-    let hash = ask(password).await?;
+    let hash = password::ask(password, check_new_password).await?;
     let change = store.users().set_password_hash(&name, &hash, None).await?;
     store.close().await;
     report(&change, &name, "Changed the password of")
@@ -170,39 +164,4 @@ fn report(change: &Change, name: &UserName, done: &str) -> anyhow::Result<()> {
              `latchkey user add NAME --admin`"
         ),
     }
-}
-
-/// A new password, from where the arguments say, as it is kept.
-async fn ask(args: &PasswordArgs) -> anyhow::Result<PasswordHash> {
-    let password = if args.password_stdin {
-        from_stdin().await?
-    } else {
-        from_terminal()?
-    };
-    check_new_password(&password).map_err(|error| UsageError(error.to_string()))?;
-    Ok(Passwords::default().hash(&password).await?)
-}
-
-async fn from_stdin() -> anyhow::Result<String> {
-    let mut line = String::new();
-    let mut input = BufReader::new(tokio::io::stdin().take(LONGEST_LINE));
-    input
-        .read_line(&mut line)
-        .await
-        .context("cannot read the password from standard input")?;
-    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
-}
-
-fn from_terminal() -> anyhow::Result<String> {
-    if !std::io::stdin().is_terminal() {
-        let why = "there is no terminal to ask for a password; give it with --password-stdin";
-        return Err(UsageError(why.to_owned()).into());
-    }
-    let prompt = |text: &str| rpassword::prompt_password(text).context("cannot ask for a password");
-    let password = prompt("Password: ")?;
-    check_new_password(&password).map_err(|error| UsageError(error.to_string()))?;
-    if prompt("Once more: ")? != password {
-        bail!("the two passwords differ; nothing was changed");
-    }
-    Ok(password)
 }

@@ -13,6 +13,10 @@
 
 mod harness;
 
+mod account_commands;
+mod app_connection_ends;
+mod app_connection_scopes;
+mod app_connection_threats;
 mod app_keygen;
 mod app_keys;
 mod clients_discovery;

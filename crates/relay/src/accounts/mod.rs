@@ -28,7 +28,7 @@ const OF_AN_ADDRESS: [Window; 1] = [Window::new(20, Duration::from_hours(1))];
 
 /// Why an account was not made or changed.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum AccountError {
+pub enum AccountError {
     #[error("this is not an e-mail address")]
     Email,
     #[error("somebody has this address already")]
@@ -232,7 +232,7 @@ impl Accounts {
 }
 
 /// Whether a text will do as a password.
-pub(crate) fn check_password(password: &str) -> Result<(), AccountError> {
+pub fn check_password(password: &str) -> Result<(), AccountError> {
     if password.chars().count() < LEAST_PASSWORD {
         Err(AccountError::PasswordTooShort)
     } else if password.len() > MOST_PASSWORD {

@@ -3,6 +3,7 @@
 
 mod credential;
 mod forward;
+mod guesses;
 mod headers;
 mod origin;
 
@@ -30,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::credential::Credential;
+pub(crate) use self::guesses::Guesses;
 use crate::app_connections::usage::{Running, Usage};
 use crate::config::Config;
 use crate::life::Endings;
@@ -48,6 +50,7 @@ pub(crate) struct Shared {
     /// What is open, and ends with its app connection.
     pub(crate) endings: Endings,
     pub(crate) usage: Usage,
+    pub(crate) guesses: Guesses,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) ids: RequestIds,
     /// Whether the database is known to hold app connections.
@@ -128,7 +131,13 @@ impl Edge {
         let credential = Credential::take(request.headers_mut());
         let (admission, hold) = match self.enter(label, &credential).await {
             Ok(entered) => entered,
-            Err(trouble) => return self.tell(trouble, line, &asker),
+            Err(trouble) => {
+                if let Trouble::Status(status, None) = trouble {
+                    let address = call.caller.address;
+                    self.shared.guesses.slow_down(status, address).await;
+                }
+                return self.tell(trouble, line, &asker);
+            }
         };
         line.set_printer(&admission.printer);
         line.set_app_connection(&admission.app_connection);

@@ -64,6 +64,20 @@ fn apps_get_the_envelope_they_know() {
 }
 
 #[test]
+fn what_is_known_beyond_the_status_is_said_to_apps_and_people() {
+    let sentence = "The printer’s host is too old for this. Update the host.";
+    let known = RelayProblem {
+        sentence: Some(sentence),
+        ..problem(RelayStatus::Unknown)
+    };
+    for headers in [HeaderMap::new(), browser()] {
+        let response = respond(&known, &headers, &Method::GET);
+        let body = std::str::from_utf8(response.body()).unwrap();
+        assert!(body.contains(sentence), "{body}");
+    }
+}
+
+#[test]
 fn answers_are_never_stored_and_readable_from_other_origins() {
     for status in RelayStatus::ALL {
         for response in both(status) {

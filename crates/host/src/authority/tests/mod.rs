@@ -6,6 +6,7 @@ mod forged;
 mod fresh;
 mod keys;
 mod routes;
+mod watching;
 mod who;
 mod workflow;
 

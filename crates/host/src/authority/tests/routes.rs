@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use latchkey_web::written_routes::written;
+
 use super::{Sent, Who};
 
 /// A route and what is expected of it.
@@ -332,65 +334,12 @@ pub(super) const ROUTES: &[Route] = &[
     )),
 ];
 
-/// The routes as the source files of this crate have them: method and path.
-fn written() -> BTreeSet<(String, String)> {
-    let mut found = BTreeSet::new();
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    read(&source, &mut found);
-    found
-}
-
-fn read(folder: &Path, found: &mut BTreeSet<(String, String)>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let is_test = path.file_stem().is_some_and(|name| name == "tests");
-        if is_test {
-            continue;
-        }
-        if path.is_dir() {
-            read(&path, found);
-            continue;
-        }
-        let text = std::fs::read_to_string(&path).unwrap();
-        let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
-        // Not what is called so elsewhere.
-        let text = text.replace("self.route(", "");
-        for call in text.split(".route(").skip(1) {
-            let call = call.split("\n}").next().unwrap();
-            let mut quoted = call.split('"');
-            let before = quoted.next().unwrap();
-            let literal = quoted.next().unwrap_or_default();
-            assert!(
-                before.trim().is_empty() && literal.starts_with('/'),
-                "a route's path is written where it is added: {}",
-                path.display()
-            );
-            let handlers = quoted.next().unwrap();
-            let methods: Vec<_> = ["get", "post", "put", "patch", "delete", "any", "on"]
-                .into_iter()
-                .filter(|method| calls(handlers, method))
-                .collect();
-            assert!(!methods.is_empty(), "{literal} takes no method we know");
-            for method in methods {
-                found.insert((method.to_uppercase(), literal.to_owned()));
-            }
-        }
-    }
-}
-
-fn calls(text: &str, method: &str) -> bool {
-    let call = format!("{method}(");
-    text.match_indices(&call).any(|(at, _)| {
-        let before = text[..at].chars().next_back();
-        !before.is_some_and(|letter| letter.is_alphanumeric() || letter == '_')
-    })
-}
-
 #[test]
 fn every_route_that_is_written_has_an_entry_and_every_entry_a_route() {
     let listed: BTreeSet<_> = ROUTES
         .iter()
         .map(|route| (route.method.to_owned(), route.path.to_owned()))
         .collect();
-    assert_eq!(listed, written());
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    assert_eq!(listed, written(&source));
 }

@@ -1,5 +1,6 @@
 //! Keys and app connections beside and instead of a session.
 
+use latchkey_net::tunnel::Ended;
 use serde_json::json;
 
 use super::*;
@@ -166,8 +167,27 @@ async fn an_app_connection_without_a_key_is_nobody_in_particular_and_may_not_let
     assert!(needs.contains(&json!("print")));
     assert!(!needs.contains(&json!("plugin_appkeys_user")));
     let handle = told["session"].as_str().unwrap();
-    let caller = bench.authority.sessions.identify_push("_api", handle).await;
+    let sessions = &bench.authority.sessions;
+    // It is good while the relay lets the app connection in, as far as the host knows.
+    let connections = &bench.authority.app_connections;
+    assert!(sessions.identify_push("_api", handle).await.is_none());
+    connections.note("conn-1");
+    let caller = sessions.identify_push("_api", handle).await;
     assert!(matches!(caller, Some(Caller::AppConnection(id, KeyScope::Full)) if id == "conn-1"));
+    connections.hear(Ended::These(vec!["conn-1".to_owned()]));
+    assert!(sessions.identify_push("_api", handle).await.is_none());
+
+    let watching = Inbound {
+        door: Door::Tunnel {
+            app_connection: Some("conn-2".to_owned()),
+            scope: KeyScope::View,
+        },
+        ..through.clone()
+    };
+    let reply = bench
+        .ask(request("POST", "/api/login", &[json], body), &watching)
+        .await;
+    assert_eq!(reply.json()["groups"], json!(["readonly"]));
 
     // A key is looked at first, and a wrong one makes its sender a guest there too. An empty one is
     // what apps send that were given none.

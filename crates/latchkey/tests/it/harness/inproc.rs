@@ -20,16 +20,19 @@ use latchkey_model::app::{AppId, AppName};
 use latchkey_model::app_connection::{AccessMode, NewAppConnection};
 use latchkey_model::chance::SystemChance;
 use latchkey_model::clock::{Clock as _, SystemClock};
-use latchkey_model::id::{AccountId, PrinterId};
+use latchkey_model::id::{AccountId, AppConnectionId, PrinterId};
 use latchkey_model::plan::{Entitlements, Plans};
 use latchkey_model::printer::{HostKey, Printer as PrinterRecord, PrinterName, Seen};
 use latchkey_net::body::Body;
 use latchkey_net::listen::Stop;
+use latchkey_net::tunnel::DialState;
 use latchkey_relay::config as relay;
-use latchkey_relay::{Relay, RelayError};
+use latchkey_relay::{Life, Relay, RelayError};
 use latchkey_store::RelayStore;
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::raw::RawConnection;
 use super::within;
@@ -166,6 +169,8 @@ impl Setup {
                     lan: address,
                     authority: address.to_string(),
                     label: String::new(),
+                    ids: None,
+                    link: None,
                     basic: None,
                     bearer: None,
                     host_stop: host.stop,
@@ -179,9 +184,13 @@ impl Setup {
 /// A relay that serves, for any number of hosts.
 pub(crate) struct RunningRelay {
     pub(crate) address: SocketAddr,
-    store: RelayStore,
+    pub(crate) store: RelayStore,
+    pub(crate) life: Life,
+    pub(crate) stop: Stop,
+    /// Ends when the relay has.
+    pub(crate) running: JoinHandle<()>,
     config: relay::Config,
-    account: AccountId,
+    pub(crate) account: AccountId,
     data: Arc<TempDir>,
 }
 
@@ -192,8 +201,8 @@ impl RunningRelay {
         tweak(&mut config);
         let (relay, config) = bind(config).await;
         let address = relay.local_addr().unwrap();
-        let store = relay.store();
-        tokio::spawn(relay.run());
+        let (store, life, stop) = (relay.store(), relay.life(), relay.stop());
+        let running = tokio::spawn(relay.run());
         let account = Account::new(
             AccountId::generate(&SystemChance),
             Email::parse("owner@latchkey.example").unwrap(),
@@ -204,6 +213,9 @@ impl RunningRelay {
         Self {
             address,
             store,
+            life,
+            stop,
+            running,
             config,
             account: account.id,
             data: Arc::new(data),
@@ -214,8 +226,24 @@ impl RunningRelay {
         &self.config
     }
 
+    /// The database, opened once more, as by a command beside the relay.
+    pub(crate) async fn open_store(&self) -> RelayStore {
+        let path = Relay::database(&self.config.data);
+        RelayStore::open(path).await.unwrap()
+    }
+
     /// Records a printer for the host with this key, and an app connection to it.
     pub(crate) async fn record(&self, host_key: [u8; 32], access: AccessMode) -> Door {
+        self.record_as(host_key, access, KeyScope::Full).await
+    }
+
+    /// The same, going as far as this.
+    pub(crate) async fn record_as(
+        &self,
+        host_key: [u8; 32],
+        access: AccessMode,
+        scope: KeyScope,
+    ) -> Door {
         let printer = PrinterRecord {
             id: PrinterId::generate(&SystemChance),
             account: self.account.clone(),
@@ -226,13 +254,28 @@ impl RunningRelay {
             local_address: None,
         };
         self.store.printers().create(&printer).await.unwrap();
+        self.connect_as(&printer.id, access, scope).await
+    }
+
+    /// A further app connection to a printer.
+    pub(crate) async fn connect(&self, printer: &PrinterId, access: AccessMode) -> Door {
+        self.connect_as(printer, access, KeyScope::Full).await
+    }
+
+    /// The same, going as far as this.
+    pub(crate) async fn connect_as(
+        &self,
+        printer: &PrinterId,
+        access: AccessMode,
+        scope: KeyScope,
+    ) -> Door {
         let wanted = NewAppConnection {
             account: self.account.clone(),
-            printer: printer.id,
+            printer: printer.clone(),
             app: AppId::parse("devtest").unwrap(),
             app_name: AppName::parse("Test").unwrap(),
             access,
-            scope: KeyScope::Full,
+            scope,
         };
         let (connection, credentials) = wanted.generate(&SystemChance, &SystemClock);
         let connections = self.store.app_connections();
@@ -249,6 +292,8 @@ impl RunningRelay {
             lan: self.address,
             authority: url.split_once("://").unwrap().1.to_owned(),
             label,
+            ids: Some((connection.id, printer.clone())),
+            link: None,
             basic,
             bearer: credentials.bearer.map(|token| token.expose().to_owned()),
             host_stop: Stop::default(),
@@ -267,6 +312,7 @@ impl RunningRelay {
         let (host, running) = bound_host(printer, Some(url), tweak).await;
         // The relay has to know the key before it sees it, or it sends the host away for a while.
         let mut door = self.record(running.public_key, access).await;
+        door.link = host.link();
         door.lan = running.address;
         door.host_stop = running.stop;
         door.data.push(running.data);
@@ -344,7 +390,14 @@ pub(crate) fn public_url(text: &str) -> relay::PublicUrl {
 }
 
 fn relay_config(data: &TempDir) -> relay::Config {
-    let plans = [(PLAN.parse().unwrap(), Entitlements::default())];
+    let free = Entitlements {
+        app_connections: false,
+        ..Entitlements::default()
+    };
+    let plans = [
+        (PLAN.parse().unwrap(), Entitlements::default()),
+        ("free".parse().unwrap(), free),
+    ];
     relay::Config {
         listen: (Ipv4Addr::LOCALHOST, 0).into(),
         status_listen: None,
@@ -353,6 +406,8 @@ fn relay_config(data: &TempDir) -> relay::Config {
         tls: None,
         trusted_proxies: Vec::new(),
         data: data.path().to_owned(),
+        registration: relay::Registration::Open,
+        default_plan: PLAN.parse().unwrap(),
         plans: Plans::new(plans.into_iter().collect()),
         first_byte: Duration::from_secs(35),
         drain: Duration::from_secs(5),
@@ -379,6 +434,7 @@ fn host_config(printer: SocketAddr, data: &TempDir, relay: Option<url::Url>) -> 
         hostnames: Vec::new(),
         trusted_proxies: Vec::new(),
         relay: relay.map(|url| host::Relay {
+            app_keys: true,
             url,
             ca_file: None,
             allow_unbound: false,
@@ -405,6 +461,10 @@ pub(crate) struct Door {
     pub(crate) authority: String,
     /// The first label of the hostname, at the edge.
     pub(crate) label: String,
+    /// What it is at the relay: the app connection, and the printer that it leads to.
+    pub(crate) ids: Option<(AppConnectionId, PrinterId)>,
+    /// What the host's dialler does.
+    pub(crate) link: Option<watch::Receiver<DialState>>,
     /// User and password, in base64.
     pub(crate) basic: Option<String>,
     pub(crate) bearer: Option<String>,

@@ -77,9 +77,15 @@ impl Stack {
 
     /// A further app connection of the same printer.
     pub(crate) async fn connect_app(&self, access: AccessMode) -> Connection {
+        self.connect_app_as(access, KeyScope::Full).await
+    }
+
+    /// The same, going as far as this.
+    pub(crate) async fn connect_app_as(&self, access: AccessMode, scope: KeyScope) -> Connection {
         let store = self.open_store().await;
         let site = self.site();
-        let connection = insert(&store, &self.account, &self.printer, access, &site).await;
+        let whose = (&self.account, &self.printer);
+        let connection = insert(&store, whose, access, scope, &site).await;
         store.close().await;
         connection
     }
@@ -218,7 +224,8 @@ impl StackBuilder {
         let (account, printer) = household(&store, identity.public_key()).await;
         let mut connections = Vec::new();
         for access in AccessMode::ALL {
-            connections.push(insert(&store, &account, &printer, access, &site).await);
+            let whose = (&account, &printer);
+            connections.push(insert(&store, whose, access, KeyScope::Full, &site).await);
         }
         store.close().await;
 
@@ -259,9 +266,9 @@ async fn household(store: &RelayStore, host_key: [u8; 32]) -> (AccountId, Printe
 
 async fn insert(
     store: &RelayStore,
-    account: &AccountId,
-    printer: &PrinterId,
+    (account, printer): (&AccountId, &PrinterId),
     access: AccessMode,
+    scope: KeyScope,
     site: &Site,
 ) -> Connection {
     let wanted = NewAppConnection {
@@ -270,7 +277,7 @@ async fn insert(
         app: AppId::parse("octopod").unwrap(),
         app_name: AppName::parse("OctoPod").unwrap(),
         access,
-        scope: KeyScope::Full,
+        scope,
     };
     let (connection, credentials) = wanted.generate(&SystemChance, &SystemClock);
     store.app_connections().insert(&connection).await.unwrap();
@@ -666,6 +673,10 @@ impl Simulator {
             sleep(LOOK_AGAIN).await;
         }
         simulator
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// The address of `path`, which starts without a slash.

@@ -5,7 +5,7 @@ use http::{Method, Request};
 use hyper::ext::Protocol;
 use latchkey_host::config::{AuthorityMode, Credential, UpstreamKind};
 use latchkey_net::body;
-use latchkey_net::tunnel::{Acceptor, AcceptorConfig, Scheme, Settings, StreamHead, Tunnel};
+use latchkey_net::tunnel::{Acceptor, AcceptorConfig, Scheme, Scope, Settings, StreamHead, Tunnel};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;

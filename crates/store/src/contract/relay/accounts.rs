@@ -12,6 +12,7 @@ use crate::error::StoreError;
 use crate::relay::RelayStore;
 
 cases! { RelayStore,
+    accounts_administer_and_answer_letters,
     account_is_found_as_it_was_kept,
     one_account_for_each_address,
     accounts_are_listed_in_pages,
@@ -151,5 +152,32 @@ async fn deleted_account_leaves_nothing_but_tombstones(store: &RelayStore) -> Ou
     // The address is free again.
     let again = make.account("ann@example.com");
     store.accounts().create(&again, None).await?;
+    Ok(())
+}
+
+async fn accounts_administer_and_answer_letters(store: &RelayStore) -> Outcome {
+    let make = Maker::default();
+    let (ann, bob) = (
+        make.account("ann@example.com"),
+        make.account("bob@example.com"),
+    );
+    let accounts = store.accounts();
+    accounts.create(&ann, None).await?;
+    accounts.create(&bob, None).await?;
+    check!(!accounts.has_administrator().await?);
+    check!(accounts.set_administrator(&ann.id, true).await?);
+    check!(accounts.has_administrator().await?);
+    check!(accounts.load(&ann.id).await?.administrator);
+    check!(accounts.set_administrator(&ann.id, false).await?);
+    check!(!accounts.has_administrator().await?);
+    check!(!accounts.note_verified(&ann.id, &bob.email, at(30)).await?);
+    check!(accounts.note_verified(&ann.id, &ann.email, at(30)).await?);
+    check_eq!(accounts.load(&ann.id).await?.email_verified, Some(at(30)));
+    let taken = accounts.set_email(&ann.id, &bob.email, None).await;
+    check!(matches!(taken, Err(StoreError::Conflict)));
+    let new = make.account("new@example.com").email;
+    check!(accounts.set_email(&ann.id, &new, None).await?);
+    let changed = accounts.load(&ann.id).await?;
+    check!(changed.email == new && changed.email_verified.is_none());
     Ok(())
 }

@@ -333,7 +333,9 @@ async fn an_owner_ends_all_at_a_printer_and_a_stranger_none(store: &RelayStore) 
     let mut all = vec![ann.connection.id.clone(), second.id.clone()];
     all.sort_unstable();
     check_eq!(by_ann, all);
-    let bobs = connections.standings(&[bob.connection.id.clone()]).await?;
+    let bobs = connections
+        .standings(slice::from_ref(&bob.connection.id))
+        .await?;
     check!(bobs.iter().all(|standing| !standing.has_ended()));
     Ok(())
 }

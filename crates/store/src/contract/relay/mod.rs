@@ -17,8 +17,10 @@ use crate::relay::RelayStore;
 
 mod accounts;
 mod app_connections;
+mod links;
 mod pairings;
 mod printers;
+mod sessions;
 
 /// All cases. Each needs an empty store of its own.
 pub fn cases() -> impl Iterator<Item = Case<RelayStore>> {
@@ -27,6 +29,8 @@ pub fn cases() -> impl Iterator<Item = Case<RelayStore>> {
         printers::CASES,
         pairings::CASES,
         app_connections::CASES,
+        sessions::CASES,
+        links::CASES,
     ]
     .into_iter()
     .flatten()

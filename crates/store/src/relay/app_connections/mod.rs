@@ -11,12 +11,13 @@ use self::rows::{found, ids, listed};
 use crate::dialect::Connection;
 use crate::error::StoreError;
 use crate::pool::Pools;
-use crate::row::count;
 
 mod rows;
 mod standing;
+mod usage;
 
 pub use standing::Standing;
+pub use usage::{Usage, Use};
 
 // Takes the printer from the table, so that a printer that the account may not use, or one just
 // removed, gets no app connection.
@@ -99,14 +100,6 @@ const END_OF_ACCOUNT: &str = end_where!(
     "account_id = $3 OR printer_id IN (SELECT printers.id FROM printers WHERE printers.account_id = $3)"
 );
 
-// Batches may arrive out of order, and after the end.
-const MARK_USED: &str = "
-UPDATE app_connections
-SET last_used_at = CASE WHEN last_used_at > $2 THEN last_used_at ELSE $2 END,
-    requests = requests + $3,
-    bytes = bytes + $4
-WHERE id = $1 AND ended_at IS NULL";
-
 /// An app connection, with what decides whether it may be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundAppConnection {
@@ -156,30 +149,6 @@ pub struct Listed {
     pub connection: AppConnection,
     /// How it was used.
     pub usage: Usage,
-}
-
-/// How an app connection was used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Usage {
-    /// When it was last used.
-    pub last_used: Option<Timestamp>,
-    /// How many requests it made.
-    pub requests: u64,
-    /// How many bytes it moved, both ways.
-    pub bytes: u64,
-}
-
-/// Use of an app connection that is not yet kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Use {
-    /// Which one.
-    pub id: AppConnectionId,
-    /// When it was last used.
-    pub at: Timestamp,
-    /// How many requests came since the last batch.
-    pub requests: u64,
-    /// How many bytes were moved since the last batch.
-    pub bytes: u64,
 }
 
 /// The app connections of a relay.
@@ -356,25 +325,6 @@ impl<'a> AppConnections<'a> {
             .fetch_all(self.pools.write())
             .await?;
         ids(&rows)
-    }
-
-    /// Adds a batch of use, as a whole or not at all. Ended ones are passed over.
-    pub async fn mark_used(&self, batch: &[Use]) -> Result<(), StoreError> {
-        if batch.is_empty() {
-            return Ok(());
-        }
-        let mut work = self.pools.begin().await?;
-        for used in batch {
-            sqlx::query(MARK_USED)
-                .bind(used.id.as_str())
-                .bind(used.at.millis())
-                .bind(count(used.requests))
-                .bind(count(used.bytes))
-                .execute(&mut *work)
-                .await?;
-        }
-        work.commit().await?;
-        Ok(())
     }
 }
 

@@ -1,0 +1,136 @@
+//! What is left in the database of somebody who deleted their account.
+
+use latchkey_model::account_session::AccountSession;
+use latchkey_model::app_connection::AccessMode;
+use latchkey_model::id::SessionId;
+use latchkey_model::secret::{PasswordHash, SessionHash};
+use sqlx::{AssertSqlSafe, Row as _};
+
+use crate::contract::at;
+use crate::contract::relay::{Household, Maker};
+use crate::relay::RelayStore;
+
+/// Everything in all tables, a line for each value: table, column, and the bytes.
+async fn all_values(store: &RelayStore) -> Vec<(String, Vec<u8>)> {
+    let pool = store.pools().read();
+    let tables = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name";
+    let mut values = Vec::new();
+    for table in sqlx::query(tables).fetch_all(pool).await.unwrap() {
+        let table: String = table.get(0);
+        let columns = format!("SELECT name FROM pragma_table_info('{table}')");
+        let columns = sqlx::query(AssertSqlSafe(columns)).fetch_all(pool);
+        for column in columns.await.unwrap() {
+            let column: String = column.get(0);
+            let all = format!("SELECT CAST(\"{column}\" AS BLOB) FROM \"{table}\"");
+            let rows = sqlx::query(AssertSqlSafe(all)).fetch_all(pool);
+            for row in rows.await.unwrap() {
+                if let Some(value) = row.get::<Option<Vec<u8>>, _>(0) {
+                    values.push((format!("{table}.{column}"), value));
+                }
+            }
+        }
+    }
+    values
+}
+
+async fn places_of(store: &RelayStore, text: &str) -> Vec<String> {
+    let values = all_values(store).await;
+    let has = |value: &[u8]| {
+        value
+            .windows(text.len())
+            .any(|part| part == text.as_bytes())
+    };
+    let places = values.into_iter().filter(|(_, value)| has(value));
+    places.map(|(place, _)| place).collect()
+}
+
+/// Bob in every table that can have him: his session, links of his and to him, a pairing, his
+/// printer shared with Ann and Ann's with him, and app connections each has at the other's.
+async fn involve(store: &RelayStore, make: &Maker, ann: &Household, bob: &Household) {
+    let accounts = store.accounts();
+    let hash = PasswordHash::new("$argon2id$bobs".to_owned());
+    accounts
+        .set_password_hash(&bob.account.id, &hash)
+        .await
+        .unwrap();
+    let session = AccountSession {
+        id: "sessionofbobaaaaaaaa".parse::<SessionId>().unwrap(),
+        account: bob.account.id.clone(),
+        created: at(1),
+        seen: at(1),
+        proved: at(1),
+        device: "Bobs browser".to_owned(),
+        network: "203.0.113.0/24".to_owned(),
+    };
+    let hash = SessionHash::from_bytes([7; 32]);
+    store.sessions().open(&session, &hash).await.unwrap();
+    let (ann_id, bob_id) = (&ann.account.id, &bob.account.id);
+    let (anns, bobs) = (&ann.printer.id, &bob.printer.id);
+    let email = bob.account.email.as_str();
+    for statement in [
+        format!(
+            "INSERT INTO printer_members VALUES ('{anns}', '{bob_id}', 1), ('{bobs}', '{ann_id}', 1)"
+        ),
+        format!(
+            "INSERT INTO links VALUES (randomblob(32), 'reset_password', '{bob_id}', NULL, '{email}', 1, 2)"
+        ),
+        format!(
+            "INSERT INTO links VALUES (randomblob(32), 'share_printer', '{ann_id}', '{anns}', '{email}', 1, 2)"
+        ),
+        format!(
+            "INSERT INTO links VALUES (randomblob(32), 'share_printer', '{bob_id}', '{bobs}', 'c@example.com', 1, 2)"
+        ),
+        format!(
+            "INSERT INTO pairings VALUES (randomblob(32), randomblob(32), substr(hex(randomblob(26)), 1, 52), randomblob(32), 'Bobs host', 'net', 1, 2, 'confirmed', '{bob_id}', '{bobs}')"
+        ),
+        format!(
+            "UPDATE printers SET network = 'bobs-network', local_address = '192.168.7.7', name = 'Bobs printer' WHERE id = '{bobs}'"
+        ),
+    ] {
+        let done = sqlx::query(AssertSqlSafe(statement)).execute(store.pools().write());
+        done.await.unwrap();
+    }
+    for (account, printer) in [(ann, bob), (bob, ann)] {
+        let (mut connection, _) = make.app_connection(&printer.printer, AccessMode::Bearer);
+        if let latchkey_model::app_connection::AppConnectionState::Live(live) =
+            &mut connection.state
+        {
+            live.account = account.account.id.clone();
+        }
+        store.app_connections().insert(&connection).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn of_a_deleted_account_nothing_remains_but_tombstones() {
+    let store = RelayStore::open_in_memory().await.unwrap();
+    let make = Maker::default();
+    let ann = make.household(&store, "ann@example.com").await.unwrap();
+    let bob = make.household(&store, "bob@example.com").await.unwrap();
+    involve(&store, &make, &ann, &bob).await;
+    let traces = [
+        bob.account.id.as_str(),
+        bob.account.email.as_str(),
+        bob.printer.id.as_str(),
+        "Bobs",
+        "$argon2id$bobs",
+        "bobs-network",
+        "192.168.7.7",
+    ];
+    for trace in traces {
+        assert!(!places_of(&store, trace).await.is_empty(), "{trace}");
+    }
+    let deleted = store.accounts().delete(&bob.account.id, at(90)).await;
+    let deleted = deleted.unwrap().unwrap();
+    assert_eq!(deleted.app_connections.len(), 3);
+    for trace in traces {
+        assert_eq!(places_of(&store, trace).await, [""; 0], "{trace}");
+    }
+    // The tombstones, by which apps are told that it is over; and Ann has what was hers.
+    let ids: Vec<_> = deleted.app_connections;
+    let standings = store.app_connections().standings(&ids).await.unwrap();
+    assert_eq!(standings.iter().filter(|one| one.has_ended()).count(), 3);
+    let anns = store.app_connections();
+    let anns = anns.list_by_printer(&ann.account.id, &ann.printer.id);
+    assert_eq!(anns.await.unwrap().len(), 1);
+}
