@@ -159,6 +159,7 @@ impl RelayLink {
     /// Goes by what is kept from now on.
     fn take_up(&self, kept: KeptRelay) {
         let target = target(self.configured(), &kept);
+        let hint = kept.account.clone();
         let changed = {
             let mut before = self.lock_kept();
             let changed = *before != kept;
@@ -173,6 +174,10 @@ impl RelayLink {
             differs
         });
         if changed {
+            if let Some(hint) = hint {
+                // In no log of ours is a whole address, and this is none.
+                tracing::info!(account.hint = hint, "this host was paired");
+            }
             self.0.nudge.notify_one();
         }
     }

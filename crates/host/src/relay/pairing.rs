@@ -136,14 +136,7 @@ impl RelayLink {
 
     async fn confirmed(&self, asking: Asking, answer: &PairingAnswer) -> Progress {
         match self.note_paired(asking.url, answer, Some(asking.by)).await {
-            Ok(()) => {
-                tracing::info!(
-                    relay.name = asking.client.relay(),
-                    account.hint = self.kept().account,
-                    "this host was paired"
-                );
-                Progress::Confirmed
-            }
+            Ok(()) => Progress::Confirmed,
             Err(error) => {
                 tracing::error!(%error, "the pairing could not be kept");
                 Progress::NotKept

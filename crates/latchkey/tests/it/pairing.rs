@@ -380,9 +380,12 @@ async fn an_administrator_pairs_and_unpairs_on_the_hosts_page() {
     assert!(added.wait().await.unwrap().success());
     bench.start_host().await;
     let mut page = Browser::at(&bench.host_url);
-    let login = Request::post(format!("{}/api/login", bench.host_url));
-    let login = login.json(&json!({"user": "ann", "pass": PASSWORD}));
-    assert_eq!(page.send(login).await.status, StatusCode::OK);
+    page.open("/latchkey/relay").await;
+    let login = Request::post(format!("{}/api/login", bench.host_url))
+        .header("X-CSRF-Token", page.token())
+        .json(&json!({"user": "ann", "pass": PASSWORD}));
+    let login = page.send(login).await;
+    assert_eq!(login.status, StatusCode::OK, "{}", login.text());
 
     let shown = page.get("/latchkey/relay").await;
     assert!(

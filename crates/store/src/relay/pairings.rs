@@ -208,6 +208,15 @@ impl<'a> Pairings<'a> {
         work.commit().await?;
         Ok(confirmed)
     }
+
+    /// Forgets pairings that are no longer good.
+    pub async fn prune(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let done = sqlx::query(PRUNE)
+            .bind(now.millis())
+            .execute(self.pools.write())
+            .await?;
+        Ok(done.rows_affected())
+    }
 }
 
 async fn rename(

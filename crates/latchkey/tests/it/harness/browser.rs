@@ -57,6 +57,11 @@ impl Browser {
         assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
     }
 
+    /// The token in the page that was seen last.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Sends what is no form, with the cookies.
     pub(crate) async fn send(&mut self, request: Request) -> Response {
         let answer = request.cookies(&self.cookies).send().await.read().await;

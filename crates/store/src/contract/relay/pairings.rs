@@ -68,6 +68,8 @@ async fn host_waits_once_and_for_a_while(store: &RelayStore) -> Outcome {
     check_eq!(pairings.find_by_code(&code, at(101)).await?, None);
     check_eq!(pairings.find_by_poll(&poll, at(101)).await?, None);
     check!(pairings.find_by_code(&newer, at(101)).await?.is_some());
+    check_eq!(pairings.prune(at(101)).await?, 0);
+    check_eq!(pairings.prune(end).await?, 1);
     Ok(())
 }
 
