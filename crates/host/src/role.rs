@@ -70,6 +70,23 @@ enum Judged {
     Upstream(UpstreamAuthority),
 }
 
+impl Judged {
+    /// Such a host as judges nobody hands out nothing.
+    fn app_connections(&self) -> AppConnections {
+        match self {
+            Self::Host(opened) => opened.authority.app_connections.clone(),
+            Self::Upstream(_) => AppConnections::default(),
+        }
+    }
+
+    fn by_whom(&self) -> ByWhom {
+        match self {
+            Self::Host(opened) => ByWhom::Host(opened.reception.clone()),
+            Self::Upstream(beside) => ByWhom::Upstream(beside.clone()),
+        }
+    }
+}
+
 /// Takes what files say of apps that may get session keys, while the host runs.
 #[derive(Clone)]
 pub struct SessionAppsFeed(SessionKeys);
@@ -99,15 +116,7 @@ impl Host {
         let stop = Stop::default();
         let tracker = TaskTracker::new();
         let trust = Trust::default();
-        let relay = RelayLink::new(relay::Parts {
-            configured: config.relay.clone(),
-            file: Some(KeptRelay::file(&config.data)),
-            identity: identity.clone(),
-            name: config.name.clone(),
-            clock: Arc::clone(&clock),
-            tracker: tracker.clone(),
-            stopping: stop.soft.clone(),
-        });
+        let relay = relay_link(&config, &identity, &clock, &tracker, &stop);
         let pages = Pages {
             name: config.name.as_str().into(),
             relay: relay.clone(),
@@ -139,12 +148,8 @@ impl Host {
                 Judged::Host(Opened::open(&config, around).await?)
             }
         };
-        let by_whom = match &judged {
-            Judged::Host(opened) => ByWhom::Host(opened.reception.clone()),
-            Judged::Upstream(beside) => ByWhom::Upstream(beside.clone()),
-        };
         let doors = Doors {
-            service: Service::new(Upstream::new(config.clone(), trust), by_whom),
+            service: Service::new(Upstream::new(config.clone(), trust), judged.by_whom()),
             metrics: Arc::default(),
             ids: Arc::default(),
             tracker: tracker.clone(),
@@ -154,11 +159,7 @@ impl Host {
             identity: identity.clone(),
             host_name: config.name.clone(),
             doors: doors.clone(),
-            app_connections: match &judged {
-                Judged::Host(opened) => opened.authority.app_connections.clone(),
-                // Such a host hands out nothing.
-                Judged::Upstream(_) => AppConnections::default(),
-            },
+            app_connections: judged.app_connections(),
             keys: KeysThroughRelay::new(relay.clone(), maker(&config, &judged), tracker.clone()),
             local_api: local_api.clone(),
         };
@@ -294,6 +295,24 @@ impl Host {
     }
 }
 
+fn relay_link(
+    config: &Config,
+    identity: &HostIdentity,
+    clock: &Arc<dyn Clock>,
+    tracker: &TaskTracker,
+    stop: &Stop,
+) -> RelayLink {
+    RelayLink::new(relay::Parts {
+        configured: config.relay.clone(),
+        file: Some(KeptRelay::file(&config.data)),
+        identity: identity.clone(),
+        name: config.name.clone(),
+        clock: Arc::clone(clock),
+        tracker: tracker.clone(),
+        stopping: stop.soft.clone(),
+    })
+}
+
 fn local_api(
     config: &Config,
     relay: &RelayLink,
@@ -356,7 +375,7 @@ fn maker(config: &Config, judged: &Judged) -> Maker {
         (Judged::Host(opened), _) => Maker::Host(opened.authority.clone()),
         (Judged::Upstream(_), Some(key)) if config.upstream.kind == UpstreamKind::OctoPrint => {
             let address = config.upstream.address.clone();
-            Maker::OctoPrint(OctoPrintKeys::new(address, key.clone()))
+            Maker::OctoPrint(Box::new(OctoPrintKeys::new(address, key.clone())))
         }
         (Judged::Upstream(_), _) => Maker::Nobody,
     }

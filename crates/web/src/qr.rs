@@ -1,5 +1,7 @@
 //! QR codes of short links, for pages and terminals.
 
+use std::fmt::Write as _;
+
 use fast_qr::{ECL, QRBuilder, QRCode};
 
 /// Light modules around the code, without which readers do not find it.
@@ -28,7 +30,7 @@ impl Qr {
                 }
                 if x > begin {
                     let (left, top, run) = (begin + QUIET, y + QUIET, x - begin);
-                    path.push_str(&format!("M{left} {top}h{run}v1h-{run}z"));
+                    let _ = write!(path, "M{left} {top}h{run}v1h-{run}z");
                 }
                 x += 1;
             }

@@ -13,7 +13,6 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use latchkey_model::access::KeyScope;
 use latchkey_model::app::AppName;
-use latchkey_model::clock::{Clock, SystemClock};
 use latchkey_model::id::AppConnectionId;
 use latchkey_model::user::{User, UserName};
 use latchkey_net::body::{self, Body};
@@ -46,7 +45,7 @@ struct Inner {
 /// Who makes them.
 pub(crate) enum Maker {
     Host(Authority),
-    OctoPrint(OctoPrintKeys),
+    OctoPrint(Box<OctoPrintKeys>),
     Nobody,
 }
 
@@ -72,8 +71,7 @@ impl KeysThroughRelay {
             return Err(AppKeyRefusal::NotAllowed);
         }
         let app = AppName::cleaned(&wish.app).map_err(|_| AppKeyRefusal::Name)?;
-        let now = SystemClock.now();
-        if limits.count(&(), now).is_err() {
+        if limits.count(&(), relay.now()).is_err() {
             return Err(AppKeyRefusal::TooMany);
         }
         let made = match maker {

@@ -140,7 +140,7 @@ impl LocalApi {
     pub(crate) async fn follow(self, mut link: watch::Receiver<Link>, stop: CancellationToken) {
         loop {
             let Link { relay, state } = link.borrow_and_update().clone();
-            self.set_relay(relay.map(|name| name.to_string()));
+            self.set_relay(relay.as_deref());
             self.learn(&state);
             tokio::select! {
                 changed = link.changed() => if changed.is_err() { return },
@@ -149,16 +149,16 @@ impl LocalApi {
         }
     }
 
-    fn set_relay(&self, relay: Option<String>) {
+    fn set_relay(&self, relay: Option<&str>) {
         let mut known = self.0.relay.lock().unwrap_or_else(PoisonError::into_inner);
-        if *known == relay {
+        if known.as_deref() == relay {
             return;
         }
-        known.clone_from(&relay);
+        *known = relay.map(str::to_owned);
         drop(known);
         self.change(|kept| {
             // Of another relay, or of none any more.
-            if kept.paired_with != relay {
+            if kept.paired_with.as_deref() != relay {
                 kept.paired_with = None;
                 kept.printer_id = None;
             }

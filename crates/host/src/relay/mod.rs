@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use latchkey_model::clock::Clock;
+use latchkey_model::clock::{Clock, Timestamp};
 use latchkey_model::user::UserName;
 use latchkey_net::tunnel::{DialState, HostIdentity, PairingAnswer, relay_name};
 use tokio::sync::{Notify, watch};
@@ -114,6 +114,10 @@ impl RelayLink {
     /// What is kept of the pairing.
     pub(crate) fn kept(&self) -> KeptRelay {
         self.lock_kept().clone()
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.parts.clock.now()
     }
 
     /// Whether the relay may have app keys made.

@@ -90,7 +90,7 @@ async fn a_command_beside_the_running_host_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
     let file = KeptRelay::file(folder.path());
     let link = RelayLink::new(parts(None, Some(file.clone())));
-    let watching = tokio::spawn(link.clone().watch_file());
+    let watching = link.0.parts.tracker.spawn(link.clone().watch_file());
     let mut targets = link.0.target.subscribe();
     let relay = url("https://relay.example.com");
     paired(relay.clone(), None, &answer(), None, 5)

@@ -172,6 +172,7 @@ impl Visit {
         }
     }
 
+    #[expect(clippy::unused_self, reason = "reads like its neighbours")]
     pub(crate) fn viewer(&self, account: &Account) -> Viewer {
         Viewer {
             email: account.email.as_str().to_owned(),

@@ -70,10 +70,21 @@ pub(super) fn add(words: &Words, pages: &mut Pages) {
         };
         pages.add(&format!("relay-{name}"), &page);
     }
+    code(words, none, pages);
+    let unpair = Unpair {
+        shell: viewer.bar(&site, Tab::Relay),
+        site,
+        viewer,
+        relay: relay(),
+    };
+    pages.add("relay-unpair", &unpair);
+}
+
+fn code(words: &Words, none: RelayPage, pages: &mut Pages) {
     let link = "https://relay.example.net/pair?code=KQTF-MXXN";
     let code = RelayPage {
         code: Some(RelayCode {
-            relay: relay(),
+            relay: words.relay.into(),
             code: "KQTF-MXXN".into(),
             link: link.into(),
             page: "https://relay.example.net/pair".into(),
@@ -84,11 +95,4 @@ pub(super) fn add(words: &Words, pages: &mut Pages) {
         ..none
     };
     pages.add("relay-code", &code);
-    let unpair = Unpair {
-        shell: viewer.bar(&site, Tab::Relay),
-        site,
-        viewer,
-        relay: relay(),
-    };
-    pages.add("relay-unpair", &unpair);
 }
