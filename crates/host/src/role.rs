@@ -8,13 +8,9 @@ use ipnet::IpNet;
 use latchkey_model::chance::Chance;
 use latchkey_model::clock::Clock;
 use latchkey_model::id::{HostId, PrinterId};
-use latchkey_net::authority::Authority;
 use latchkey_net::client_addr::TrustedPeers;
 use latchkey_net::listen::{self, ListenError, ListenSettings, Stop};
-use latchkey_net::tunnel::{
-    DialError, DialState, Dialler, DiallerConfig, FEATURE_APP_KEYS, FEATURE_ENDS,
-    FEATURE_LOCAL_ADDRESS, FEATURE_SCOPES, HostIdentity, relay_name,
-};
+use latchkey_net::tunnel::{DialError, DialState, HostIdentity, relay_name};
 use latchkey_store::host::HostStore;
 use latchkey_web::health::Health;
 use latchkey_web::metrics::Metrics;
@@ -27,10 +23,11 @@ use crate::app_connections::AppConnections;
 use crate::app_keys::through_relay::{KeysThroughRelay, Maker, OctoPrintKeys};
 use crate::authority::opening::{Opened, Surroundings};
 use crate::config::{AuthorityMode, Config, FileApps, Relay, UpstreamKind};
-use crate::doors::{Doors, LanDoor, TunnelDoor};
+use crate::doors::{Doors, LanDoor};
 use crate::kept::KeptError;
 use crate::local_api::{Facts, LocalApi};
 use crate::pages::Pages;
+use crate::relay::dialling::Dialling;
 use crate::relay::{self, KeptRelay, Link, RelayLink};
 use crate::service::{ByWhom, Service};
 use crate::session_keys::SessionKeys;
@@ -329,44 +326,6 @@ fn local_api(
         relay: relay.transpose()?,
     };
     Ok(LocalApi::open(facts, Some(config.data.join("local.json"))))
-}
-
-/// Makes a dialler for whatever relay there is.
-struct Dialling {
-    identity: HostIdentity,
-    host_name: String,
-    doors: Doors,
-    app_connections: AppConnections,
-    keys: KeysThroughRelay,
-    local_api: LocalApi,
-}
-
-impl Dialling {
-    fn dialler(&self, relay: &Relay) -> Result<Dialler<TunnelDoor>, DialError> {
-        let version = env!("CARGO_PKG_VERSION").to_owned();
-        let features = [
-            FEATURE_SCOPES,
-            FEATURE_ENDS,
-            FEATURE_APP_KEYS,
-            FEATURE_LOCAL_ADDRESS,
-        ];
-        let config = DiallerConfig {
-            allow_unbound: relay.allow_unbound,
-            ca_file: relay.ca_file.clone(),
-            features: features.map(str::to_owned).to_vec(),
-            ..DiallerConfig::new(relay.url.clone(), self.host_name.clone(), version)
-        };
-        let door = TunnelDoor {
-            doors: self.doors.clone(),
-            relay_is_local: Authority::of_url(&relay.url)
-                .is_some_and(|authority| authority.is_loopback()),
-            app_connections: self.app_connections.clone(),
-            keys: self.keys.clone(),
-            local_api: self.local_api.clone(),
-        };
-        let tracker = self.doors.tracker.clone();
-        Dialler::new(config, self.identity.clone(), door, tracker)
-    }
 }
 
 /// Who makes the keys that the relay asks for.

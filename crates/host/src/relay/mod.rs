@@ -3,6 +3,7 @@
 //! The configuration names it, or a pairing does ([`KeptRelay`]). Whichever it is, it is followed
 //! while the host runs: a command beside the running host may pair it, and a page may end it.
 
+pub(crate) mod dialling;
 mod kept;
 mod link;
 pub(crate) mod pairing;

@@ -5,13 +5,16 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{Response, StatusCode};
+use hyper::body::Incoming;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::control::{self, ControlError, Problem};
+use super::control::{self, ControlError, Problem, ReadError};
 use super::head::Scope;
 use super::open::Tunnel;
+use super::serve::StreamService;
+use crate::body::Body;
 
 /// A host with this feature makes app keys when its relay asks for them.
 pub const FEATURE_APP_KEYS: &str = "app-keys";
@@ -90,7 +93,7 @@ impl AppKeyRefusal {
     ];
 
     /// The stable word for it on the wire.
-    pub(super) const fn code(self) -> &'static str {
+    const fn code(self) -> &'static str {
         match self {
             Self::NotAllowed => "not_allowed",
             Self::NotOffered => "not_offered",
@@ -121,13 +124,13 @@ pub enum AppKeyError {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct LocalAddressAnswer {
-    pub(super) address: Option<String>,
+struct LocalAddressAnswer {
+    address: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct KeysAnswer {
-    pub(super) app_connections: Vec<String>,
+struct KeysAnswer {
+    app_connections: Vec<String>,
 }
 
 impl Tunnel {
@@ -194,6 +197,47 @@ impl Tunnel {
             status => Err(ControlError::Declined(status)),
         }
     }
+}
+
+/// The host's side of a wish for a key.
+pub(super) async fn make_app_key(
+    service: &impl StreamService,
+    body: Incoming,
+    within: Duration,
+) -> Result<Response<Body>, ReadError> {
+    let wish: AppKeyWish = control::read_json(body, within).await?;
+    Ok(match service.make_app_key(wish).await {
+        Ok(made) => control::answer(StatusCode::OK, &made),
+        Err(refusal) => {
+            let sentence = refusal.to_string();
+            control::problem(StatusCode::FORBIDDEN, refusal.code(), sentence)
+        }
+    })
+}
+
+/// The host's side of the question where it is.
+pub(super) async fn tell_address(
+    service: &impl StreamService,
+    body: Incoming,
+    within: Duration,
+) -> Result<Response<Body>, ReadError> {
+    control::read(body, within).await?;
+    let address = service.local_address();
+    let answer = LocalAddressAnswer { address };
+    Ok(control::answer(StatusCode::OK, &answer))
+}
+
+/// The host's side of the question what it keeps keys for.
+pub(super) async fn tell_keys(
+    service: &impl StreamService,
+    body: Incoming,
+    within: Duration,
+) -> Result<Response<Body>, ReadError> {
+    control::read(body, within).await?;
+    let mut app_connections = service.app_connections_with_keys().await;
+    app_connections.truncate(MOST_NAMED);
+    let answer = KeysAnswer { app_connections };
+    Ok(control::answer(StatusCode::OK, &answer))
 }
 
 /// An address of a local network, perhaps with a port, in its usual spelling.

@@ -20,9 +20,7 @@ use super::frames::Frames;
 use super::head::{self, KIND, StreamHead};
 use super::hello::{HostSide, Mistrust};
 use super::identity::HostIdentity;
-use super::questions::{
-    AppKeyRefusal, AppKeyWish, KeysAnswer, LocalAddressAnswer, MOST_NAMED, MadeAppKey,
-};
+use super::questions::{self, AppKeyRefusal, AppKeyWish, MadeAppKey};
 use super::settings::Settings;
 use crate::body::Body;
 use crate::tls::Exporter;
@@ -250,6 +248,7 @@ impl<S: StreamService> Server<S> {
         }
         let path = request.uri().path().to_owned();
         let body = request.into_body();
+        let within = self.settings.control_deadline;
         let answered = match path.as_str() {
             "/hello" => self.hello(body).await,
             "/welcome" => self.welcome(body).await,
@@ -259,9 +258,9 @@ impl<S: StreamService> Server<S> {
             "/app-key" | "/local-address" | "/app-connections" if !self.is_open() => {
                 return not_welcomed();
             }
-            "/app-key" => self.app_key(body).await,
-            "/local-address" => self.local_address(body).await,
-            "/app-connections" => self.app_connections(body).await,
+            "/app-key" => questions::make_app_key(&self.service, body, within).await,
+            "/local-address" => questions::tell_address(&self.service, body, within).await,
+            "/app-connections" => questions::tell_keys(&self.service, body, within).await,
             "/ping" => control::read(body, self.settings.control_deadline)
                 .await
                 .map(|_| done()),
@@ -337,32 +336,6 @@ impl<S: StreamService> Server<S> {
             Ended::These(app_connections)
         });
         Ok(done())
-    }
-
-    async fn app_key(&self, body: Incoming) -> Result<Response<Body>, ReadError> {
-        let wish: AppKeyWish = self.read(body).await?;
-        Ok(match self.service.make_app_key(wish).await {
-            Ok(made) => control::answer(StatusCode::OK, &made),
-            Err(refusal) => {
-                let sentence = refusal.to_string();
-                control::problem(StatusCode::FORBIDDEN, refusal.code(), sentence)
-            }
-        })
-    }
-
-    async fn local_address(&self, body: Incoming) -> Result<Response<Body>, ReadError> {
-        control::read(body, self.settings.control_deadline).await?;
-        let address = self.service.local_address();
-        let answer = LocalAddressAnswer { address };
-        Ok(control::answer(StatusCode::OK, &answer))
-    }
-
-    async fn app_connections(&self, body: Incoming) -> Result<Response<Body>, ReadError> {
-        control::read(body, self.settings.control_deadline).await?;
-        let mut app_connections = self.service.app_connections_with_keys().await;
-        app_connections.truncate(MOST_NAMED);
-        let answer = KeysAnswer { app_connections };
-        Ok(control::answer(StatusCode::OK, &answer))
     }
 
     /// Whether the relay has let this host in.

@@ -15,23 +15,16 @@ use crate::error::StoreError;
 use crate::pool::Pools;
 use crate::row::{bytes, count, inconsistent, number, optional_time, parse, time};
 
-const TABLE: &str = "app_keys";
+pub(super) const TABLE: &str = "app_keys";
 
 const INSERT: &str = "
 INSERT INTO app_keys
     (id, user_name, app_name, app_fold, hash, sealed, scope, created_at, app_connection_id)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 
-const ADOPT: &str = "UPDATE app_keys SET app_connection_id = NULL WHERE id = $1";
-
-const REVOKE_OF_APP_CONNECTION: &str = "
-DELETE FROM app_keys WHERE app_connection_id = $1 RETURNING id";
-
-const APP_CONNECTIONS: &str = "
-SELECT DISTINCT app_connection_id AS id FROM app_keys
-WHERE app_connection_id IS NOT NULL ORDER BY app_connection_id LIMIT $1";
-
 const SET_SCOPE: &str = "UPDATE app_keys SET scope = $2 WHERE id = $1";
+
+const ADOPT: &str = "UPDATE app_keys SET app_connection_id = NULL WHERE id = $1";
 
 // The hot path: one look-up by a unique index and one by primary key.
 const FIND_BY_HASH: &str = "
@@ -119,7 +112,7 @@ pub struct FoundAppKey {
 /// The app keys of a host.
 #[derive(Debug, Clone, Copy)]
 pub struct AppKeys<'a> {
-    pools: &'a Pools,
+    pub(super) pools: &'a Pools,
 }
 
 impl<'a> AppKeys<'a> {
@@ -136,15 +129,6 @@ impl<'a> AppKeys<'a> {
         let kept = keep(&mut work, new).await?;
         work.commit().await?;
         Ok(kept)
-    }
-
-    /// Keeps a key that is made for an app connection. [`StoreError::Conflict`] if the user has a
-    /// key for an app of this name already, or is gone: nobody's key is shared or changed by it.
-    pub async fn keep_new(&self, new: &NewAppKey) -> Result<(), StoreError> {
-        let mut work = self.pools.begin().await?;
-        insert(&mut work, new).await?;
-        work.commit().await?;
-        Ok(())
     }
 
     /// Takes a grant away and keeps the key that `make` makes of it, both or nothing. Nothing if
@@ -270,29 +254,6 @@ impl<'a> AppKeys<'a> {
         rows.first().map(id).transpose()
     }
 
-    /// Revokes the keys that were made for this app connection. Says which they were.
-    pub async fn revoke_of_app_connection(
-        &self,
-        app_connection: &AppConnectionId,
-    ) -> Result<Vec<AppKeyId>, StoreError> {
-        let rows = sqlx::query(REVOKE_OF_APP_CONNECTION)
-            .bind(app_connection.as_str())
-            .fetch_all(self.pools.write())
-            .await?;
-        rows.iter().map(id).collect()
-    }
-
-    /// The app connections for which there are keys, `most` of them at most.
-    pub async fn app_connections(&self, most: u32) -> Result<Vec<AppConnectionId>, StoreError> {
-        let rows = sqlx::query(APP_CONNECTIONS)
-            .bind(i64::from(most))
-            .fetch_all(self.pools.read())
-            .await?;
-        rows.iter()
-            .map(|row| parse(row, TABLE, "id", |text| text.parse().ok()))
-            .collect()
-    }
-
     /// Adds a batch of use, as a whole or not at all. Revoked keys are passed over.
     pub async fn note_uses(&self, batch: &[KeyUse<AppKeyId>]) -> Result<(), StoreError> {
         if batch.is_empty() {
@@ -353,7 +314,7 @@ async fn keep(work: &mut Connection, new: &NewAppKey) -> Result<KeptAppKey, Stor
     })
 }
 
-async fn insert(work: &mut Connection, new: &NewAppKey) -> Result<(), StoreError> {
+pub(super) async fn insert(work: &mut Connection, new: &NewAppKey) -> Result<(), StoreError> {
     let key = &new.key;
     sqlx::query(INSERT)
         .bind(key.id.as_str())
@@ -381,7 +342,7 @@ pub(super) async fn ids_of(
     rows.iter().map(id).collect()
 }
 
-fn id(row: &Row) -> Result<AppKeyId, StoreError> {
+pub(super) fn id(row: &Row) -> Result<AppKeyId, StoreError> {
     parse(row, TABLE, "id", |text| text.parse().ok())
 }
 

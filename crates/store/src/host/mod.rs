@@ -9,6 +9,7 @@ use crate::pool::{Pools, SchemaVersions, Step};
 
 mod app_keys;
 mod grants;
+mod keys_through_relay;
 mod remembered;
 mod session_apps;
 mod session_key_log;
