@@ -37,7 +37,7 @@ impl Qr {
         }
         let label: String = label.chars().filter(|c| !"<>&\"'".contains(*c)).collect();
         format!(
-            "<svg role=\"img\" aria-label=\"{label}\" width=\"184\" height=\"184\" \
+            "<svg class=\"qr\" role=\"img\" aria-label=\"{label}\" width=\"184\" height=\"184\" \
              viewBox=\"0 0 {whole} {whole}\" shape-rendering=\"crispEdges\">\
              <path fill=\"#fff\" stroke=\"none\" d=\"M0 0h{whole}v{whole}H0z\"/>\
              <path fill=\"#000\" stroke=\"none\" d=\"{path}\"/></svg>"
