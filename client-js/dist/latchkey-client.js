@@ -33,7 +33,9 @@ var CODES = {
   603: "ended",
   604: "ended",
   605: "forbidden",
-  606: "unauthorized"
+  606: "unauthorized",
+  607: "too_large",
+  608: "too_large"
 };
 function codeOfStatus(status) {
   const known = CODES[status];
@@ -49,6 +51,580 @@ function sentenceOf(body) {
     if (typeof sentence === "string" && sentence) return sentence;
   }
   return void 0;
+}
+
+// src/address.ts
+function parseAddress(baseurl) {
+  const page = globalThis.location?.href;
+  let base;
+  try {
+    base = new URL(baseurl ?? "/", page);
+  } catch (cause) {
+    const message = baseurl === void 0 ? "baseurl is missing" : "baseurl is not an address";
+    throw new ClientError("invalid_argument", message, { cause });
+  }
+  if (base.protocol !== "http:" && base.protocol !== "https:") {
+    throw new ClientError("invalid_argument", "baseurl must begin with http:// or https://");
+  }
+  base.search = "";
+  base.hash = "";
+  if (!base.pathname.endsWith("/")) base.pathname += "/";
+  const socket = new URL("sockjs/websocket", base);
+  socket.protocol = base.protocol === "https:" ? "wss:" : "ws:";
+  socket.username = base.username;
+  socket.password = base.password;
+  let authorization;
+  if (base.username || base.password) {
+    const pair = `${decodeURIComponent(base.username)}:${decodeURIComponent(base.password)}`;
+    authorization = `Basic ${base64(new TextEncoder().encode(pair))}`;
+    base.username = "";
+    base.password = "";
+  }
+  return { base, authorization, socket };
+}
+function cookieSuffix(base) {
+  const port = base.port || (base.protocol === "https:" ? "443" : "80");
+  const prefix = base.pathname.replace(/\/$/, "");
+  return prefix ? `_P${port}_R${prefix.replaceAll("/", "|")}` : `_P${port}`;
+}
+function base64(bytes) {
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return btoa(text);
+}
+
+// src/http.ts
+async function exchange(fetch, request2) {
+  const { signal, timeout: timeout2 } = request2;
+  if (signal?.aborted) throw aborted(signal.reason);
+  const stop = new AbortController();
+  const timer = setTimeout(() => stop.abort(TIMED_OUT), timeout2);
+  const abort = () => stop.abort(signal?.reason);
+  signal?.addEventListener("abort", abort, { once: true });
+  try {
+    return await Promise.race([send(fetch, request2, stop.signal), rejectOn(stop.signal)]);
+  } catch (cause) {
+    if (signal?.aborted) throw aborted(signal.reason);
+    if (stop.signal.aborted) throw new RequestError("timeout", `no answer within ${timeout2 / 1e3} s`);
+    if (cause instanceof ClientError) throw cause;
+    throw new RequestError("network", "the server could not be reached", { cause });
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
+  }
+}
+var TIMED_OUT = new Error("timed out");
+async function send(fetch, request2, signal) {
+  const { method, url, headers, body, credentials, redirect } = request2;
+  const init = { method, headers, credentials, redirect, signal, cache: "no-store" };
+  if (body !== void 0) init.body = body;
+  const response = await fetch(url.href, init);
+  if (response.type === "opaqueredirect") return { status: 302, text: "", headers: response.headers };
+  return { status: response.status, text: await response.text(), headers: response.headers };
+}
+function rejectOn(signal) {
+  return new Promise((_, reject) => {
+    signal.addEventListener("abort", () => reject(TIMED_OUT), { once: true });
+  });
+}
+function aborted(reason) {
+  return new RequestError("aborted", "cancelled", { cause: reason });
+}
+function readAnswer(answer, wanted) {
+  const { status, text, headers } = answer;
+  const isJson = /^application\/(.*\+)?json\b/i.test(headers.get("content-type") ?? "");
+  if (status < 200 || status >= 300) {
+    const responseJSON = isJson ? parsed(text) : void 0;
+    throw new RequestError(codeOfStatus(status), refusal(answer, responseJSON), {
+      status,
+      responseText: text,
+      responseJSON
+    });
+  }
+  if (wanted.expect !== void 0 && status !== wanted.expect) {
+    const message = `the server answered ${status} instead of ${wanted.expect}`;
+    throw new RequestError("invalid_response", message, { status, responseText: text });
+  }
+  if (wanted.dataType === "text") return text;
+  if (status === 204 || text.trim() === "") return void 0;
+  const value = parsed(text);
+  if (value === void 0) {
+    throw new RequestError("invalid_response", "the answer is not JSON", { status, responseText: text });
+  }
+  return value;
+}
+function refusal({ status, headers }, body) {
+  if (status >= 300 && status < 400) {
+    const to = headers.get("location");
+    return `the server redirects${to ? ` to ${originOf(to)}` : ""}; use that address as baseurl`;
+  }
+  const sentence = sentenceOf(body);
+  return sentence ? `the server answered ${status}: ${sentence}` : `the server answered ${status}`;
+}
+function originOf(target) {
+  try {
+    return new URL(target).origin;
+  } catch {
+    return "another path";
+  }
+}
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return void 0;
+  }
+}
+
+// src/completion.ts
+var CompletionError = class extends ClientError {
+  /** The relay's own word, e.g. `cancelled`; missing where it gave none. */
+  error;
+  constructor(code, message, error, details) {
+    super(code, message, details);
+    this.error = error;
+  }
+};
+var CompletionCancelledError = class extends CompletionError {
+};
+var CompletionFailedError = class extends CompletionError {
+};
+var CompletionIncompleteError = class extends CompletionError {
+  /** The names of what is missing. */
+  missing;
+  constructor(missing) {
+    super("invalid_response", `the relay left out ${missing.join(", ")}`);
+    this.missing = missing;
+  }
+};
+var NotACompletionError = class extends CompletionError {
+};
+var ForeignCompletionError = class extends CompletionError {
+};
+var CANCELLED = /^(cancel+ed|access_denied|denied|refused|user_cancel+ed)$/i;
+var NEEDED = ["id", "url", "appApiToken"];
+var EXPECTED = ["authBasicHttpUser", "authBasicHttpPassword", "authBearerToken"];
+function parseCompletion(url, options = {}) {
+  const parameters = parametersOf(String(url));
+  const success = parameters.get("success");
+  if (success !== "true" && success !== "false") {
+    throw new NotACompletionError("invalid_argument", "this is not an address where a portal ends");
+  }
+  const state = parameters.get("state");
+  if (options.state !== void 0 && state !== void 0 && state !== options.state) {
+    throw foreign();
+  }
+  if (success === "false") throw failure(parameters);
+  const code = parameters.get("code");
+  if (code) {
+    if (options.state !== void 0 && state === void 0) throw foreign();
+    return { mode: "code", code, state };
+  }
+  return completionOf((name) => parameters.get(name), options.relay);
+}
+function foreign() {
+  return new ForeignCompletionError("invalid_response", "this completion belongs to another run of the portal");
+}
+function failure(parameters) {
+  const error = parameters.get("error");
+  const description = parameters.get("errordescription");
+  const said = [error, description].filter(Boolean).join(", ");
+  if (error && CANCELLED.test(error)) {
+    return new CompletionCancelledError("denied", `the portal was cancelled: ${said}`, error);
+  }
+  const message = said ? `the portal ended without access: ${said}` : "the portal ended without access";
+  return new CompletionFailedError("denied", message, error);
+}
+function completionOf(get, relay) {
+  const missing = [
+    ...NEEDED.filter((name) => !get(name.toLowerCase())),
+    ...EXPECTED.filter((name) => get(name.toLowerCase()) === void 0)
+  ];
+  if (missing.length > 0) throw new CompletionIncompleteError(missing);
+  const value = (name) => get(name.toLowerCase()) ?? "";
+  const optional = (name) => get(name.toLowerCase()) || void 0;
+  return {
+    mode: "parameters",
+    id: value("id"),
+    url: rootOf(value("url")),
+    appApiToken: value("appApiToken"),
+    authBasicHttpUser: value("authBasicHttpUser"),
+    authBasicHttpPassword: value("authBasicHttpPassword"),
+    authBearerToken: value("authBearerToken"),
+    printerName: optional("printerName"),
+    userPrinterAccessUrl: optional("userPrinterAccessUrl"),
+    printerLastKnownLocalIp: optional("printerLastKnownLocalIp"),
+    octoPrintApiKey: optional("octoPrintApiKey"),
+    relay
+  };
+}
+function rootOf(text) {
+  let url;
+  try {
+    url = new URL(text);
+  } catch (cause) {
+    throw new CompletionFailedError("invalid_response", "the relay gave an address that is none", void 0, { cause });
+  }
+  if (!/^https?:$/.test(url.protocol) || url.username || url.password) {
+    throw new CompletionFailedError("invalid_response", "the relay gave an address that cannot be used");
+  }
+  return text.replace(/\/+$/, "");
+}
+function parametersOf(url) {
+  const [address = ""] = url.split("#");
+  const start = address.indexOf("?");
+  const found = /* @__PURE__ */ new Map();
+  if (start < 0) return found;
+  for (const pair of address.slice(start + 1).split("&")) {
+    const [name = "", ...rest] = pair.split("=");
+    const key = decode(name).toLowerCase();
+    if (key && !found.has(key)) found.set(key, decode(spaces(key, rest.join("="))));
+  }
+  return found;
+}
+function spaces(key, value) {
+  return /^(printername|errordescription|error)$/.test(key) ? value.replaceAll("+", " ") : value;
+}
+function decode(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+// src/relay-errors.ts
+var RelayError = class extends RequestError {
+  /** Asking again in the same way will never help. */
+  isPermanent;
+  retry;
+  /** The app connection is over: forget it, and lead the person through the portal anew. */
+  isOver;
+  constructor(code, message, details, retry, isOver = false) {
+    super(code, message, details);
+    this.retry = retry;
+    this.isPermanent = retry === "never";
+    this.isOver = isOver;
+  }
+};
+var RelayFailedError = class extends RelayError {
+};
+var PrinterOfflineError = class extends RelayError {
+};
+var PrinterTimeoutError = class extends RelayError {
+};
+var ConnectionNotFoundError = class extends RelayError {
+};
+var ConnectionEndedError = class extends RelayError {
+};
+var OwnerNotEntitledError = class extends RelayError {
+};
+var CredentialsRefusedError = class extends RelayError {
+};
+var DownloadTooLargeError = class extends RelayError {
+};
+var UploadTooLargeError = class extends RelayError {
+};
+var WebcamLimitError = class extends RelayError {
+};
+var HostUpdateRequiredError = class extends RelayError {
+};
+var NoBetaAccessError = class extends RelayError {
+};
+var HostFailedError = class extends RelayError {
+};
+var NoActivePrintError = class extends RelayError {
+};
+var KNOWN = {
+  600: [RelayFailedError, "server_error", "soon", "something went wrong on the way to the printer"],
+  601: [PrinterOfflineError, "offline", "soon", "the printer is not connected"],
+  602: [PrinterTimeoutError, "timeout", "soon", "the printer did not answer in time"],
+  603: [ConnectionNotFoundError, "ended", "never", "this app connection does not exist"],
+  604: [ConnectionEndedError, "ended", "never", "this app connection is over"],
+  605: [OwnerNotEntitledError, "forbidden", "later", "the owner cannot use app connections at present"],
+  606: [CredentialsRefusedError, "unauthorized", "never", "the credentials are missing or wrong"],
+  607: [DownloadTooLargeError, "too_large", "never", "the answer is larger than allowed"],
+  608: [UploadTooLargeError, "too_large", "never", "what was sent is larger than allowed"],
+  609: [WebcamLimitError, "rate_limited", "later", "the webcam was used too much"],
+  610: [HostUpdateRequiredError, "unsupported", "later", "the software at the printer must be updated"],
+  611: [NoBetaAccessError, "forbidden", "later", "the owner has no access to this beta"],
+  612: [HostFailedError, "server_error", "soon", "the software at the printer failed"],
+  613: [NoActivePrintError, "not_found", "later", "nothing is printed"]
+};
+function isRelayStatus(status) {
+  return status >= 600;
+}
+function relayError(status, text = "") {
+  let responseJSON;
+  try {
+    responseJSON = JSON.parse(text);
+  } catch {
+  }
+  const known = KNOWN[status];
+  const details = { status, responseText: text, responseJSON };
+  const sentence = sentenceOf(responseJSON) ?? known?.[3] ?? "the relay refused";
+  const message = `the relay answered ${status}: ${sentence}`;
+  if (!known) return new RelayError("server_error", message, details, "later");
+  const [Known, code, retry] = known;
+  return new Known(code, message, details, retry, status === 603 || status === 604);
+}
+
+// src/portal.ts
+function startUrl(relay, options) {
+  if (!options.appId) throw new ClientError("invalid_argument", "appId is missing");
+  const { codeChallenge, moonraker } = options;
+  const parameters = {
+    appId: options.appId,
+    returnUrl: options.returnUrl,
+    printerId: options.printerId,
+    octoPrintApiKeyAppName: options.octoPrintApiKeyAppName,
+    appLogoUrl: options.appLogoUrl,
+    authType: options.authType,
+    moonraker: moonraker === void 0 ? void 0 : String(moonraker),
+    responseMode: codeChallenge ? "code" : void 0,
+    codeChallenge,
+    codeChallengeMethod: codeChallenge ? "S256" : void 0,
+    state: options.state
+  };
+  const pairs = Object.entries(parameters).filter(([, value]) => value);
+  const query = pairs.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join("&");
+  return `${at(relay, "appportal/v1")}?${query}`;
+}
+async function createPkce(crypto = globalThis.crypto) {
+  if (!crypto?.subtle) {
+    const message = "this page cannot hash: browsers offer WebCrypto only over https and on localhost";
+    throw new ClientError("no_webcrypto", message);
+  }
+  const verifier = base64url(crypto.getRandomValues(new Uint8Array(32)));
+  const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(verifier));
+  return { verifier, challenge: base64url(new Uint8Array(hash)), method: "S256" };
+}
+async function redeemCode(relay, code, verifier, options = {}) {
+  const fetch = options.fetch ?? globalThis.fetch;
+  const answer = await exchange(fetch, {
+    method: "POST",
+    url: new URL(at(relay, "appportal/v1/token")),
+    headers: new Headers({ "Content-Type": "application/json", Accept: "application/json" }),
+    body: JSON.stringify({ code, codeVerifier: verifier }),
+    credentials: "omit",
+    redirect: "manual",
+    timeout: options.timeout ?? 3e4,
+    signal: options.signal
+  });
+  const { status, text } = answer;
+  if (isRelayStatus(status)) throw relayError(status, text);
+  if (status === 400) throw refused(text);
+  const given = readAnswer(answer, { expect: 200 });
+  if (typeof given !== "object" || given === null) {
+    throw new CompletionError("invalid_response", "the relay answered something else than was asked for");
+  }
+  const members = /* @__PURE__ */ new Map();
+  for (const [name, value] of Object.entries(given)) {
+    if (typeof value === "string" && !members.has(name.toLowerCase())) members.set(name.toLowerCase(), value);
+  }
+  return completionOf((name) => members.get(name), at(relay, "").replace(/\/$/, ""));
+}
+function refused(text) {
+  let said = {};
+  try {
+    said = JSON.parse(text) ?? {};
+  } catch {
+  }
+  const error = typeof said.error === "string" ? said.error : void 0;
+  const description = typeof said.errorDescription === "string" ? said.errorDescription : void 0;
+  const why = [error, description].filter(Boolean).join(", ") || "it does not say why";
+  return new CompletionError("expired", `the relay did not take the code (${why}); a code is good once and for a minute`, error, {
+    status: 400,
+    responseText: text
+  });
+}
+function at(relay, path) {
+  let base;
+  try {
+    base = new URL(relay);
+  } catch (cause) {
+    throw new ClientError("invalid_argument", "the relay needs an address such as https://relay.example.com", { cause });
+  }
+  if (!/^https?:$/.test(base.protocol)) {
+    throw new ClientError("invalid_argument", "the address of the relay must begin with http:// or https://");
+  }
+  return `${base.origin}${base.pathname.replace(/\/*$/, "/")}${path}`;
+}
+function base64url(bytes) {
+  return base64(bytes).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
+
+// src/app-connection.ts
+var TIMEOUT = 3e4;
+var AppConnection = class {
+  /** The printer's root, without a slash at the end. */
+  url;
+  /** The field `Authorization`, for what makes its own requests; missing where the hostname is the credential. */
+  authorization;
+  options;
+  #origin;
+  #token;
+  #relay;
+  #pair;
+  constructor(completion, options = {}) {
+    const { url, appApiToken, authBasicHttpUser: user, authBasicHttpPassword: password } = completion;
+    this.#origin = originOf2(url);
+    this.url = url.replace(/\/+$/, "");
+    this.options = options;
+    this.#token = appApiToken;
+    this.#relay = options.relay ?? completion.relay;
+    this.#pair = user && password ? { user, password } : void 0;
+    this.authorization = authorizationOf(completion.authBearerToken, this.#pair);
+  }
+  /** What the relay says of it. A printer that is not connected is no error. */
+  async info(options = {}) {
+    if (this.#relay === void 0) {
+      throw new ClientError("invalid_argument", "info() needs the address of the relay: new AppConnection(completion, { relay })");
+    }
+    const answer = await exchange(this.#fetch(), {
+      method: "GET",
+      url: new URL(at(this.#relay, "api/appconnection/info")),
+      headers: new Headers({ AppToken: this.#token, Accept: "application/json" }),
+      credentials: "omit",
+      redirect: "manual",
+      timeout: options.timeout ?? TIMEOUT,
+      signal: options.signal
+    });
+    if (isRelayStatus(answer.status)) throw relayError(answer.status, answer.text);
+    const body = readAnswer(answer, { expect: 200 });
+    const info = body?.Result ?? body;
+    if (typeof info?.IsOnline !== "boolean") {
+      throw new RequestError("invalid_response", "the relay answered something else than was asked for");
+    }
+    return info;
+  }
+  /**
+   * As the global `fetch`, with the credential, for a path at the printer. What the relay says itself is thrown as a
+   * `RelayError`; every answer of the printer's server is returned, refusals too.
+   */
+  async fetch(path, init = {}) {
+    const url = this.#address(path);
+    const headers = new Headers(init.headers);
+    if (this.authorization) headers.set("Authorization", this.authorization);
+    const fetch = this.#fetch();
+    let response;
+    try {
+      response = await fetch(url, { credentials: "omit", redirect: "manual", ...init, headers });
+    } catch (cause) {
+      if (init.signal?.aborted) throw aborted(init.signal.reason);
+      throw new RequestError("network", "the relay could not be reached", { cause });
+    }
+    if (!isRelayStatus(response.status)) return response;
+    throw relayError(response.status, await response.text().catch(() => ""));
+  }
+  /**
+   * Opens a WebSocket at the printer; resolves once it is open. Browsers do not tell why one fails, so the same path
+   * is asked once more with GET, and what the relay says to that is thrown.
+   */
+  async webSocket(path, options = {}) {
+    const { signal } = options;
+    if (signal?.aborted) throw aborted(signal.reason);
+    const socket = this.#open(path, options.protocols ?? []);
+    options.setUp?.(socket);
+    try {
+      await opened(socket, options.timeout ?? TIMEOUT, signal);
+      return socket;
+    } catch (error) {
+      socket.close();
+      if (error instanceof ClientError) throw error;
+      throw await this.#why(path, signal, error);
+    }
+  }
+  #open(path, protocols) {
+    const own = globalThis.WebSocket;
+    const Socket = this.options.WebSocket ?? own;
+    if (!Socket) throw new ClientError("invalid_argument", "there is no WebSocket; pass one as an option");
+    const url = new URL(this.#address(path));
+    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+    const headers = this.authorization ? { Authorization: this.authorization } : {};
+    if (isBrowser()) {
+      if (this.#pair) {
+        url.username = this.#pair.user;
+        url.password = this.#pair.password;
+      }
+      return new Socket(url.href, protocols);
+    }
+    return Socket === own ? new Socket(url.href, { protocols, headers }) : new Socket(url.href, protocols, { headers });
+  }
+  async #why(path, signal, cause) {
+    const stop = new AbortController();
+    const abort = () => stop.abort(signal?.reason);
+    signal?.addEventListener("abort", abort, { once: true });
+    const timer = setTimeout(() => stop.abort(), 1e4);
+    try {
+      const response = await this.fetch(path, { signal: stop.signal });
+      void response.body?.cancel().catch(() => void 0);
+    } catch (error) {
+      if (signal?.aborted) return aborted(signal.reason);
+      if (error instanceof RequestError && error.code !== "aborted") return error;
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
+    }
+    const unproven = isBrowser() && this.authorization !== void 0;
+    const message = unproven ? "the WebSocket could not be opened; this browser may not send credentials with WebSockets" : "the WebSocket could not be opened, although the relay lets requests through";
+    return new RequestError(unproven ? "unsupported" : "network", message, { cause });
+  }
+  /** Byte for byte below the printer's root. Credentials go nowhere else. */
+  #address(path) {
+    if (/^[a-z][a-z0-9+.-]*:/i.test(path)) {
+      if (originOf2(path) !== this.#origin) {
+        throw new ClientError("invalid_argument", "the app connection leads to one printer, and this address is elsewhere");
+      }
+      return path;
+    }
+    return `${this.url}${path.startsWith("/") ? "" : "/"}${path}`;
+  }
+  // Called through a variable: browsers refuse a fetch that is called as somebody's method.
+  #fetch() {
+    const fetch = this.options.fetch ?? globalThis.fetch;
+    if (typeof fetch !== "function") throw new ClientError("invalid_argument", "there is no fetch; pass one as an option");
+    return (url, init) => fetch(url, init);
+  }
+};
+function opened(socket, timeout2, signal) {
+  return new Promise((resolve, reject) => {
+    const { onopen, onclose, onerror } = socket;
+    const done = (settle) => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
+      Object.assign(socket, { onopen, onclose, onerror: onerror ?? (() => void 0) });
+      settle();
+    };
+    const fail = (error) => done(() => reject(error));
+    const abort = () => fail(aborted(signal?.reason));
+    const timer = setTimeout(() => fail(new RequestError("timeout", `not open within ${timeout2 / 1e3} s`)), timeout2);
+    signal?.addEventListener("abort", abort, { once: true });
+    socket.onopen = (event) => done(() => {
+      resolve();
+      onopen?.call(socket, event);
+    });
+    socket.onclose = fail;
+    socket.onerror = () => void 0;
+  });
+}
+function authorizationOf(bearer, pair) {
+  if (bearer) return `Bearer ${bearer}`;
+  return pair && `Basic ${base64(new TextEncoder().encode(`${pair.user}:${pair.password}`))}`;
+}
+function originOf2(text) {
+  let url;
+  try {
+    url = new URL(text);
+  } catch {
+  }
+  if (!url || !/^https?:$/.test(url.protocol)) {
+    throw new ClientError("invalid_argument", "an app connection has an address that begins with http:// or https://");
+  }
+  return url.origin;
+}
+function isBrowser() {
+  return typeof window !== "undefined" || typeof globalThis.importScripts === "function";
 }
 
 // src/promise.ts
@@ -155,13 +731,13 @@ async function poll(client, token, opts, notify) {
       notify({ state: "waiting" });
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
-      if (error.code === "not_found") throw refused({ began, heard, asked, outage }, error);
+      if (error.code === "not_found") throw refused2({ began, heard, asked, outage }, error);
       if (!TRANSIENT.includes(error.code) || asked - heard > OUTAGE) throw error;
       outage = true;
     }
   }
 }
-function refused({ began, heard, asked, outage }, cause) {
+function refused2({ began, heard, asked, outage }, cause) {
   if (performance.now() - heard >= UNPOLLED || asked - began >= SERVER_GIVES_UP) return timeout(cause);
   if (outage) {
     const message = "an answer was lost, and with it perhaps the key; ask again";
@@ -284,46 +860,6 @@ var BrowserClient = class {
   }
 };
 
-// src/address.ts
-function parseAddress(baseurl) {
-  const page = globalThis.location?.href;
-  let base;
-  try {
-    base = new URL(baseurl ?? "/", page);
-  } catch (cause) {
-    const message = baseurl === void 0 ? "baseurl is missing" : "baseurl is not an address";
-    throw new ClientError("invalid_argument", message, { cause });
-  }
-  if (base.protocol !== "http:" && base.protocol !== "https:") {
-    throw new ClientError("invalid_argument", "baseurl must begin with http:// or https://");
-  }
-  base.search = "";
-  base.hash = "";
-  if (!base.pathname.endsWith("/")) base.pathname += "/";
-  const socket = new URL("sockjs/websocket", base);
-  socket.protocol = base.protocol === "https:" ? "wss:" : "ws:";
-  socket.username = base.username;
-  socket.password = base.password;
-  let authorization;
-  if (base.username || base.password) {
-    const pair = `${decodeURIComponent(base.username)}:${decodeURIComponent(base.password)}`;
-    authorization = `Basic ${base64(new TextEncoder().encode(pair))}`;
-    base.username = "";
-    base.password = "";
-  }
-  return { base, authorization, socket };
-}
-function cookieSuffix(base) {
-  const port = base.port || (base.protocol === "https:" ? "443" : "80");
-  const prefix = base.pathname.replace(/\/$/, "");
-  return prefix ? `_P${port}_R${prefix.replaceAll("/", "|")}` : `_P${port}`;
-}
-function base64(bytes) {
-  let text = "";
-  for (const byte of bytes) text += String.fromCharCode(byte);
-  return btoa(text);
-}
-
 // src/cookies.ts
 var MOST_COOKIES = 100;
 var browserCookies = {
@@ -331,7 +867,7 @@ var browserCookies = {
   get(name, url) {
     if (!browserCookies.works(url)) return void 0;
     for (const pair of document.cookie.split("; ")) {
-      if (pair.startsWith(`${name}=`)) return decode(pair.slice(name.length + 1));
+      if (pair.startsWith(`${name}=`)) return decode2(pair.slice(name.length + 1));
     }
     return void 0;
   },
@@ -345,7 +881,7 @@ var MemoryCookies = class {
   }
   get(name, url) {
     const found = this.#sent(url).find((cookie) => cookie.name === name);
-    return found && decode(found.value);
+    return found && decode2(found.value);
   }
   header(url) {
     const pairs = this.#sent(url).map((cookie) => `${cookie.name}=${cookie.value}`);
@@ -369,12 +905,12 @@ var MemoryCookies = class {
 };
 function parse(field, url) {
   const [pair = "", ...attributes] = field.split(";");
-  const at = pair.indexOf("=");
-  if (at < 1) return void 0;
+  const at2 = pair.indexOf("=");
+  if (at2 < 1) return void 0;
   const directory = url.pathname.slice(0, Math.max(1, url.pathname.lastIndexOf("/")));
   const cookie = {
-    name: pair.slice(0, at).trim(),
-    value: pair.slice(at + 1).trim(),
+    name: pair.slice(0, at2).trim(),
+    value: pair.slice(at2 + 1).trim(),
     path: directory,
     secure: false,
     expires: void 0
@@ -404,7 +940,7 @@ function pathCovers(path, asked) {
   if (asked === path) return true;
   return asked.startsWith(path.endsWith("/") ? path : `${path}/`);
 }
-function decode(value) {
+function decode2(value) {
   try {
     return decodeURIComponent(value);
   } catch {
@@ -412,91 +948,8 @@ function decode(value) {
   }
 }
 
-// src/http.ts
-async function exchange(fetch, request2) {
-  const { signal, timeout: timeout2 } = request2;
-  if (signal?.aborted) throw aborted(signal.reason);
-  const stop = new AbortController();
-  const timer = setTimeout(() => stop.abort(TIMED_OUT), timeout2);
-  const abort = () => stop.abort(signal?.reason);
-  signal?.addEventListener("abort", abort, { once: true });
-  try {
-    return await Promise.race([send(fetch, request2, stop.signal), rejectOn(stop.signal)]);
-  } catch (cause) {
-    if (signal?.aborted) throw aborted(signal.reason);
-    if (stop.signal.aborted) throw new RequestError("timeout", `no answer within ${timeout2 / 1e3} s`);
-    if (cause instanceof ClientError) throw cause;
-    throw new RequestError("network", "the server could not be reached", { cause });
-  } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener("abort", abort);
-  }
-}
-var TIMED_OUT = new Error("timed out");
-async function send(fetch, request2, signal) {
-  const { method, url, headers, body, credentials, redirect } = request2;
-  const init = { method, headers, credentials, redirect, signal, cache: "no-store" };
-  if (body !== void 0) init.body = body;
-  const response = await fetch(url.href, init);
-  if (response.type === "opaqueredirect") return { status: 302, text: "", headers: response.headers };
-  return { status: response.status, text: await response.text(), headers: response.headers };
-}
-function rejectOn(signal) {
-  return new Promise((_, reject) => {
-    signal.addEventListener("abort", () => reject(TIMED_OUT), { once: true });
-  });
-}
-function aborted(reason) {
-  return new RequestError("aborted", "cancelled", { cause: reason });
-}
-function readAnswer(answer, wanted) {
-  const { status, text, headers } = answer;
-  const isJson = /^application\/(.*\+)?json\b/i.test(headers.get("content-type") ?? "");
-  if (status < 200 || status >= 300) {
-    const responseJSON = isJson ? parsed(text) : void 0;
-    throw new RequestError(codeOfStatus(status), refusal(answer, responseJSON), {
-      status,
-      responseText: text,
-      responseJSON
-    });
-  }
-  if (wanted.expect !== void 0 && status !== wanted.expect) {
-    const message = `the server answered ${status} instead of ${wanted.expect}`;
-    throw new RequestError("invalid_response", message, { status, responseText: text });
-  }
-  if (wanted.dataType === "text") return text;
-  if (status === 204 || text.trim() === "") return void 0;
-  const value = parsed(text);
-  if (value === void 0) {
-    throw new RequestError("invalid_response", "the answer is not JSON", { status, responseText: text });
-  }
-  return value;
-}
-function refusal({ status, headers }, body) {
-  if (status >= 300 && status < 400) {
-    const to = headers.get("location");
-    return `the server redirects${to ? ` to ${originOf(to)}` : ""}; use that address as baseurl`;
-  }
-  const sentence = sentenceOf(body);
-  return sentence ? `the server answered ${status}: ${sentence}` : `the server answered ${status}`;
-}
-function originOf(target) {
-  try {
-    return new URL(target).origin;
-  } catch {
-    return "another path";
-  }
-}
-function parsed(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return void 0;
-  }
-}
-
 // src/base.ts
-var TIMEOUT = 3e4;
+var TIMEOUT2 = 3e4;
 var SAFE = /^(GET|HEAD|OPTIONS)$/;
 var BaseClient = class {
   options;
@@ -647,7 +1100,7 @@ var BaseClient = class {
       body,
       credentials: options.credentials ?? (withCookies ? "same-origin" : "omit"),
       redirect: opts.redirect ?? "manual",
-      timeout: opts.timeout ?? options.timeout ?? TIMEOUT,
+      timeout: opts.timeout ?? options.timeout ?? TIMEOUT2,
       signal: opts.signal
     });
     if (withCookies) this.#cookies.take(url, answer.headers.getSetCookie?.() ?? []);
@@ -688,7 +1141,7 @@ function readRsaKey(pem) {
   if (!match) throw invalid("it is not a PEM private key (PKCS#8 or PKCS#1)");
   const [, kind, text = ""] = match;
   if (kind === "ENCRYPTED " || text.includes("ENCRYPTED")) throw invalid("it is encrypted; decrypt it first");
-  const der = decode2(text);
+  const der = decode3(text);
   try {
     if (kind === "RSA ") return { pkcs8: wrap(der), bits: modulusBits(der) };
     return { pkcs8: der, bits: modulusBits(inner(der)) };
@@ -699,7 +1152,7 @@ function readRsaKey(pem) {
 function invalid(why, cause) {
   return new SessionKeyError("invalid_private_key", `the private key cannot be used: ${why}`, { cause });
 }
-function decode2(text) {
+function decode3(text) {
   try {
     return Uint8Array.from(atob(text.replace(/\s+/g, "")), (char) => char.charCodeAt(0));
   } catch (cause) {
@@ -719,21 +1172,21 @@ function element(tag, content) {
 function read(der, tag) {
   if (der[0] !== tag) throw new Error("unexpected element");
   let length = der[1] ?? 0;
-  let at = 2;
+  let at2 = 2;
   if (length & 128) {
-    const end = at + (length & 127);
-    if (end > at + 4) throw new Error("length too long");
+    const end = at2 + (length & 127);
+    if (end > at2 + 4) throw new Error("length too long");
     length = 0;
-    for (; at < end; at += 1) length = length * 256 + (der[at] ?? 0);
+    for (; at2 < end; at2 += 1) length = length * 256 + (der[at2] ?? 0);
   }
-  if (at + length > der.length) throw new Error("cut off");
-  return { content: der.subarray(at, at + length), rest: der.subarray(at + length) };
+  if (at2 + length > der.length) throw new Error("cut off");
+  return { content: der.subarray(at2, at2 + length), rest: der.subarray(at2 + length) };
 }
 function inner(pkcs8) {
   const version = read(read(pkcs8, SEQUENCE).content, INTEGER);
   const algorithm = read(version.rest, SEQUENCE);
   const rsa = RSA_HEADER.slice(5);
-  if (!rsa.every((byte, at) => algorithm.content[at] === byte)) throw new Error("another algorithm");
+  if (!rsa.every((byte, at2) => algorithm.content[at2] === byte)) throw new Error("another algorithm");
   return read(algorithm.rest, OCTETS).content;
 }
 function modulusBits(pkcs1) {
@@ -1046,16 +1499,42 @@ function register(prototype, name, component, baseOf) {
   });
 }
 export {
+  AppConnection,
   AppKeysClient,
   AppKeysError,
   BrowserClient,
   ClientError,
   ClientPromise,
+  CompletionCancelledError,
+  CompletionError,
+  CompletionFailedError,
+  CompletionIncompleteError,
+  ConnectionEndedError,
+  ConnectionNotFoundError,
+  CredentialsRefusedError,
+  DownloadTooLargeError,
+  ForeignCompletionError,
+  HostFailedError,
+  HostUpdateRequiredError,
   LatchkeyClient,
   MemoryCookies,
+  NoActivePrintError,
+  NoBetaAccessError,
+  NotACompletionError,
+  OwnerNotEntitledError,
+  PrinterOfflineError,
+  PrinterTimeoutError,
+  RelayError,
+  RelayFailedError,
   RequestError,
   SessionKeyError,
   SessionKeysClient,
   SocketClient,
-  LatchkeyClient as default
+  UploadTooLargeError,
+  WebcamLimitError,
+  createPkce,
+  LatchkeyClient as default,
+  parseCompletion,
+  redeemCode,
+  startUrl
 };

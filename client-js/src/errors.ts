@@ -20,6 +20,7 @@ export type ErrorCode =
   | 'redirected'
   | 'server_error'
   | 'timeout'
+  | 'too_large'
   | 'unauthorized'
   | 'unknown_app'
   | 'unsupported';
@@ -71,6 +72,8 @@ const CODES: Record<number, ErrorCode> = {
   604: 'ended',
   605: 'forbidden',
   606: 'unauthorized',
+  607: 'too_large',
+  608: 'too_large',
 };
 
 export function codeOfStatus(status: number): ErrorCode {

@@ -46,6 +46,9 @@ test('the plain script gives one name, and the names of OctoPrint where they are
   runInContext(script, free);
   assert.equal(free.OctoPrintClient, free.LatchkeyClient);
   assert.ok(free.OctoPrint instanceof free.LatchkeyClient);
+  for (const name of ['AppConnection', 'createPkce', 'parseCompletion', 'redeemCode', 'startUrl']) {
+    assert.equal(typeof free.LatchkeyClient[name], 'function', name);
+  }
   const { appkeys } = free.OctoPrint.plugins;
   const names = Object.getOwnPropertyNames(Object.getPrototypeOf(appkeys)).filter((name) => name !== 'constructor');
   assert.deepEqual(names.sort(), [

@@ -1,5 +1,5 @@
 /** What went wrong, for programs. `message` is for people. */
-export type ErrorCode = 'aborted' | 'bad_request' | 'denied' | 'ended' | 'expired' | 'forbidden' | 'invalid_argument' | 'invalid_private_key' | 'invalid_response' | 'invalid_signature' | 'key_too_small' | 'network' | 'no_webcrypto' | 'not_connected' | 'not_found' | 'offline' | 'rate_limited' | 'redirected' | 'server_error' | 'timeout' | 'unauthorized' | 'unknown_app' | 'unsupported';
+export type ErrorCode = 'aborted' | 'bad_request' | 'denied' | 'ended' | 'expired' | 'forbidden' | 'invalid_argument' | 'invalid_private_key' | 'invalid_response' | 'invalid_signature' | 'key_too_small' | 'network' | 'no_webcrypto' | 'not_connected' | 'not_found' | 'offline' | 'rate_limited' | 'redirected' | 'server_error' | 'timeout' | 'too_large' | 'unauthorized' | 'unknown_app' | 'unsupported';
 export interface ErrorDetails {
     /** HTTP status, if the server answered. */
     status?: number | undefined;

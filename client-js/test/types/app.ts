@@ -1,6 +1,20 @@
 // Compiled, never run: what an app may write, and what not.
 
-import { AppKeysError, LatchkeyClient, type ErrorCode, type KeyList } from 'latchkey-client';
+import {
+  AppConnection,
+  AppKeysError,
+  CompletionError,
+  LatchkeyClient,
+  RelayError,
+  createPkce,
+  parseCompletion,
+  redeemCode,
+  startUrl,
+  type Completion,
+  type ErrorCode,
+  type KeyList,
+  type Retry,
+} from 'latchkey-client';
 
 const client = new LatchkeyClient({ baseurl: 'http://printer.local/', apikey: 'k' });
 const { appkeys } = client.plugins;
@@ -22,6 +36,24 @@ export async function app(): Promise<string> {
   return [key, keys.keys.length, own, made, nothing, decision.api_key, name, until].join();
 }
 
+export async function connect(completed: string): Promise<string> {
+  const { verifier, challenge } = await createPkce();
+  const start: string = startUrl('https://relay.example', { appId: 'a', codeChallenge: challenge, state: 's' });
+  const parsed = parseCompletion(completed, { state: 's' });
+  const completion: Completion =
+    parsed.mode === 'code' ? await redeemCode('https://relay.example', parsed.code, verifier) : parsed;
+  const printer = new AppConnection(completion, { relay: 'https://relay.example' });
+  try {
+    const online: boolean = (await printer.info()).IsOnline;
+    const socket = await printer.webSocket('/sockjs/websocket', { setUp: (one) => (one.onmessage = () => online) });
+    socket.send(await (await printer.fetch('/api/job', { method: 'POST' })).text());
+  } catch (error) {
+    if (error instanceof RelayError && error.isPermanent) return `${error.retry satisfies Retry} ${error.status}`;
+    if (error instanceof CompletionError) return String(error.error);
+  }
+  return start;
+}
+
 export const codes: ErrorCode[] = ['denied', 'timeout', 'unsupported', 'rate_limited', 'network', 'key_too_small'];
 
 // @ts-expect-error: there is no such code
@@ -32,3 +64,7 @@ void appkeys.decide('t', 'yes');
 void appkeys.authenticate();
 // @ts-expect-error: an option by another name
 void new LatchkeyClient({ baseUrl: 'http://printer.local/' });
+// @ts-expect-error: the app has to be named
+void startUrl('https://relay.example', {});
+// @ts-expect-error: a completion may be a code yet
+void new AppConnection(parseCompletion('https://relay.example/appportal/v1/complete?success=true'));

@@ -1,6 +1,7 @@
 //! The command line. Stable: scripts rely on it.
 
 pub(crate) mod account;
+pub(crate) mod app;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -62,6 +63,22 @@ pub(crate) enum Command {
     /// The app's side: get a key for an app
     #[command(subcommand)]
     Key(KeyAction),
+    /// Apps that a relay vouches for in its portal
+    #[command(subcommand)]
+    App(app::AppAction),
+    /// The app's side: get access to a printer through a relay
+    ///
+    /// Prints the address where somebody chooses a printer and allows it, waits for the browser to
+    /// come back to this machine, and keeps what the app needs in a file that only you may read.
+    /// Prints the name of that file on standard output.
+    Connect(ConnectArgs),
+    /// What a relay says of an app connection
+    Info(InfoArgs),
+    /// Make one request through an app connection
+    ///
+    /// Prints what the printer's server answers. What the relay itself says instead (600 to 613)
+    /// is explained on standard error, with whether trying again helps.
+    Request(RequestArgs),
     /// Make the key pair of an app that signs in with session keys
     ///
     /// Writes the private key into a new file, for the app, and prints the entry that tells a
@@ -172,6 +189,100 @@ pub(crate) struct ServerArgs {
 impl std::fmt::Debug for ServerArgs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ServerArgs").finish_non_exhaustive()
+    }
+}
+
+#[derive(Args)]
+pub(crate) struct ConnectArgs {
+    /// The relay's own address, as in `https://relay.example.com`
+    pub(crate) relay_url: String,
+    /// The app's id, as the relay may know it
+    #[arg(long, value_name = "ID", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(crate) app_id: String,
+    /// Propose this printer
+    #[arg(long, value_name = "ID")]
+    pub(crate) printer: Option<String>,
+    /// Also get a key for the printer's own server, under this name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name_for_key: Option<String>,
+    /// Where the app connection goes [default: app-connection.json]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Replace that file if there is one
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Open the page where to allow it in a browser
+    #[arg(long)]
+    pub(crate) open: bool,
+    /// Come back to this path, for an app that is registered with a loopback address [default: one
+    /// that nobody can guess]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) return_path: Option<String>,
+    /// How long to wait for somebody to decide, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) timeout: u64,
+    /// Print a JSON object with `file`, `id`, `printername` and `has_printer_key` instead of the
+    /// file's name
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Also believe the certificates in this file (PEM)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+}
+
+// The URL may hold a password, if by mistake.
+impl std::fmt::Debug for ConnectArgs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ConnectArgs").finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InfoArgs {
+    /// What `latchkey connect` made
+    #[arg(default_value = "app-connection.json")]
+    pub(crate) file: PathBuf,
+    /// Print the answer as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Also believe the certificates in this file (PEM)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct RequestArgs {
+    /// What `latchkey connect` made
+    pub(crate) file: PathBuf,
+    /// The path at the printer's server, with its query, as in /api/job
+    pub(crate) path: String,
+    /// The method [default: GET, or POST if something is sent]
+    #[arg(short = 'X', long = "request", value_name = "METHOD")]
+    pub(crate) method: Option<String>,
+    /// Send this text
+    #[arg(long, value_name = "TEXT", conflicts_with = "data_file")]
+    pub(crate) data: Option<String>,
+    /// Send what is in this file; - is standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data_file: Option<PathBuf>,
+    /// What it is [default: application/json for --data, application/octet-stream for --data-file]
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) content_type: Option<String>,
+    /// Print the status and the header fields of the answer before it
+    #[arg(short, long)]
+    pub(crate) include: bool,
+    /// Write the answer into this file
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Also believe the certificates in this file (PEM)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+}
+
+// Paths and bodies may hold keys.
+impl std::fmt::Debug for RequestArgs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RequestArgs").finish_non_exhaustive()
     }
 }
 

@@ -79,6 +79,22 @@ fn run(cli: Cli) -> anyhow::Result<()> {
                 cli.log.init("warn")?;
                 commands::key::session(&args).await
             }
+            Command::App(action) => {
+                cli.log.init("warn")?;
+                commands::app::run(action).await
+            }
+            Command::Connect(args) => {
+                cli.log.init("warn")?;
+                commands::connect::run(args).await
+            }
+            Command::Info(args) => {
+                cli.log.init("warn")?;
+                commands::info::run(&args).await
+            }
+            Command::Request(args) => {
+                cli.log.init("warn")?;
+                commands::request::run(&args).await
+            }
             Command::AppKeygen(args) => {
                 cli.log.init("warn")?;
                 commands::app_keygen::run(args).await

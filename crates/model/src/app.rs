@@ -4,6 +4,12 @@ use std::fmt;
 
 use crate::text;
 
+mod fold;
+mod registered;
+
+pub use fold::fold;
+pub use registered::{RegisteredApp, Website, WebsiteError};
+
 pub use crate::text::NameError;
 
 /// How an app calls itself towards the relay, such as `octopod`: 1 to 64 visible characters.
@@ -21,6 +27,20 @@ impl AppId {
             return Err(NameError::Misleading);
         }
         Ok(Self(id))
+    }
+
+    /// Reads an id as anybody may have written it into an address: what cannot be seen, or could
+    /// be written in another way and look the same, is refused.
+    pub fn from_anybody(text: &str) -> Result<Self, NameError> {
+        // Cleaning looks at every character, so far too long a text is not begun with.
+        if text.len() > 4096 {
+            return Err(NameError::TooLong(64));
+        }
+        let id = Self::parse(text)?;
+        if text::clean(&id.0) != id.0 {
+            return Err(NameError::Misleading);
+        }
+        Ok(id)
     }
 
     /// The id as text.

@@ -19,6 +19,7 @@ pub mod link;
 pub mod pairing;
 pub mod permission;
 pub mod plan;
+pub mod portal;
 pub mod printer;
 pub mod relay_status;
 pub mod sealed;

@@ -30,6 +30,10 @@ pub struct Config {
     pub data: PathBuf,
     /// Who may make an account.
     pub registration: Registration,
+    /// Which apps the portal lets ask although nobody registered them.
+    pub unregistered_apps: UnregisteredApps,
+    /// Whether an app that asks for it gets an app connection without credentials.
+    pub allow_hostname_only: bool,
     /// The plan of a new account, one of `plans`.
     pub default_plan: PlanName,
     /// What accounts may do.
@@ -49,6 +53,17 @@ pub enum Registration {
     Invite,
     /// The operator alone, by command or invitation.
     Closed,
+}
+
+/// Which apps the portal lets ask although nobody registered them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnregisteredApps {
+    /// All, called unverified.
+    Allow,
+    /// Programs on the person's own device: the portal leads them back to a loopback address.
+    Loopback,
+    /// None.
+    Refuse,
 }
 
 /// Files with a certificate chain and its key, in PEM.

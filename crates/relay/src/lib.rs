@@ -5,12 +5,18 @@
 //! anything else is answered 421.
 
 mod accounts;
+mod app_api;
 mod app_connections;
+pub mod apps;
 pub mod config;
 mod edge;
+mod guesses;
+mod issued;
 mod life;
 pub mod pages;
 mod pairing;
+mod paths;
+mod portal;
 mod role;
 mod router;
 mod sessions;

@@ -4,7 +4,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use latchkey_model::chance::Chance;
@@ -25,8 +24,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::app_connections::usage::Usage;
 use crate::config::Config;
-use crate::edge::{Edge, Guesses, Shared};
+use crate::edge::{Edge, Shared};
+use crate::guesses::Guesses;
+use crate::issued::Issued;
 use crate::life::{Endings, Life, Parts};
+use crate::portal;
 use crate::router::Router;
 use crate::state::{Making, State};
 use crate::sweep;
@@ -172,7 +174,7 @@ impl Relay {
             usage: usage.clone(),
             metrics: Arc::clone(&metrics),
             ids: RequestIds::default(),
-            issued: AtomicBool::new(false),
+            issued: Issued::default(),
             tracker: callers.clone(),
             stopping: self.stop.soft.clone(),
         };
@@ -257,6 +259,7 @@ impl Relay {
             life: self.life.clone(),
             key: MasterKey::from_bytes(*self.key.expose()),
         });
+        tunnel_tasks.spawn(portal::forget(state.clone(), self.stop.soft.clone()));
         let web_origin = WebOrigin::new(state, reception, Arc::clone(&shared.metrics));
         let edge = Edge::new(shared);
         Router { edge, web_origin }

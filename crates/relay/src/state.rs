@@ -12,6 +12,8 @@ use crate::accounts::Accounts;
 use crate::config::Config;
 use crate::life::Life;
 use crate::pairing::Pairings;
+use crate::portal::Portal;
+use crate::portal::keys::Keys;
 use crate::sessions::Sessions;
 use crate::tunnels::Tunnels;
 
@@ -31,6 +33,7 @@ pub(crate) struct Parts {
     pub(crate) sessions: Sessions,
     pub(crate) accounts: Accounts,
     pub(crate) pairings: Pairings,
+    pub(crate) portal: Portal,
 }
 
 /// What a [`State`] is made from.
@@ -58,6 +61,8 @@ impl State {
         let sessions = Sessions::new(&config, &store, &clock, &chance, &key);
         let accounts = Accounts::new(&config, &store, &clock, &chance);
         let pairings = Pairings::new(&config, &store, &clock, &chance);
+        let keys = Keys::new(tunnels.clone());
+        let portal = Portal::new(&config, &store, &clock, &chance, keys);
         Self(Arc::new(Parts {
             config,
             store,
@@ -68,6 +73,7 @@ impl State {
             sessions,
             accounts,
             pairings,
+            portal,
         }))
     }
 }

@@ -19,20 +19,30 @@ use latchkey_web::{assets, security_headers};
 use tower::ServiceExt;
 
 use crate::accounts;
+use crate::app_api::{self, AppApi};
+use crate::apps;
+use crate::pages::links;
 use crate::pages::visit::{Answered, Arrival, Visit};
 use crate::pairing;
+use crate::paths;
+use crate::portal;
 use crate::state::State;
 use crate::tunnels::{self, Reception};
 
 /// All routes of the web origin. Whatever changes something is a POST with the token of a form,
 /// or names what it is good for by a secret that no browser sends by itself.
 pub(crate) fn router(state: State) -> Router {
+    let app_api = AppApi::new(&state);
     Router::new()
         .route("/", get(landing))
         .merge(accounts::http::routes())
+        .merge(apps::http::routes())
+        .merge(links::routes())
+        .merge(portal::http::routes())
         .merge(pairing::http::routes())
         .merge(tunnels::http::routes())
         .with_state(state)
+        .merge(app_api::http::routes(app_api))
         .merge(assets::router())
         .fallback(|| async { Problem::from_status(StatusCode::NOT_FOUND).into_response() })
         .layer(axum::middleware::from_fn(security_headers::layer))
@@ -67,9 +77,15 @@ impl WebOrigin {
     }
 
     pub(crate) async fn answer(&self, mut request: Request<Body>, call: Call) -> Response<Body> {
-        let is_tunnel = request.uri().path() == TUNNEL_PATH;
+        paths::normalize(request.uri_mut());
+        let path = request.uri().path();
+        let is_tunnel = path == TUNNEL_PATH;
         let class = if is_tunnel {
             Class::Tunnel
+        } else if app_api::http::owns(path) {
+            Class::AppApi
+        } else if path.starts_with(portal::START) {
+            Class::Portal
         } else {
             Class::Page
         };

@@ -23,6 +23,7 @@ pub mod problem;
 pub mod qr;
 pub mod request_id;
 pub mod request_log;
+pub mod returned;
 pub mod samples;
 pub mod security_headers;
 pub mod self_contained;

@@ -13,6 +13,7 @@ use crate::{
     moment::Moment,
     parts::PartsPage,
     problem::Problem,
+    returned::Returned,
     shell::Place,
 };
 
@@ -24,6 +25,7 @@ pub fn all() -> Vec<(String, String)> {
     let mut pages = edge();
     pages.extend(problems());
     pages.extend(landings());
+    pages.extend(returned());
     pages.push(("parts".into(), render(&PartsPage::default())));
     pages
 }
@@ -123,6 +125,16 @@ fn landings() -> Vec<(String, String)> {
             host(RelayLink::NotPaired, true),
         ),
     ]
+}
+
+fn returned() -> Vec<(String, String)> {
+    Returned::ALL
+        .into_iter()
+        .map(|page| {
+            let name = format!("returned-{page:?}").to_lowercase();
+            (name, text(page.respond().body()))
+        })
+        .collect()
 }
 
 fn render(page: &impl Template) -> String {

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, LOCATION, USER_AGENT};
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, request};
 use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use latchkey_net::authority::Authority;
@@ -149,6 +150,54 @@ impl Client {
         self.call(Method::POST, url, Some(body), within).await
     }
 
+    /// Asks for `url` with a further field.
+    pub(crate) async fn get_with(
+        &mut self,
+        url: &Url,
+        (name, value): (HeaderName, HeaderValue),
+        within: Duration,
+    ) -> Result<Answer, CallError> {
+        let mut request = self.request(Method::GET, url, None)?;
+        request.headers_mut().insert(name, value);
+        self.exchange(request, within).await
+    }
+
+    /// Connects, so that what is wrong with that is known before anything else is done.
+    pub(crate) async fn reach(&mut self) -> Result<(), CallError> {
+        if self.sender.is_none() {
+            self.sender = Some(self.connect().await?);
+        }
+        Ok(())
+    }
+
+    /// A request for `target`, a path as it goes on the wire, with what proves who asks.
+    pub(crate) fn build(&self, method: Method, target: &str) -> request::Builder {
+        let agent = concat!("latchkey/", env!("CARGO_PKG_VERSION"));
+        let request = Request::builder()
+            .method(method)
+            .uri(target)
+            .header(HOST, &self.name)
+            .header(USER_AGENT, agent);
+        match self.server.authorization() {
+            Some(authorization) => request.header(AUTHORIZATION, authorization),
+            None => request,
+        }
+    }
+
+    /// Sends a request over a connection of its own. The body of the answer arrives as it is
+    /// read, and for that there is no limit.
+    pub(crate) async fn stream<B>(
+        &self,
+        request: Request<B>,
+    ) -> Result<Response<Incoming>, CallError>
+    where
+        B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    {
+        let mut sender = self.connect().await?;
+        let answer = sender.send_request(request).await;
+        answer.map_err(|error| self.broken(&error))
+    }
+
     async fn call(
         &mut self,
         method: Method,
@@ -157,6 +206,14 @@ impl Client {
         within: Duration,
     ) -> Result<Answer, CallError> {
         let request = self.request(method, url, body)?;
+        self.exchange(request, within).await
+    }
+
+    async fn exchange(
+        &mut self,
+        request: Request<Full<Bytes>>,
+        within: Duration,
+    ) -> Result<Answer, CallError> {
         match timeout(within, self.send(request)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
@@ -180,18 +237,10 @@ impl Client {
             Some(query) => format!("{}?{query}", url.path()),
             None => url.path().to_owned(),
         };
-        let agent = concat!("latchkey/", env!("CARGO_PKG_VERSION"));
-        let mut request = Request::builder()
-            .method(method)
-            .uri(target)
-            .header(HOST, &self.name)
-            .header(USER_AGENT, agent)
-            .header(ACCEPT, "application/json");
+        let mut request = self.build(method, &target);
+        request = request.header(ACCEPT, "application/json");
         if body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
-        }
-        if let Some(authorization) = self.server.authorization() {
-            request = request.header(AUTHORIZATION, authorization);
         }
         request
             .body(Full::new(body.unwrap_or_default()))
@@ -232,7 +281,10 @@ impl Client {
         })
     }
 
-    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, CallError> {
+    async fn connect<B>(&self) -> Result<SendRequest<B>, CallError>
+    where
+        B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    {
         let silent = || CallError::Silent(self.name.clone(), CONNECT_WITHIN);
         let io = timeout(CONNECT_WITHIN, self.open());
         let io = io.await.map_err(|_| silent())??;
@@ -272,7 +324,7 @@ impl Client {
         })
     }
 
-    fn broken(&self, error: &(dyn std::error::Error + 'static)) -> CallError {
+    pub(crate) fn broken(&self, error: &(dyn std::error::Error + 'static)) -> CallError {
         CallError::Broken(self.name.clone(), error.to_string())
     }
 }

@@ -2,9 +2,13 @@
 //! for an app.
 
 pub(crate) mod client;
+pub(crate) mod connection;
 pub(crate) mod key_request;
+pub(crate) mod passing;
+pub(crate) mod portal;
 pub(crate) mod private_key;
 pub(crate) mod refusal;
+pub(crate) mod return_address;
 pub(crate) mod server;
 pub(crate) mod session_key;
 pub(crate) mod waiting;

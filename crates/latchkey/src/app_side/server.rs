@@ -75,6 +75,12 @@ impl Server {
         self.base.scheme() == "https"
     }
 
+    /// The same server, with another credential.
+    pub(crate) fn with_authorization(mut self, authorization: HeaderValue) -> Self {
+        self.authorization = Some(authorization);
+        self
+    }
+
     pub(crate) fn authorization(&self) -> Option<&HeaderValue> {
         self.authorization.as_ref()
     }

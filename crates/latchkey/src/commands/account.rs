@@ -58,13 +58,13 @@ pub(crate) async fn run(action: AccountAction) -> anyhow::Result<()> {
 }
 
 /// The relay that a command works on.
-struct Known {
+pub(super) struct Known {
     config: Config,
-    store: RelayStore,
+    pub(super) store: RelayStore,
 }
 
 impl Known {
-    async fn open(args: &RelayConfigArgs) -> anyhow::Result<Self> {
+    pub(super) async fn open(args: &RelayConfigArgs) -> anyhow::Result<Self> {
         let file = Checking::with_environment(&args.config);
         let read = config::relay::read(&file);
         let config = if let Err(ConfigError::Read { .. }) = &read {

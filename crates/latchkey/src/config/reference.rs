@@ -9,7 +9,7 @@ use super::host::{
     RawAppKeys, RawAuthority, RawClientAddress, RawHost, RawKind, RawRelayLink, RawTimeouts,
     RawUpstream, RawWebcam,
 };
-use super::relay::{self, RawRegistration, RawRelay, RawTls};
+use super::relay::{self, RawRegistration, RawRelay, RawTls, RawUnregisteredApps};
 use super::session_apps::{RawApi, RawApp, RawScope};
 
 const PAGE: &str = include_str!("../../../../docs/reference/configuration.md");
@@ -161,6 +161,8 @@ fn filled_relay() -> RawRelay {
         trusted_proxies: Vec::new(),
         data: "x".into(),
         registration: RawRegistration::Closed,
+        unregistered_apps: RawUnregisteredApps::Allow,
+        allow_hostname_only: false,
         default_plan: "x".parse().unwrap(),
         plans: serde_json::from_value(json!({"x": {}})).unwrap(),
         timeouts: relay::RawTimeouts {

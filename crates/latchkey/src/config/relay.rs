@@ -32,6 +32,10 @@ pub(crate) struct RawRelay {
     pub(crate) data: PathBuf,
     #[serde(default)]
     pub(crate) registration: RawRegistration,
+    #[serde(default)]
+    pub(crate) unregistered_apps: RawUnregisteredApps,
+    #[serde(default)]
+    pub(crate) allow_hostname_only: bool,
     #[serde(default = "default_plan")]
     pub(crate) default_plan: PlanName,
     #[serde(default = "default_plans")]
@@ -65,6 +69,26 @@ impl From<RawRegistration> for relay::Registration {
             RawRegistration::Open => Self::Open,
             RawRegistration::Invite => Self::Invite,
             RawRegistration::Closed => Self::Closed,
+        }
+    }
+}
+
+/// Which apps the portal lets ask although nobody registered them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RawUnregisteredApps {
+    #[default]
+    Allow,
+    Loopback,
+    Refuse,
+}
+
+impl From<RawUnregisteredApps> for relay::UnregisteredApps {
+    fn from(raw: RawUnregisteredApps) -> Self {
+        match raw {
+            RawUnregisteredApps::Allow => Self::Allow,
+            RawUnregisteredApps::Loopback => Self::Loopback,
+            RawUnregisteredApps::Refuse => Self::Refuse,
         }
     }
 }
@@ -158,6 +182,8 @@ pub(super) fn check(
         trusted_proxies: raw.trusted_proxies,
         data: file.resolve(&raw.data),
         registration: raw.registration.into(),
+        unregistered_apps: raw.unregistered_apps.into(),
+        allow_hostname_only: raw.allow_hostname_only,
         default_plan: raw.default_plan,
         plans: raw.plans,
     };

@@ -62,8 +62,8 @@ fn relay(port: u16) -> Value {
         "status_listen": "127.0.0.1:0",
         "public_url": format!("http://localhost:{port}"),
         "connection_domain": format!("localhost:{port}"),
-        "registration": "open",
         "data": "relay",
+        "registration": "open",
     })
 }
 

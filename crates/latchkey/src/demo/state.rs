@@ -14,6 +14,7 @@ use latchkey_model::id::{AccountId, PrinterId};
 use latchkey_model::printer::{HostKey, Printer, PrinterName, Seen};
 use latchkey_model::secret::{AppTokenHash, PasswordHash};
 use latchkey_model::user::{Group, User, UserName};
+use latchkey_relay::apps::{RegisterError, Registration, register};
 use latchkey_relay::config::Config;
 use latchkey_store::host::Change;
 use latchkey_store::{HostStore, RelayStore};
@@ -37,6 +38,7 @@ pub(super) async fn keep(
     relay: &Config,
     host_key: [u8; 32],
 ) -> anyhow::Result<State> {
+    apps(store).await?;
     let (account_id, account) = account(store, before).await?;
     let printer_id = printer(store, &account_id, HostKey::from_bytes(host_key)).await?;
     let mut app_connections = Vec::new();
@@ -53,6 +55,36 @@ pub(super) async fn keep(
         printer_id: printer_id.to_string(),
         app_connections,
     })
+}
+
+/// Apps that exist, with the return addresses they use, and one for trying things out.
+const APPS: [(&str, &str, &str); 5] = [
+    ("devtest", "Test app", "*"),
+    ("octopod", "OctoPod", "octopod:"),
+    ("mobileraker", "Mobileraker", "mobileraker:"),
+    ("octoapp", "OctoApp", "octoapp:"),
+    ("centaurilink", "Centauri Link", "centaurilink:"),
+];
+
+/// Registers the apps that are not there, whether they never were or somebody removed them.
+async fn apps(store: &RelayStore) -> anyhow::Result<()> {
+    for (id, name, target) in APPS {
+        let targets = [target.to_owned()];
+        let wanted = Registration {
+            id,
+            name,
+            developer: None,
+            website: None,
+            targets: &targets,
+            logo: None,
+        };
+        match register(store, &wanted, SystemClock.now()).await {
+            // Also when somebody who tries things out registered one of their own in its place.
+            Ok(_) | Err(RegisterError::Taken(_) | RegisterError::LooksLike { .. }) => {}
+            Err(error) => return Err(error).context("cannot register the demo's apps"),
+        }
+    }
+    Ok(())
 }
 
 async fn account(
@@ -212,4 +244,30 @@ async fn create(
             .map(|token| token.expose().to_owned()),
         app_token: credentials.app_token.expose().to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn apps_are_registered_once_and_again_when_they_were_removed() {
+        let store = RelayStore::open_in_memory().await.unwrap();
+        for _ in 0..2 {
+            apps(&store).await.unwrap();
+            let known = store.apps().list().await.unwrap();
+            let ids: Vec<_> = known.iter().map(|app| app.id.as_str()).collect();
+            let all = [
+                "centaurilink",
+                "devtest",
+                "mobileraker",
+                "octoapp",
+                "octopod",
+            ];
+            assert_eq!(ids, all);
+            let brands = known.iter().filter(|app| app.is_brand()).count();
+            assert_eq!(brands, 4, "anybody can be the test app");
+            store.apps().remove(&known[0].id).await.unwrap();
+        }
+    }
 }

@@ -14,13 +14,17 @@
 mod harness;
 
 mod account_commands;
+mod app_api;
+mod app_commands;
 mod app_connection_ends;
 mod app_connection_scopes;
 mod app_connection_threats;
 mod app_keygen;
 mod app_keys;
+mod app_request;
 mod clients_discovery;
 mod clients_session_key_examples;
+mod connect;
 mod crash;
 mod demo;
 mod guards;

@@ -13,8 +13,9 @@ use serde::Deserialize;
 use super::{AccountError, LEAST_PASSWORD, MOST_PASSWORD, SigningUp};
 use crate::config::Registration;
 use crate::pages::paths;
-use crate::pages::views::{AskingApp, SignIn, SignInProblem, SignUp, SignUpProblem, WhoMaySignUp};
+use crate::pages::views::{SignIn, SignInProblem, SignUp, SignUpProblem, WhoMaySignUp};
 use crate::pages::visit::{Answered, Visit, with_cookie};
+use crate::portal::http::{asking_app, without_key};
 use crate::state::State;
 
 /// Where somebody goes who came for nothing in particular.
@@ -153,17 +154,12 @@ async fn sign_in_page(
         app: asking_app(visit, then).await,
         email: email.to_owned(),
         again: false,
+        turn_back: HOME.to_owned(),
         then: then.to_owned(),
         sign_up: offers.then(|| leading_on("/sign-up", then)),
         by_mail: false,
         problem,
     }
-}
-
-/// The app whose portal request the person comes from, if they come from one.
-#[expect(clippy::unused_async, reason = "apps are looked up")]
-async fn asking_app(_visit: &Visit, _then: &str) -> Option<AskingApp> {
-    None
 }
 
 async fn show_again(visit: Visit, Query(asked): Query<Asked>) -> Answered {
@@ -209,6 +205,7 @@ fn again_page(
         app: None,
         email: account.email.as_str().to_owned(),
         again: true,
+        turn_back: without_key(then).unwrap_or_else(|| HOME.to_owned()),
         then: then.to_owned(),
         sign_up: None,
         by_mail: false,

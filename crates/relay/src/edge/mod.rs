@@ -3,12 +3,10 @@
 
 mod credential;
 mod forward;
-mod guesses;
 mod headers;
 mod origin;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{HeaderMap, Method, Request, Response, Version};
 use latchkey_model::access::KeyScope;
@@ -31,9 +29,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::credential::Credential;
-pub(crate) use self::guesses::Guesses;
 use crate::app_connections::usage::{Running, Usage};
 use crate::config::Config;
+use crate::guesses::Guesses;
+use crate::issued::Issued;
 use crate::life::Endings;
 use crate::tunnels::Tunnels;
 
@@ -53,8 +52,7 @@ pub(crate) struct Shared {
     pub(crate) guesses: Guesses,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) ids: RequestIds,
-    /// Whether the database is known to hold app connections.
-    pub(crate) issued: AtomicBool,
+    pub(crate) issued: Issued,
     /// Spliced sockets live here, so that a drain waits for them.
     pub(crate) tracker: TaskTracker,
     /// Ends what does not end by itself: sockets and camera streams.
@@ -227,22 +225,16 @@ impl Edge {
         })
     }
 
-    /// A database without a single app connection, ended ones included, is not the one
-    /// anybody's label came from: most likely its disk is not mounted.
+    /// Tells whether an unknown label is certainly nobody's.
     async fn check_issued(&self) -> Result<(), Trouble> {
-        if self.shared.issued.load(Ordering::Relaxed) {
+        let checked = self.shared.issued.check(&self.shared.store).await;
+        if checked.map_err(|error| doubt(&error))? {
             return Ok(());
         }
-        let store = self.shared.store.app_connections();
-        if !store.has_any().await.map_err(|error| doubt(&error))? {
-            tracing::error!("an app was turned away: the database knows no app connection at all");
-            return Err(Trouble::Status(
-                RelayStatus::Unknown,
-                Some((Side::Us, "store")),
-            ));
-        }
-        self.shared.issued.store(true, Ordering::Relaxed);
-        Ok(())
+        Err(Trouble::Status(
+            RelayStatus::Unknown,
+            Some((Side::Us, "store")),
+        ))
     }
 
     async fn find(&self, label: &ConnectionLabel) -> Result<Option<FoundAppConnection>, Trouble> {

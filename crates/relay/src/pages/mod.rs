@@ -1,6 +1,7 @@
 //! The relay's own pages: facts in, HTML out ([`views`]), and what every request for one needs
 //! ([`visit`]).
 
+pub(crate) mod links;
 pub(crate) mod paths;
 pub mod views;
 pub(crate) mod visit;

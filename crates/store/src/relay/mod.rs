@@ -7,6 +7,7 @@ use crate::pool::{Pools, SchemaVersions, Step};
 
 mod accounts;
 mod app_connections;
+mod apps;
 mod links;
 mod pairings;
 mod printers;
@@ -16,6 +17,7 @@ pub use accounts::{Accounts, DeletedAccount, SignIn};
 pub use app_connections::{
     AppConnections, FoundAppConnection, Holder, Listed, Standing, Usage, Use,
 };
+pub use apps::Apps;
 pub use links::Links;
 pub use pairings::{Confirmation, Pairings};
 pub use printers::{Printers, RemovedPrinter};
@@ -89,6 +91,11 @@ impl RelayStore {
     /// Links that are good once.
     pub const fn links(&self) -> Links<'_> {
         Links::new(&self.pools)
+    }
+
+    /// Apps that the operator registered.
+    pub const fn apps(&self) -> Apps<'_> {
+        Apps::new(&self.pools)
     }
 
     /// Checks that the database can be read and written, for a readiness probe.

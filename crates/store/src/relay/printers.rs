@@ -42,6 +42,13 @@ SELECT id, account_id, name, host_key, created_at,
        copy_seen_at, copy_network
 FROM printers WHERE account_id = $1 ORDER BY name, id";
 
+const LIST_USABLE: &str = "
+SELECT id, account_id, name, host_key, created_at,
+       online_since_at, last_connected_at, last_seen_at, local_address
+FROM printers WHERE account_id = $1 OR EXISTS (
+    SELECT 1 FROM printer_members m WHERE m.printer_id = printers.id AND m.account_id = $1)
+ORDER BY name, id";
+
 const ATTACH_HOST: &str = "
 UPDATE printers SET host_id = $3, host_key = $4 WHERE id = $1 AND account_id = $2";
 
@@ -156,6 +163,15 @@ impl<'a> Printers<'a> {
     pub async fn list_by_account(&self, owner: &AccountId) -> Result<Vec<Printer>, StoreError> {
         let rows = sqlx::query(LIST_BY_ACCOUNT)
             .bind(owner.as_str())
+            .fetch_all(self.pools.read())
+            .await?;
+        rows.iter().map(printer).collect()
+    }
+
+    /// The printers that an account may use, its own and those shared with it, by name.
+    pub async fn list_usable(&self, account: &AccountId) -> Result<Vec<Printer>, StoreError> {
+        let rows = sqlx::query(LIST_USABLE)
+            .bind(account.as_str())
             .fetch_all(self.pools.read())
             .await?;
         rows.iter().map(printer).collect()

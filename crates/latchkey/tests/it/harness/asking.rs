@@ -1,4 +1,4 @@
-//! `latchkey key request`, up to where it waits for a person.
+//! A command that asks a person, such as `latchkey key request`, up to where it waits.
 
 use std::process::{Output, Stdio};
 
@@ -17,11 +17,15 @@ pub(crate) struct Asking {
 }
 
 impl Asking {
-    /// Runs it with these arguments.
+    /// Runs `latchkey key request` with these arguments.
     pub(crate) async fn start(arguments: &[&str]) -> Self {
+        Self::run(&[&["key", "request"], arguments].concat()).await
+    }
+
+    /// Runs `latchkey` with these arguments.
+    pub(crate) async fn run(arguments: &[&str]) -> Self {
         let mut command = latchkey();
         command
-            .args(["key", "request"])
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

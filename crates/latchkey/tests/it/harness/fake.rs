@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -15,6 +15,7 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::process::Command;
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 use super::stack::latchkey;
@@ -25,6 +26,8 @@ use super::within;
 pub(crate) enum Reply {
     Says(u16, Vec<(&'static str, String)>, String),
     HangsUp,
+    /// The same, once the semaphore gives a permit.
+    Held(Arc<Semaphore>, Box<Self>),
 }
 
 impl Reply {
@@ -52,7 +55,13 @@ impl Reply {
                 Self::Says(status, fields, body)
             }
             Self::HangsUp => Self::HangsUp,
+            Self::Held(until, reply) => Self::Held(until, Box::new(reply.with(name, value))),
         }
+    }
+
+    /// Says it no sooner than `until` gives a permit.
+    pub(crate) fn held(self, until: &Arc<Semaphore>) -> Self {
+        Self::Held(Arc::clone(until), Box::new(self))
     }
 }
 
@@ -65,6 +74,16 @@ pub(crate) struct Asked {
     pub(crate) content_type: Option<String>,
     /// Null if it is no JSON.
     pub(crate) body: Value,
+    /// Path and query, as they arrived.
+    pub(crate) target: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) bytes: Bytes,
+}
+
+impl Asked {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
 }
 
 type Replies = dyn Fn(&Asked) -> Reply + Send + Sync;
@@ -160,9 +179,17 @@ impl Scene {
             authorization: field("authorization"),
             content_type: field("content-type"),
             body: serde_json::from_slice(&body).unwrap_or_default(),
+            target: head.uri.to_string(),
+            headers: head.headers.clone(),
+            bytes: body,
         };
         self.asked.lock().unwrap().push(asked.clone());
-        let Reply::Says(status, fields, body) = (self.replies)(&asked) else {
+        let mut reply = (self.replies)(&asked);
+        while let Reply::Held(until, held) = reply {
+            until.acquire().await.unwrap().forget();
+            reply = *held;
+        }
+        let Reply::Says(status, fields, body) = reply else {
             return Err(std::io::ErrorKind::ConnectionReset.into());
         };
         let mut response = Response::builder().status(status);

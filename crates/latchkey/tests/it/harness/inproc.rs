@@ -407,6 +407,8 @@ fn relay_config(data: &TempDir) -> relay::Config {
         trusted_proxies: Vec::new(),
         data: data.path().to_owned(),
         registration: relay::Registration::Open,
+        unregistered_apps: relay::UnregisteredApps::Allow,
+        allow_hostname_only: false,
         default_plan: PLAN.parse().unwrap(),
         plans: Plans::new(plans.into_iter().collect()),
         first_byte: Duration::from_secs(35),

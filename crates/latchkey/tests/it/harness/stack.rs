@@ -108,6 +108,12 @@ impl Stack {
         format!("http://{}/{path}", self.host_address)
     }
 
+    /// The relay's own address of `path`, which starts with a slash.
+    pub(crate) fn relay_url(&self, path: &str) -> String {
+        let port = self.relay_address.port();
+        format!("{}://localhost:{port}{path}", self.scheme)
+    }
+
     fn site(&self) -> Site {
         Site {
             scheme: self.scheme,
@@ -300,6 +306,7 @@ async fn insert(
             .bearer
             .as_ref()
             .map(|token| token.expose().to_owned()),
+        app_token: credentials.app_token.expose().to_owned(),
     }
 }
 
@@ -321,6 +328,7 @@ pub(crate) struct Connection {
     pub(crate) label: String,
     pub(crate) basic: Option<(String, String)>,
     pub(crate) bearer: Option<String>,
+    pub(crate) app_token: String,
 }
 
 impl Connection {

@@ -2,6 +2,7 @@
 //! decided where these are filled.
 
 mod pair;
+mod portal;
 mod sign_in;
 mod swap;
 
@@ -10,6 +11,11 @@ pub mod samples;
 use latchkey_web::shell::{Account, BarShell, DoorShell, NavItem, Place};
 
 pub use pair::{Pair, PairConfirm, PairEnd, PairEnding, PairProblem};
+pub use portal::{
+    AppStanding, ChooseProblem, EndedWhy, PortalAdd, PortalAllow, PortalApp, PortalChoose,
+    PortalComplete, PortalDone, PortalEnded, PortalFault, PortalKey, PortalNoPlan, PortalPrinter,
+    PortalRefused, PortalTarget, PortalWelcome, TargetPlace,
+};
 pub use sign_in::{AskingApp, SignIn, SignInProblem, SignUp, SignUpProblem, WhoMaySignUp};
 pub use swap::SwapHost;
 

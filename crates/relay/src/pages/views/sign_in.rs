@@ -28,6 +28,8 @@ pub struct SignIn {
     /// The address as it was typed; the account's when asked again.
     pub email: String,
     pub again: bool,
+    /// Where who is asked again goes without typing it.
+    pub turn_back: String,
     /// Where to go on to; checked when it is used.
     pub then: String,
     /// Where an account can be made, if it can.

@@ -85,7 +85,7 @@ CREATE TABLE pairings (
 CREATE TABLE apps (
     id         TEXT    NOT NULL PRIMARY KEY,
     name       TEXT    NOT NULL,
-    -- The name as it is compared, so that look-alikes are found.
+    -- The name as it is compared, so that those that look alike are found.
     name_fold  TEXT    NOT NULL UNIQUE,
     developer  TEXT,
     website    TEXT,

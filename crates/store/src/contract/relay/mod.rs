@@ -17,6 +17,7 @@ use crate::relay::RelayStore;
 
 mod accounts;
 mod app_connections;
+mod apps;
 mod links;
 mod pairings;
 mod printers;
@@ -29,6 +30,7 @@ pub fn cases() -> impl Iterator<Item = Case<RelayStore>> {
         printers::CASES,
         pairings::CASES,
         app_connections::CASES,
+        apps::CASES,
         sessions::CASES,
         links::CASES,
     ]

@@ -3,6 +3,7 @@
 //! Tests render them all; the example `pages` writes them to files.
 
 mod pairing;
+mod portal;
 mod signing_in;
 
 use askama::Template;
@@ -95,6 +96,7 @@ fn everything(words: &Words) -> Vec<(String, String)> {
     let mut pages = Pages::default();
     signing_in::add(words, &mut pages);
     pairing::add(words, &mut pages);
+    portal::add(words, &mut pages);
     pages.0
 }
 

@@ -10,6 +10,7 @@ pub(super) fn add(words: &Words, pages: &mut Pages) {
         app: None,
         email: words.email.into(),
         again: false,
+        turn_back: "/printers".into(),
         then: "/printers".into(),
         sign_up: Some("/sign-up?then=/printers".into()),
         by_mail: true,

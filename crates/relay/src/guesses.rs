@@ -1,4 +1,5 @@
-//! Whoever guesses hostnames or credentials is answered more slowly, and never differently.
+//! Whoever guesses hostnames, credentials or App tokens is answered more slowly, and never
+//! differently.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -36,7 +37,7 @@ impl Guesses {
     }
 
     /// Waits before a refusal that may be a guess, if there were many from this address.
-    pub(super) async fn slow_down(&self, status: RelayStatus, address: IpAddr) {
+    pub(crate) async fn slow_down(&self, status: RelayStatus, address: IpAddr) {
         if !matches!(status, RelayStatus::NotFound | RelayStatus::Unauthorized) {
             return;
         }

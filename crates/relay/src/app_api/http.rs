@@ -1,0 +1,152 @@
+//! Routes of the App API. Paths are those of [`crate::paths`], in lower case.
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get, post};
+use axum::{Extension, Json, Router};
+use bytes::Bytes;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use latchkey_model::relay_status::RelayStatus;
+use serde::Serialize;
+
+use super::wire::{Envelope, Flat};
+use super::{AppApi, token};
+use crate::pages::visit::Arrival;
+
+const INFO: &str = "/api/appconnection/info";
+const GADGET_STATUS: &str = "/api/gadget/getstatusfromappconnection";
+
+/// Below these is the App API, and nothing else.
+const ROOMS: [&str; 3] = ["/api/appconnection/", "/api/gadget/", "/api/live/"];
+
+/// By which an operator finds the line in the log.
+const REQUEST_ID: HeaderName = HeaderName::from_static("latchkey-request-id");
+
+/// Longest body of a request.
+const MAX_BODY: usize = 16 * 1024;
+
+/// Whether a path, already in lower case, is the App API's.
+pub(crate) fn owns(path: &str) -> bool {
+    ROOMS.iter().any(|room| path.starts_with(room))
+}
+
+/// The routes. Who calls is read from the request's extension [`Arrival`].
+pub(crate) fn routes(api: AppApi) -> Router {
+    let reading = get(info).fallback(async || wrong_method("GET, HEAD, OPTIONS"));
+    let asking = post(gadget_status).fallback(async || wrong_method("POST, OPTIONS"));
+    let mut router = Router::new()
+        .route(INFO, reading)
+        .route(GADGET_STATUS, asking);
+    for room in ROOMS {
+        router = router.route(&format!("{room}{{*rest}}"), any(async || nothing_here()));
+    }
+    router.layer(middleware::from_fn(share)).with_state(api)
+}
+
+async fn info(
+    State(api): State<AppApi>,
+    Extension(arrival): Extension<Arrival>,
+    headers: HeaderMap,
+) -> Response {
+    let token = match token::find(&headers, &[]) {
+        Ok(token) => token,
+        Err(why) => return wrong(StatusCode::BAD_REQUEST, why.sentence()),
+    };
+    match api.info(&token).await {
+        Ok(info) => Json(Flat::of(&info)).into_response(),
+        Err(status) => refuse(&api, status, &arrival).await,
+    }
+}
+
+async fn gadget_status(
+    State(api): State<AppApi>,
+    Extension(arrival): Extension<Arrival>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let body = match to_bytes(body, MAX_BODY).await {
+        Ok(body) => body,
+        Err(_) if headers.contains_key("apptoken") => Bytes::new(),
+        Err(_) => {
+            let sentence = "The body of the request is too long or broke off.";
+            return wrong(StatusCode::BAD_REQUEST, sentence);
+        }
+    };
+    let token = match token::find(&headers, &body) {
+        Ok(token) => token,
+        Err(why) => return wrong(StatusCode::BAD_REQUEST, why.sentence()),
+    };
+    match api.gadget_status(&token).await {
+        // Its member `Status` is not the envelope's, so it is not repeated beside it.
+        Ok(status) => Json(Envelope::of(status)).into_response(),
+        Err(status) => refuse(&api, status, &arrival).await,
+    }
+}
+
+/// Answers a refusal, later if this caller has tried too many wrong tokens.
+async fn refuse(api: &AppApi, status: RelayStatus, arrival: &Arrival) -> Response {
+    api.slow_down(status, arrival.address).await;
+    let code = StatusCode::from_u16(status.code()).expect("600 to 613 are three digits");
+    let mut response = json(code, &Envelope::refusal(status));
+    if let Ok(id) = HeaderValue::from_str(&arrival.request_id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}
+
+fn wrong(status: StatusCode, sentence: &'static str) -> Response {
+    json(status, &Envelope::wrong(status, sentence))
+}
+
+fn wrong_method(allowed: &'static str) -> Response {
+    let sentence = "This address does not take that method.";
+    let mut response = wrong(StatusCode::METHOD_NOT_ALLOWED, sentence);
+    response
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
+fn nothing_here() -> Response {
+    wrong(StatusCode::NOT_FOUND, "There is nothing at this address.")
+}
+
+fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    (status, Json(body)).into_response()
+}
+
+/// Lets pages of any origin call: an app in a browser has its token, and nothing here goes by
+/// what a browser sends by itself. So a browser's question whether it may is always answered
+/// yes, and everything can be read, the status of a refusal too.
+async fn share(request: Request, next: Next) -> Response {
+    let mut response = if request.method() == Method::OPTIONS {
+        preflight()
+    } else {
+        next.run(request).await
+    };
+    let fields = response.headers_mut();
+    let any = HeaderValue::from_static("*");
+    fields.insert(ACCESS_CONTROL_ALLOW_ORIGIN, any);
+    let readable = HeaderValue::from_static("Latchkey-Request-Id, Retry-After");
+    fields.insert(ACCESS_CONTROL_EXPOSE_HEADERS, readable);
+    fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn preflight() -> Response {
+    let fields = [
+        (ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST, OPTIONS"),
+        (
+            ACCESS_CONTROL_ALLOW_HEADERS,
+            "AppToken, Content-Type, Accept, Cache-Control, *",
+        ),
+        (ACCESS_CONTROL_MAX_AGE, "7200"),
+    ];
+    (StatusCode::NO_CONTENT, fields).into_response()
+}

@@ -1,0 +1,70 @@
+//! `POST /appportal/v1/token`: a code for the values it stands for (RFC 7636).
+//!
+//! No cookie counts here, so pages of any address may ask.
+
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{DefaultBodyLimit, State as Shared};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_MAX_AGE,
+};
+use http::{HeaderValue, StatusCode};
+
+use super::wire::{Exchange, ExchangeError};
+use crate::state::State;
+
+/// Largest body of an exchange.
+const LARGEST: usize = 8 * 1024;
+
+pub(super) fn routes() -> Router<State> {
+    let exchanging = post(exchange)
+        .options(preflight)
+        .layer(DefaultBodyLimit::max(LARGEST));
+    Router::new().route("/appportal/v1/token", exchanging)
+}
+
+async fn exchange(
+    Shared(state): Shared<State>,
+    body: Result<Json<Exchange>, JsonRejection>,
+) -> Response {
+    let refusal = |error, error_description| {
+        let body = Json(ExchangeError {
+            error,
+            error_description,
+        });
+        shared((StatusCode::BAD_REQUEST, body).into_response())
+    };
+    let Ok(Json(exchange)) = body else {
+        return refusal(
+            "invalid_request",
+            "Send a JSON object with code and codeVerifier.",
+        );
+    };
+    match state.portal.redeem(&exchange.code, &exchange.code_verifier) {
+        Some(values) => shared(Json(&*values).into_response()),
+        None => refusal(
+            "invalid_grant",
+            "The code is wrong, was used, is older than a minute, or was asked for by another.",
+        ),
+    }
+}
+
+async fn preflight() -> Response {
+    let fields = [
+        (ACCESS_CONTROL_ALLOW_METHODS, "POST"),
+        (ACCESS_CONTROL_ALLOW_HEADERS, "content-type"),
+        (ACCESS_CONTROL_MAX_AGE, "600"),
+    ];
+    shared((StatusCode::NO_CONTENT, fields).into_response())
+}
+
+fn shared(mut answer: Response) -> Response {
+    let anybody = HeaderValue::from_static("*");
+    answer
+        .headers_mut()
+        .insert(ACCESS_CONTROL_ALLOW_ORIGIN, anybody);
+    answer
+}
