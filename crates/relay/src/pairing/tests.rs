@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::config::{PublicUrl, Registration};
+use crate::config::{PublicUrl, Registration, UnregisteredApps};
 use crate::life::{Endings, Life, Parts};
 use crate::pages::visit::Arrival;
 use crate::sessions::Visitor;
@@ -81,6 +81,8 @@ impl Bench {
             trusted_proxies: Vec::new(),
             data: "unused".into(),
             registration: Registration::Open,
+            unregistered_apps: UnregisteredApps::Allow,
+            allow_hostname_only: true,
             default_plan: "supporter".parse().unwrap(),
             plans: Plans::new(plans),
             first_byte: Duration::from_secs(1),

@@ -44,7 +44,8 @@ FROM printers WHERE account_id = $1 ORDER BY name, id";
 
 const LIST_USABLE: &str = "
 SELECT id, account_id, name, host_key, created_at,
-       online_since_at, last_connected_at, last_seen_at, local_address
+       online_since_at, last_connected_at, last_seen_at, local_address, network,
+       copy_seen_at, copy_network
 FROM printers WHERE account_id = $1 OR EXISTS (
     SELECT 1 FROM printer_members m WHERE m.printer_id = printers.id AND m.account_id = $1)
 ORDER BY name, id";
