@@ -235,6 +235,8 @@ pub struct Relay {
     pub ca_file: Option<PathBuf>,
     /// Accept that a proxy in front of the relay ends TLS.
     pub allow_unbound: bool,
+    /// Whether the relay may have app keys made for apps that somebody lets in there.
+    pub app_keys: bool,
 }
 
 /// How long the upstream may take.

@@ -16,7 +16,9 @@ use latchkey_net::proxy::endless::end_with;
 use latchkey_net::proxy::failure::{FAILURE, HostFailure};
 use latchkey_net::proxy::splice::Farewell;
 use latchkey_net::proxy::upgrade;
-use latchkey_net::tunnel::{Ended, Scope, StreamHead, StreamService};
+use latchkey_net::tunnel::{
+    AppKeyRefusal, AppKeyWish, Ended, MadeAppKey, Scope, StreamHead, StreamService,
+};
 use latchkey_web::browser;
 use latchkey_web::metrics::{Class, Metrics};
 use latchkey_web::problem::Problem;
@@ -27,7 +29,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app_connections::AppConnections;
+use crate::app_keys::through_relay::KeysThroughRelay;
 use crate::authority::endings::Hold;
+use crate::local_api::LocalApi;
 use crate::neighbours;
 use crate::pages::Pages;
 use crate::public;
@@ -61,6 +65,8 @@ pub(crate) struct TunnelDoor {
     /// The relay runs on this machine, and so may its callers.
     pub(crate) relay_is_local: bool,
     pub(crate) app_connections: AppConnections,
+    pub(crate) keys: KeysThroughRelay,
+    pub(crate) local_api: LocalApi,
 }
 
 impl Handler for LanDoor {
@@ -207,7 +213,20 @@ impl StreamService for TunnelDoor {
     }
 
     fn hear(&self, ended: Ended) {
+        self.keys.hear(&ended);
         self.app_connections.hear(ended);
+    }
+
+    async fn make_app_key(&self, wish: AppKeyWish) -> Result<MadeAppKey, AppKeyRefusal> {
+        self.keys.make(wish).await
+    }
+
+    fn local_address(&self) -> Option<String> {
+        self.local_api.home_address()
+    }
+
+    async fn app_connections_with_keys(&self) -> Vec<String> {
+        self.keys.app_connections().await
     }
 }
 

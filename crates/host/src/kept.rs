@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use latchkey_model::sealed::MasterKey;
 use latchkey_net::key_file::{self, KeyFileError};
+use latchkey_net::tunnel::{HostIdentity, IdentityError};
 use latchkey_store::{HostStore, StoreError};
 
 use crate::config::Config;
@@ -27,6 +28,8 @@ pub enum KeptError {
     NotTheKey(PathBuf),
     #[error(transparent)]
     Key(#[from] KeyFileError),
+    #[error("cannot use the host's identity: {0}")]
+    Identity(#[from] IdentityError),
 }
 
 const fn remedy(cause: &StoreError) -> &'static str {
@@ -47,6 +50,14 @@ impl Config {
         self.key_file
             .clone()
             .unwrap_or_else(|| self.data.join("host.key"))
+    }
+
+    /// Reads the host's identity, or makes it, with the directory around it.
+    pub fn load_identity(&self) -> Result<HostIdentity, KeptError> {
+        self.make_data_dir()?;
+        Ok(HostIdentity::load_or_create(
+            &self.data.join("identity.key"),
+        )?)
     }
 
     /// Opens the host's database, or makes it, with the directory around it.

@@ -21,6 +21,7 @@ mod notices;
 mod pages;
 mod public;
 mod push;
+pub mod relay;
 mod role;
 mod service;
 mod session_keys;

@@ -8,13 +8,9 @@ use ipnet::IpNet;
 use latchkey_model::chance::Chance;
 use latchkey_model::clock::Clock;
 use latchkey_model::id::{HostId, PrinterId};
-use latchkey_net::authority::Authority;
 use latchkey_net::client_addr::TrustedPeers;
 use latchkey_net::listen::{self, ListenError, ListenSettings, Stop};
-use latchkey_net::tunnel::{
-    DialError, DialState, Dialler, DiallerConfig, FEATURE_ENDS, FEATURE_SCOPES, HostIdentity,
-    IdentityError, relay_name,
-};
+use latchkey_net::tunnel::{DialError, DialState, HostIdentity, relay_name};
 use latchkey_store::host::HostStore;
 use latchkey_web::health::Health;
 use latchkey_web::metrics::Metrics;
@@ -24,12 +20,15 @@ use tokio_util::task::TaskTracker;
 
 use crate::announce::{self, Announcement};
 use crate::app_connections::AppConnections;
+use crate::app_keys::through_relay::{KeysThroughRelay, Maker, OctoPrintKeys};
 use crate::authority::opening::{Opened, Surroundings};
-use crate::config::{AuthorityMode, Config, FileApps, Relay};
-use crate::doors::{Doors, LanDoor, TunnelDoor};
+use crate::config::{AuthorityMode, Config, FileApps, Relay, UpstreamKind};
+use crate::doors::{Doors, LanDoor};
 use crate::kept::KeptError;
 use crate::local_api::{Facts, LocalApi};
 use crate::pages::Pages;
+use crate::relay::dialling::Dialling;
+use crate::relay::{self, KeptRelay, Link, RelayLink};
 use crate::service::{ByWhom, Service};
 use crate::session_keys::SessionKeys;
 use crate::upstream::Upstream;
@@ -41,8 +40,6 @@ use crate::upstream_authority::UpstreamAuthority;
 pub enum HostError {
     #[error(transparent)]
     Listen(#[from] ListenError),
-    #[error("cannot use the host's identity: {0}")]
-    Identity(#[from] IdentityError),
     #[error(transparent)]
     Kept(#[from] KeptError),
     #[error("cannot dial the relay: {0}")]
@@ -57,7 +54,8 @@ pub struct Host {
     status_listener: Option<TcpListener>,
     stop: Stop,
     tracker: TaskTracker,
-    dialler: Option<Dialler<TunnelDoor>>,
+    relay: RelayLink,
+    dialling: Dialling,
     lan: LanDoor,
     judged: Judged,
     local_api: LocalApi,
@@ -67,6 +65,23 @@ pub struct Host {
 enum Judged {
     Host(Opened),
     Upstream(UpstreamAuthority),
+}
+
+impl Judged {
+    /// Such a host as judges nobody hands out nothing.
+    fn app_connections(&self) -> AppConnections {
+        match self {
+            Self::Host(opened) => opened.authority.app_connections.clone(),
+            Self::Upstream(_) => AppConnections::default(),
+        }
+    }
+
+    fn by_whom(&self) -> ByWhom {
+        match self {
+            Self::Host(opened) => ByWhom::Host(opened.reception.clone()),
+            Self::Upstream(beside) => ByWhom::Upstream(beside.clone()),
+        }
+    }
 }
 
 /// Takes what files say of apps that may get session keys, while the host runs.
@@ -89,8 +104,7 @@ impl Host {
         clock: Arc<dyn Clock>,
         chance: Arc<dyn Chance>,
     ) -> Result<Self, HostError> {
-        config.make_data_dir()?;
-        let identity = HostIdentity::load_or_create(&config.data.join("identity.key"))?;
+        let identity = config.load_identity()?;
         let listener = listen::bind(config.listen).await?;
         let status_listener = match config.status_listen {
             Some(address) => Some(listen::bind(address).await?),
@@ -99,9 +113,10 @@ impl Host {
         let stop = Stop::default();
         let tracker = TaskTracker::new();
         let trust = Trust::default();
+        let relay = relay_link(&config, &identity, &clock, &tracker, &stop);
         let pages = Pages {
             name: config.name.as_str().into(),
-            relay: Arc::default(),
+            relay: relay.clone(),
             upstream_kind: config.upstream.kind.as_str(),
             webcam: config
                 .webcams
@@ -109,7 +124,7 @@ impl Host {
                 .map(|webcam| webcam.path.as_str().into()),
             trust: trust.clone(),
         };
-        let local_api = local_api(&config, &identity, &listener)?;
+        let local_api = local_api(&config, &relay, &identity, &listener)?;
         let judged = match config.authority {
             AuthorityMode::Upstream => Judged::Upstream(UpstreamAuthority::new(
                 &config,
@@ -130,23 +145,24 @@ impl Host {
                 Judged::Host(Opened::open(&config, around).await?)
             }
         };
-        let by_whom = match &judged {
-            Judged::Host(opened) => ByWhom::Host(opened.reception.clone()),
-            Judged::Upstream(beside) => ByWhom::Upstream(beside.clone()),
-        };
         let doors = Doors {
-            service: Service::new(Upstream::new(config.clone(), trust), by_whom),
+            service: Service::new(Upstream::new(config.clone(), trust), judged.by_whom()),
             metrics: Arc::default(),
             ids: Arc::default(),
             tracker: tracker.clone(),
             stopping: stop.soft.clone(),
         };
-        let dialler = match &config.relay {
-            Some(relay) => Some(dialler(&config, relay, &identity, &doors, &judged)?),
-            None => None,
+        let dialling = Dialling {
+            identity: identity.clone(),
+            host_name: config.name.clone(),
+            doors: doors.clone(),
+            app_connections: judged.app_connections(),
+            keys: KeysThroughRelay::new(relay.clone(), maker(&config, &judged), tracker.clone()),
+            local_api: local_api.clone(),
         };
-        if let (Some(relay), Some(dialler)) = (&config.relay, &dialler) {
-            pages.follow(relay_name(&relay.url)?.into(), dialler.state());
+        // What cannot be dialled for what the configuration says is told at the start.
+        if let Some(relay) = &config.relay {
+            dialling.dialler(relay)?;
         }
         let lan = LanDoor {
             doors,
@@ -160,7 +176,8 @@ impl Host {
             status_listener,
             stop,
             tracker,
-            dialler,
+            relay,
+            dialling,
             lan,
             judged,
             local_api,
@@ -208,9 +225,9 @@ impl Host {
         self.identity.public_key()
     }
 
-    /// Follows what the dialler is doing.
-    pub fn link(&self) -> Option<watch::Receiver<DialState>> {
-        self.dialler.as_ref().map(Dialler::state)
+    /// Follows which relay there is and what the dialler is doing.
+    pub fn link(&self) -> watch::Receiver<Link> {
+        self.relay.follow()
     }
 
     /// The two stop signals; see [`Stop`].
@@ -229,7 +246,8 @@ impl Host {
             status_listener,
             stop,
             tracker,
-            dialler,
+            relay,
+            dialling,
             lan,
             judged,
             local_api,
@@ -240,9 +258,8 @@ impl Host {
         };
         let trust = lan.pages.trust.clone();
         tracker.spawn(local_api.clone().keep(stop.soft.clone()));
-        if let Some(link) = &link {
-            tracker.spawn(local_api.follow(link.clone(), stop.soft.clone()));
-        }
+        tracker.spawn(local_api.follow(link.clone(), stop.soft.clone()));
+        tracker.spawn(relay.clone().watch_file());
         let health = health(&lan.doors.metrics, link, trust.clone());
         if let Ok(address) = listener.local_addr() {
             let announcement = Announcement::of(&config, address, &identity.public_key());
@@ -263,9 +280,8 @@ impl Host {
             Judged::Upstream(beside) => beside.start(&tracker, &stop.soft),
         }
         tracker.spawn(probe::watch(config.clone(), trust, stop.soft.clone()));
-        if let Some(dialler) = dialler {
-            tracker.spawn(dialler.run(stop.soft.clone(), stop.hard.clone()));
-        }
+        let dial = move |relay: &Relay| dialling.dialler(relay);
+        tracker.spawn(relay.run(dial, stop.soft.clone(), stop.hard.clone()));
         stop.soft.cancelled().await;
         tracker.close();
         stop.drain(config.drain, tracker.wait(), tracker.wait())
@@ -276,12 +292,31 @@ impl Host {
     }
 }
 
+fn relay_link(
+    config: &Config,
+    identity: &HostIdentity,
+    clock: &Arc<dyn Clock>,
+    tracker: &TaskTracker,
+    stop: &Stop,
+) -> RelayLink {
+    RelayLink::new(relay::Parts {
+        configured: config.relay.clone(),
+        file: Some(KeptRelay::file(&config.data)),
+        identity: identity.clone(),
+        name: config.name.clone(),
+        clock: Arc::clone(clock),
+        tracker: tracker.clone(),
+        stopping: stop.soft.clone(),
+    })
+}
+
 fn local_api(
     config: &Config,
+    relay: &RelayLink,
     identity: &HostIdentity,
     listener: &TcpListener,
 ) -> Result<LocalApi, DialError> {
-    let relay = config.relay.as_ref().map(|relay| relay_name(&relay.url));
+    let relay = relay.target().map(|relay| relay_name(&relay.url));
     let facts = Facts {
         name: config.name.clone(),
         printer_id: PrinterId::from(&HostId::of_public_key(&identity.public_key())),
@@ -293,31 +328,16 @@ fn local_api(
     Ok(LocalApi::open(facts, Some(config.data.join("local.json"))))
 }
 
-fn dialler(
-    config: &Config,
-    relay: &Relay,
-    identity: &HostIdentity,
-    doors: &Doors,
-    judged: &Judged,
-) -> Result<Dialler<TunnelDoor>, DialError> {
-    let version = env!("CARGO_PKG_VERSION").to_owned();
-    let dialling = DiallerConfig {
-        allow_unbound: relay.allow_unbound,
-        ca_file: relay.ca_file.clone(),
-        features: [FEATURE_SCOPES, FEATURE_ENDS].map(str::to_owned).to_vec(),
-        ..DiallerConfig::new(relay.url.clone(), config.name.clone(), version)
-    };
-    let door = TunnelDoor {
-        doors: doors.clone(),
-        relay_is_local: Authority::of_url(&relay.url)
-            .is_some_and(|authority| authority.is_loopback()),
-        app_connections: match judged {
-            Judged::Host(opened) => opened.authority.app_connections.clone(),
-            // Such a host hands out nothing.
-            Judged::Upstream(_) => AppConnections::default(),
-        },
-    };
-    Dialler::new(dialling, identity.clone(), door, doors.tracker.clone())
+/// Who makes the keys that the relay asks for.
+fn maker(config: &Config, judged: &Judged) -> Maker {
+    match (judged, &config.upstream.credential) {
+        (Judged::Host(opened), _) => Maker::Host(opened.authority.clone()),
+        (Judged::Upstream(_), Some(key)) if config.upstream.kind == UpstreamKind::OctoPrint => {
+            let address = config.upstream.address.clone();
+            Maker::OctoPrint(Box::new(OctoPrintKeys::new(address, key.clone())))
+        }
+        (Judged::Upstream(_), _) => Maker::Nobody,
+    }
 }
 
 /// Loopback is believed as OctoPrint believes it: a local reverse proxy is common.
@@ -331,12 +351,8 @@ fn trusted(configured: &[IpNet]) -> TrustedPeers {
     )
 }
 
-fn health(
-    metrics: &Arc<Metrics>,
-    link: Option<watch::Receiver<DialState>>,
-    trust: Trust,
-) -> Health {
-    let mut health = Health::new(Arc::clone(metrics)).check("upstream", move || {
+fn health(metrics: &Arc<Metrics>, link: watch::Receiver<Link>, trust: Trust) -> Health {
+    let health = Health::new(Arc::clone(metrics)).check("upstream", move || {
         let answers = trust.answers();
         async move {
             if answers {
@@ -346,17 +362,18 @@ fn health(
             }
         }
     });
-    if let Some(link) = link {
-        health = health.check("tunnel", move || {
-            let connected = matches!(*link.borrow(), DialState::Connected { .. });
-            async move {
-                if connected {
-                    Ok(())
-                } else {
-                    Err("no tunnel to the relay".into())
-                }
+    health.check("tunnel", move || {
+        let ready = {
+            let link = link.borrow();
+            // Without a relay there is nothing to wait for.
+            link.relay.is_none() || matches!(link.state, DialState::Connected { .. })
+        };
+        async move {
+            if ready {
+                Ok(())
+            } else {
+                Err("no tunnel to the relay".into())
             }
-        });
-    }
-    health
+        }
+    })
 }

@@ -43,6 +43,10 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE", default_value = "host.yaml")]
         config: PathBuf,
     },
+    /// Pair a host with a relay: shows a code, and waits until its owner has confirmed it
+    ///
+    /// Works beside a running host, which connects by itself then.
+    Pair(PairArgs),
     /// Run a simulated printer that speaks OctoPrint's API
     Sim(SimArgs),
     /// People known to the host
@@ -90,6 +94,25 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PairArgs {
+    /// The host's configuration
+    #[arg(long, value_name = "FILE", default_value = "host.yaml")]
+    pub(crate) config: PathBuf,
+    /// The relay, such as `https://relay.example.com` [default: as the configuration says]
+    #[arg(value_name = "RELAY_URL")]
+    pub(crate) relay: Option<Url>,
+    /// What the host calls itself to whoever confirms [default: `name` of the configuration]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Also believe the certificates in this file (PEM)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Print a JSON object with `code` and `link` at once, and one with the outcome at the end
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -51,6 +51,10 @@ fn run(cli: Cli) -> anyhow::Result<()> {
                 cli.log.init("info")?;
                 commands::host::run(&config).await
             }
+            Command::Pair(args) => {
+                cli.log.init("warn")?;
+                commands::pair::run(args).await
+            }
             Command::Sim(args) => {
                 cli.log.init("info")?;
                 commands::sim::run(args).await

@@ -92,6 +92,14 @@ impl Email {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The address for somebody else's eyes: enough to know one's own by, and a stranger's for a
+    /// stranger's.
+    pub fn masked(&self) -> String {
+        let (name, domain) = self.0.split_once('@').unwrap_or((&self.0, ""));
+        let first: String = name.chars().take(1).collect();
+        format!("{first}…@{domain}")
+    }
 }
 
 /// Prints nothing: addresses do not belong in logs.
@@ -104,6 +112,13 @@ impl fmt::Debug for Email {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_masked_address_keeps_its_domain_and_one_letter() {
+        let masked = |text: &str| Email::parse(text).unwrap().masked();
+        assert_eq!(masked("Tamsin@oyelaran.example"), "t…@oyelaran.example");
+        assert_eq!(masked("ü@x.example"), "ü…@x.example");
+    }
 
     #[test]
     fn addresses_have_one_spelling() {

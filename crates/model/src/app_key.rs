@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::access::KeyScope;
 use crate::app::AppName;
 use crate::clock::Timestamp;
-use crate::id::AppKeyId;
+use crate::id::{AppConnectionId, AppKeyId};
 use crate::secret::AppKeyHash;
 use crate::user::UserName;
 
@@ -28,6 +28,9 @@ pub struct AppKey {
     pub last_use: Option<LastUse>,
     /// How many requests came with it.
     pub requests: u64,
+    /// The app connection for which the relay had it made, and with which it ends; none for keys
+    /// that somebody allowed at the host.
+    pub through: Option<AppConnectionId>,
 }
 
 /// The last time that a key was used.

@@ -31,7 +31,7 @@ pub struct Printer {
 ///
 /// Whether it is connected *now* is known to whoever holds its tunnel; this is for people, and
 /// for what an app is told about the past.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Seen {
     /// Since when it is connected; missing while it is not.
     pub online_since: Option<Timestamp>,
@@ -39,6 +39,19 @@ pub struct Seen {
     pub last_connected: Option<Timestamp>,
     /// When it was last known to be connected: while offline, when it was lost.
     pub last_seen: Option<Timestamp>,
+    /// From which network it connected last.
+    pub network: Option<String>,
+    /// When another running host with the same key was last held off.
+    pub copy: Option<CopySeen>,
+}
+
+/// A second running host with a printer's key: most likely from a copied memory card.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopySeen {
+    /// When it was last held off.
+    pub at: Timestamp,
+    /// From which network it came.
+    pub network: String,
 }
 
 /// What was noticed of a printer's host.

@@ -2,8 +2,8 @@
 //!
 //! [`Secret<K>`] holds plain text: it can be exposed and hashed, not compared and not printed.
 //! [`SecretHash<K>`] holds its SHA-256: it can be kept, looked up and compared in constant time.
-//! Plain SHA-256 is enough because every kind carries at least 128 random bits; what a person
-//! chooses is not a `Secret` but a [`PasswordHash`].
+//! Plain SHA-256 is enough because every kind carries at least 128 random bits, or is good for
+//! minutes only; what a person chooses is not a `Secret` but a [`PasswordHash`].
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -54,7 +54,17 @@ pub enum Shape {
         /// How many characters.
         length: usize,
     },
+    /// `length` letters that a person types: no vowels, so no words, and none that is read as
+    /// another (RFC 8628 section 6.1). Read in any case, with blanks and hyphens anywhere. Few bits
+    /// for each: such a secret is good for minutes, and tries are counted.
+    Typed {
+        /// How many letters.
+        length: usize,
+    },
 }
+
+/// The letters of what a person types.
+const TYPED: &[u8] = b"BCDFGHJKLMNPQRSTVWXZ";
 
 const BODY: usize = 43;
 const CHECKSUM: usize = 4;
@@ -113,6 +123,8 @@ kinds! {
     LinkKind, LinkSecret, LinkHash, Shape::Token { prefix: "lk_link_" };
     /// By what a host asks how its pairing went.
     PairingPollKind, PairingPoll, PairingPollHash, Shape::Token { prefix: "lk_pair_" };
+    /// What a person types to attach a host to their account.
+    PairingCodeKind, PairingCode, PairingCodeHash, Shape::Typed { length: 8 };
     /// A one-time code that a portal hands to an app in place of the credentials.
     PortalCodeKind, PortalCode, PortalCodeHash, Shape::Token { prefix: "lk_code_" };
 }
@@ -156,6 +168,7 @@ impl<K: Kind> Secret<K> {
                 format!("{LABEL_PREFIX}{body}")
             }
             Shape::UpperHex { length } => letters(chance, HEX_UPPER, length),
+            Shape::Typed { length } => letters(chance, TYPED, length),
             Shape::Alphanumeric { length } => letters(chance, BASE62, length),
             Shape::UrlSafe { length } => letters(chance, BASE64_URL, length),
         })
@@ -164,6 +177,13 @@ impl<K: Kind> Secret<K> {
     /// Reads one that somebody presents or pastes.
     pub fn parse(text: &str) -> Result<Self, ParseSecretError> {
         let valid = match K::SHAPE {
+            Shape::Typed { length } => {
+                let plain = typed(text);
+                // What is longer is no slip of a finger.
+                text.len() <= 4 * length
+                    && plain.len() == length
+                    && plain.bytes().all(|b| TYPED.contains(&b))
+            }
             Shape::Token { prefix } => is_token(text, prefix),
             Shape::Label => is_label(text),
             Shape::UrlSafe { .. } => {
@@ -181,6 +201,7 @@ impl<K: Kind> Secret<K> {
         }
         Ok(Self::new(match K::SHAPE {
             Shape::Label => text.to_ascii_lowercase(),
+            Shape::Typed { .. } => typed(text),
             _ => text.to_owned(),
         }))
     }
@@ -200,6 +221,14 @@ impl<K: Kind> Secret<K> {
             text: Zeroizing::new(text),
             kind: PhantomData,
         }
+    }
+}
+
+impl Secret<PairingCodeKind> {
+    /// As it is shown: two groups of four letters.
+    pub fn shown(&self) -> String {
+        let (first, second) = self.text.split_at(self.text.len() / 2);
+        format!("{first}-{second}")
     }
 }
 
@@ -317,6 +346,14 @@ fn is_token(text: &str, prefix: &str) -> bool {
     let (covered, presented) = text.split_at(text.len() - CHECKSUM);
     // Not a secret comparison: the checksum follows from the rest.
     checksum(covered) == presented
+}
+
+/// What was typed, without what people put between letters.
+fn typed(text: &str) -> String {
+    text.chars()
+        .filter(|c| !c.is_whitespace() && !"-\u{2010}\u{2011}\u{2013}\u{2014}".contains(*c))
+        .map(|c| c.to_ascii_uppercase())
+        .collect()
 }
 
 fn is_label(text: &str) -> bool {
@@ -439,6 +476,34 @@ mod tests {
             SessionToken::parse(&renamed).is_err(),
             "the checksum covers the prefix"
         );
+    }
+
+    #[test]
+    fn a_pairing_code_is_read_as_people_type_it() {
+        let code = PairingCode::generate(&SeededChance::new(6));
+        let shown = code.shown();
+        assert_eq!((shown.len(), &shown[4..5]), (9, "-"));
+        for typed in [
+            shown.clone(),
+            shown.to_ascii_lowercase(),
+            shown.replace('-', ""),
+            shown.replace('-', " \u{2013} "),
+            format!(" {shown}\n"),
+        ] {
+            let read = PairingCode::parse(&typed).unwrap();
+            assert_eq!(read.hash(), code.hash(), "{typed}");
+        }
+        for wrong in [
+            "",
+            "BCDF-GHJ",
+            "BCDF-GHJKL",
+            "BCDF-GHJA",
+            "BCDF-GH1K",
+            "\u{e9}CDF-GHJK",
+        ] {
+            assert!(PairingCode::parse(wrong).is_err(), "{wrong}");
+        }
+        assert!(PairingCode::parse(&format!("BCDFGHJK{}", "-".repeat(99))).is_err());
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod issued;
 mod life;
 mod mail;
 pub mod pages;
+mod pairing;
 mod paths;
 mod people;
 mod portal;

@@ -34,7 +34,7 @@ use crate::portal;
 use crate::router::Router;
 use crate::state::{Making, State};
 use crate::sweep;
-use crate::tunnels::{Desk, Reception, Tunnels};
+use crate::tunnels::{Desk, Reception, Tunnels, presence};
 use crate::web_origin::WebOrigin;
 
 /// The name of the database file in the data directory.
@@ -212,6 +212,12 @@ impl Relay {
         if let Some(post) = self.post.take() {
             tunnel_tasks.spawn(post.run(self.stop.soft.clone()));
         }
+        tunnel_tasks.spawn(presence::watch(
+            tunnels.clone(),
+            self.store.clone(),
+            Arc::clone(&self.clock),
+            served.clone(),
+        ));
         // No host is connected to a relay that just started, whatever was noted last.
         if let Err(error) = self.store.printers().note_all_lost().await {
             tracing::warn!(%error, "cannot note that no host is connected yet");

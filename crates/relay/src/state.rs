@@ -12,6 +12,7 @@ use crate::accounts::Accounts;
 use crate::config::Config;
 use crate::life::Life;
 use crate::mail::Mail;
+use crate::pairing::Pairings;
 use crate::portal::Portal;
 use crate::portal::keys::Keys;
 use crate::sessions::Sessions;
@@ -25,13 +26,13 @@ pub(crate) struct Parts {
     pub(crate) config: Arc<Config>,
     pub(crate) store: RelayStore,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) chance: Arc<dyn Chance>,
     pub(crate) tunnels: Tunnels,
     /// How app connections, printers and accounts end.
     pub(crate) life: Life,
     pub(crate) mail: Mail,
     pub(crate) sessions: Sessions,
     pub(crate) accounts: Accounts,
+    pub(crate) pairings: Pairings,
     pub(crate) portal: Portal,
 }
 
@@ -61,18 +62,19 @@ impl State {
         } = making;
         let sessions = Sessions::new(&config, &store, &clock, &chance, &key);
         let accounts = Accounts::new(&config, &store, &clock, &chance);
+        let pairings = Pairings::new(&config, &store, &clock, &chance);
         let keys = Keys::new(tunnels.clone());
-        let portal = Portal::new(&config, &store, &clock, &chance, keys);
+        let portal = Portal::new(&config, &store, &clock, &chance, keys, &mail);
         Self(Arc::new(Parts {
             config,
             store,
             clock,
-            chance,
             tunnels,
             life,
             mail,
             sessions,
             accounts,
+            pairings,
             portal,
         }))
     }

@@ -1,4 +1,4 @@
-//! Forgets what is over: sessions and links past their time.
+//! Forgets what is over: sessions, links and pairings past their time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,5 +27,6 @@ async fn sweep(store: &RelayStore, clock: &dyn Clock) -> Result<(), StoreError> 
     let now = clock.now();
     store.sessions().prune(now).await?;
     store.links().prune(now).await?;
+    store.pairings().prune(now).await?;
     Ok(())
 }

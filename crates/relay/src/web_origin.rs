@@ -23,11 +23,12 @@ use crate::app_api::{self, AppApi};
 use crate::apps;
 use crate::pages::links;
 use crate::pages::visit::{Answered, Arrival, Visit};
+use crate::pairing;
 use crate::paths;
 use crate::people;
 use crate::portal;
 use crate::state::State;
-use crate::tunnels::Reception;
+use crate::tunnels::{self, Reception};
 
 /// All routes of the web origin. Whatever changes something is a POST with the token of a form,
 /// or names what it is good for by a secret that no browser sends by itself.
@@ -40,6 +41,8 @@ pub(crate) fn router(state: State) -> Router {
         .merge(links::routes())
         .merge(portal::http::routes())
         .merge(people::routes())
+        .merge(pairing::http::routes())
+        .merge(tunnels::http::routes())
         .with_state(state)
         .merge(app_api::http::routes(app_api))
         .merge(assets::router())
@@ -119,8 +122,11 @@ impl WebOrigin {
             return problem.json().map(body::full);
         }
         call.watch.tune_for_tunnel();
-        self.reception
-            .receive(hyper::upgrade::on(request), call.exporter);
+        self.reception.receive(
+            hyper::upgrade::on(request),
+            call.exporter,
+            call.caller.address,
+        );
         let mut response = Response::new(body::empty());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         let headers = response.headers_mut();

@@ -44,6 +44,10 @@ pub enum RelayLink {
     Away {
         relay: String,
     },
+    /// The relay answers, and does not know this host.
+    Unknown {
+        relay: String,
+    },
 }
 
 /// The printer's own server behind this host.

@@ -20,6 +20,7 @@ pub mod page_check;
 pub mod parts;
 pub mod password;
 pub mod problem;
+pub mod qr;
 pub mod request_id;
 pub mod request_log;
 pub mod returned;

@@ -117,6 +117,10 @@ fn landings() -> Vec<(String, String)> {
             host(RelayLink::Away { relay: relay() }, false),
         ),
         (
+            "landing-host-unknown".into(),
+            host(RelayLink::Unknown { relay: relay() }, true),
+        ),
+        (
             "landing-host-alone".into(),
             host(RelayLink::NotPaired, true),
         ),

@@ -1,6 +1,7 @@
 //! App keys: making, showing, using and revoking them.
 
 pub(crate) mod http;
+pub(crate) mod through_relay;
 pub(crate) mod usage;
 mod wire;
 
@@ -12,7 +13,7 @@ use latchkey_model::app::AppName;
 use latchkey_model::app_key::AppKey;
 use latchkey_model::chance::Chance;
 use latchkey_model::clock::{Clock, Timestamp};
-use latchkey_model::id::AppKeyId;
+use latchkey_model::id::{AppConnectionId, AppKeyId};
 use latchkey_model::sealed::{SealingKey, UnsealError};
 use latchkey_model::secret::{AppKeyHash, AppKeyText, RequestTokenHash};
 use latchkey_model::user::UserName;
@@ -23,6 +24,9 @@ use crate::authority::endings::{Endings, Holder};
 
 /// A grant that nobody fetches for so long is forgotten: it is a key in waiting.
 pub(crate) const UNFETCHED: Duration = Duration::from_hours(24);
+
+/// Keys of one user with names that differ in a number only.
+const MOST_NAMESAKES: u32 = 50;
 
 /// Makes keys. The text of a key is kept sealed, because the same app and user get it again.
 #[derive(Clone)]
@@ -110,6 +114,7 @@ impl Minting {
                 created: now,
                 last_use: None,
                 requests: 0,
+                through: None,
             },
         };
         (text, new)
@@ -214,6 +219,47 @@ impl AppKeys {
         self.minting.generate(user, app, scope, now).await
     }
 
+    /// A new key for an app connection, in place of what was made for it before, and the app's name
+    /// at this host: that it gives, or with a number if the user has a key of that name already.
+    /// Nothing if all numbers are taken.
+    pub(crate) async fn generate_for(
+        &self,
+        user: &UserName,
+        app: &AppName,
+        scope: KeyScope,
+        app_connection: &AppConnectionId,
+    ) -> Result<Option<(AppKeyText, AppName)>, StoreError> {
+        self.revoke_of_app_connection(app_connection).await?;
+        let now = self.clock.now();
+        for number in 1..=MOST_NAMESAKES {
+            let Some(app) = numbered(app, number) else {
+                continue;
+            };
+            let (text, mut new) = self.minting.candidate(user, &app, scope, now);
+            new.key.through = Some(app_connection.clone());
+            match self.store.app_keys().keep_new(&new).await {
+                Ok(()) => return Ok(Some((text, app))),
+                Err(StoreError::Conflict) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Ends what was made for an app connection. Says how many keys that were.
+    pub(crate) async fn revoke_of_app_connection(
+        &self,
+        app_connection: &AppConnectionId,
+    ) -> Result<usize, StoreError> {
+        let keys = self.store.app_keys();
+        let revoked = keys.revoke_of_app_connection(app_connection).await?;
+        let count = revoked.len();
+        for id in revoked {
+            self.end(Some(id));
+        }
+        Ok(count)
+    }
+
     /// Ends a user's key for an app, with all that is open in its name. False if there is none.
     pub(crate) async fn revoke(&self, user: &UserName, app: &AppName) -> Result<bool, StoreError> {
         let revoked = self.store.app_keys().revoke(user, app).await?;
@@ -236,4 +282,13 @@ impl AppKeys {
         self.endings.end(&Holder::Key(id));
         true
     }
+}
+
+/// The name with a number behind it, from the second on.
+fn numbered(app: &AppName, number: u32) -> Option<AppName> {
+    if number == 1 {
+        return Some(app.clone());
+    }
+    let short: String = app.as_str().chars().take(59).collect();
+    AppName::cleaned(&format!("{short} ({number})")).ok()
 }

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use self::kept::Frontend;
 use self::kept::Kept;
 use crate::config::{AuthorityMode, UpstreamKind};
+use crate::relay::Link;
 
 /// How often what changed is kept at most.
 const KEPT_EVERY: Duration = Duration::from_secs(5);
@@ -40,6 +41,8 @@ struct Inner {
     changed: Notify,
     /// Whether there is a tunnel just now.
     connected: AtomicBool,
+    /// The relay's name, if there is one.
+    relay: Mutex<Option<String>>,
 }
 
 /// What stays as it is while the host runs.
@@ -52,7 +55,7 @@ pub(crate) struct Facts {
     pub(crate) upstream: UpstreamKind,
     /// The listener at home.
     pub(crate) listen: SocketAddr,
-    /// The relay's name, if one is configured.
+    /// The relay's name at the start, if there is one.
     pub(crate) relay: Option<String>,
 }
 
@@ -67,6 +70,7 @@ impl LocalApi {
             kept.printer_id = None;
         }
         Self(Arc::new(Inner {
+            relay: Mutex::new(facts.relay.clone()),
             facts,
             file,
             kept: Mutex::new(kept),
@@ -110,19 +114,55 @@ impl LocalApi {
         crate::interfaces::lan_addresses(self.0.facts.listen)
     }
 
-    /// Learns from the dialler whether the relay knows this host, until stopped.
-    pub(crate) async fn follow(
-        self,
-        mut state: watch::Receiver<DialState>,
-        stop: CancellationToken,
-    ) {
+    /// The relay's name, if there is one.
+    pub(crate) fn relay(&self) -> Option<String> {
+        let relay = &self.0.relay;
+        relay.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Where this host is at home, as apps are to be told: the port of a proxy that shows it, if a
+    /// page has told, or its own. None if it listens to itself alone and nobody shows it.
+    pub(crate) fn home_address(&self) -> Option<String> {
+        let frontend = self.frontend();
+        let address = self.addresses().into_iter().next();
+        let address = address.unwrap_or_else(|| self.0.facts.listen.ip());
+        if address.is_unspecified() {
+            return None;
+        }
+        let port = frontend.map_or(self.0.facts.listen.port(), |frontend| frontend.port);
+        Some(match port {
+            80 => address.to_string(),
+            port => SocketAddr::new(address, port).to_string(),
+        })
+    }
+
+    /// Learns which relay there is and whether it knows this host, until stopped.
+    pub(crate) async fn follow(self, mut link: watch::Receiver<Link>, stop: CancellationToken) {
         loop {
-            self.learn(&state.borrow_and_update().clone());
+            let Link { relay, state } = link.borrow_and_update().clone();
+            self.set_relay(relay.as_deref());
+            self.learn(&state);
             tokio::select! {
-                changed = state.changed() => if changed.is_err() { return },
+                changed = link.changed() => if changed.is_err() { return },
                 () = stop.cancelled() => return,
             }
         }
+    }
+
+    fn set_relay(&self, relay: Option<&str>) {
+        let mut known = self.0.relay.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.as_deref() == relay {
+            return;
+        }
+        *known = relay.map(str::to_owned);
+        drop(known);
+        self.change(|kept| {
+            // Of another relay, or of none any more.
+            if kept.paired_with.as_deref() != relay {
+                kept.paired_with = None;
+                kept.printer_id = None;
+            }
+        });
     }
 
     fn learn(&self, state: &DialState) {
@@ -130,7 +170,7 @@ impl LocalApi {
         self.0.connected.store(connected, Ordering::Relaxed);
         match state {
             DialState::Connected { printer_id, .. } => self.change(|kept| {
-                kept.paired_with.clone_from(&self.0.facts.relay);
+                kept.paired_with = self.relay();
                 if let Some(id) = printer_id.as_ref().and_then(|id| id.parse().ok()) {
                     kept.printer_id = Some(id);
                 }

@@ -39,7 +39,7 @@ pub(super) struct HostBody<'a> {
     /// Who checks callers: `host` or `upstream`.
     authority: &'static str,
     upstream: UpstreamBody,
-    relay: Option<RelayBody<'a>>,
+    relay: Option<RelayBody>,
     /// Whether that relay knows this host.
     paired: bool,
     /// Where this host answers in the local network.
@@ -59,8 +59,8 @@ struct UpstreamBody {
 }
 
 #[derive(Debug, Serialize)]
-struct RelayBody<'a> {
-    name: &'a str,
+struct RelayBody {
+    name: String,
     connected: bool,
 }
 
@@ -79,7 +79,7 @@ impl<'a> HostBody<'a> {
             upstream: UpstreamBody {
                 kind: kind(facts.upstream),
             },
-            relay: facts.relay.as_deref().map(|name| RelayBody {
+            relay: api.relay().map(|name| RelayBody {
                 name,
                 connected: api.is_connected(),
             }),

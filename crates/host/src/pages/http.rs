@@ -5,6 +5,7 @@ mod account;
 pub(crate) mod decide;
 mod home;
 mod keys;
+mod relay;
 mod session_apps;
 mod setup;
 mod users;
@@ -51,6 +52,12 @@ pub(crate) fn routes() -> Router<Authority> {
         .route(
             "/latchkey/apps/{app}/remove",
             get(session_apps::ask_to_remove).post(session_apps::remove),
+        )
+        .route("/latchkey/relay", get(relay::show).post(relay::start))
+        .route("/latchkey/relay/stop", post(relay::stop))
+        .route(
+            "/latchkey/relay/unpair",
+            get(relay::ask_to_unpair).post(relay::unpair),
         )
         .route("/latchkey/keys", get(keys::own).post(keys::generate))
         .route("/latchkey/keys/all", get(keys::everybodys))

@@ -8,7 +8,7 @@ pub(crate) mod http;
 pub mod views;
 pub(crate) mod visit;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use ::http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use ::http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -18,9 +18,9 @@ use latchkey_net::tunnel::DialState;
 use latchkey_web::landing::{HostLanding, RelayLink, Upstream};
 use latchkey_web::problem::Problem;
 use latchkey_web::{assets, security_headers};
-use tokio::sync::watch;
 
 use crate::config::{PAGES, below};
+use crate::relay::RelayLink as Relay;
 use crate::service::Inbound;
 use crate::upstream::probe::Trust;
 
@@ -28,8 +28,7 @@ use crate::upstream::probe::Trust;
 #[derive(Clone)]
 pub(crate) struct Pages {
     pub(crate) name: Arc<str>,
-    /// The relay's name and what the dialler does, if there is a relay.
-    pub(crate) relay: Arc<OnceLock<(Arc<str>, watch::Receiver<DialState>)>>,
+    pub(crate) relay: Relay,
     pub(crate) upstream_kind: &'static str,
     pub(crate) trust: Trust,
     /// The path of the first camera's server.
@@ -37,11 +36,6 @@ pub(crate) struct Pages {
 }
 
 impl Pages {
-    /// Says what the dialler does from now on; it is made after the pages.
-    pub(crate) fn follow(&self, relay: Arc<str>, state: watch::Receiver<DialState>) {
-        let _ = self.relay.set((relay, state));
-    }
-
     /// The answer to a request for one of our own paths, `None` for all others.
     pub(crate) fn answer(
         &self,
@@ -104,12 +98,13 @@ impl Pages {
     }
 
     pub(crate) fn relay_link(&self) -> RelayLink {
-        let Some((relay, state)) = self.relay.get() else {
+        let link = self.relay.link();
+        let Some(relay) = link.relay.map(|name| name.to_string()) else {
             return RelayLink::NotPaired;
         };
-        let relay = relay.to_string();
-        match *state.borrow() {
+        match link.state {
             DialState::Connected { .. } => RelayLink::Connected { relay },
+            DialState::Waiting { unpaired: true, .. } => RelayLink::Unknown { relay },
             _ => RelayLink::Away { relay },
         }
     }

@@ -127,6 +127,7 @@ async fn add_key(
             created: SystemClock.now(),
             last_use: None,
             requests: 0,
+            through: None,
         },
     };
     match store.app_keys().keep(&new).await {

@@ -10,6 +10,7 @@ pub(crate) mod host;
 pub(crate) mod import_octoprint;
 pub(crate) mod info;
 pub(crate) mod key;
+pub(crate) mod pair;
 mod password;
 pub(crate) mod relay;
 pub(crate) mod request;

@@ -109,6 +109,17 @@ pub(crate) struct RawRelayLink {
     pub(crate) ca_file: Option<PathBuf>,
     #[serde(default)]
     pub(crate) allow_unbound: bool,
+    #[serde(default)]
+    pub(crate) app_keys: RawAppKeys,
+}
+
+/// Whether the relay may have app keys made for apps that somebody lets in there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RawAppKeys {
+    #[default]
+    Allow,
+    Refuse,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -278,6 +289,7 @@ fn relay(file: &Checking<'_>, raw: RawRelayLink) -> Result<host::Relay, ConfigEr
         url: raw.url,
         ca_file: raw.ca_file.map(|path| file.resolve(&path)),
         allow_unbound: raw.allow_unbound,
+        app_keys: raw.app_keys == RawAppKeys::Allow,
     })
 }
 

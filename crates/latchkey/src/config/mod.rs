@@ -7,6 +7,7 @@ mod environment;
 pub(crate) mod host;
 mod node;
 pub(crate) mod relay;
+pub(crate) mod relay_line;
 pub(crate) mod session_apps;
 
 use std::fmt::Display;

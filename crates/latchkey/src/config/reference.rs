@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::host::{
-    RawAuthority, RawClientAddress, RawHost, RawKind, RawRelayLink, RawTimeouts, RawUpstream,
-    RawWebcam,
+    RawAppKeys, RawAuthority, RawClientAddress, RawHost, RawKind, RawRelayLink, RawTimeouts,
+    RawUpstream, RawWebcam,
 };
 use super::relay::{self, RawRegistration, RawRelay, RawTls, RawUnregisteredApps};
 use super::session_apps::{RawApi, RawApp, RawScope};
@@ -125,6 +125,7 @@ fn filled_host() -> RawHost {
             url: url(),
             ca_file: Some("x".into()),
             allow_unbound: true,
+            app_keys: RawAppKeys::Refuse,
         }),
         timeouts: RawTimeouts {
             connect_seconds: 1.0,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use http_body_util::BodyExt as _;
+use latchkey_host::relay::Link;
 use latchkey_model::app_connection::AccessMode;
 use latchkey_model::clock::{Clock as _, SystemClock};
 use latchkey_net::body;
@@ -452,9 +453,9 @@ async fn over_http2_the_streams_are_reset_and_the_connection_goes_on() {
 async fn a_host_whose_printer_was_removed_hears_that_it_is_unpaired() {
     let house = House::new().await;
     let mut link = house.door.link.clone().unwrap();
-    assert!(matches!(*link.borrow(), DialState::Connected { .. }));
+    assert!(matches!(link.borrow().state, DialState::Connected { .. }));
     How::PrinterRemoved.happens(&house).await;
-    let unpaired = |state: &DialState| matches!(state, DialState::Waiting { unpaired: true, .. });
+    let unpaired = |link: &Link| matches!(link.state, DialState::Waiting { unpaired: true, .. });
     within("the host to hear of it", link.wait_for(unpaired))
         .await
         .unwrap();
@@ -465,7 +466,7 @@ async fn a_host_whose_printer_another_program_removed_hears_of_it_too() {
     let house = House::new().await;
     let mut link = house.door.link.clone().unwrap();
     How::DeletedByAnother.happens(&house).await;
-    let unpaired = |state: &DialState| matches!(state, DialState::Waiting { unpaired: true, .. });
+    let unpaired = |link: &Link| matches!(link.state, DialState::Waiting { unpaired: true, .. });
     within("the host to hear of it", link.wait_for(unpaired))
         .await
         .unwrap();

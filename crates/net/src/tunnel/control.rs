@@ -144,6 +144,32 @@ pub(super) async fn tell(
     }
 }
 
+/// Asks something whose answer is worth reading, whatever its status.
+pub(super) async fn ask(
+    sender: &mut SendRequest<Frames>,
+    path: &'static str,
+    value: &impl Serialize,
+    within: Duration,
+) -> Result<Response<Incoming>, ControlError> {
+    let body = serde_json::to_vec(value).unwrap_or_default();
+    let asked = sender.send_request(request(path, body));
+    let response = tokio::time::timeout(within, asked).await;
+    Ok(response.map_err(|_| ControlError::Deadline)??)
+}
+
+/// Reads the answer to a question.
+pub(super) async fn read_answer<T: DeserializeOwned>(
+    response: Response<Incoming>,
+    within: Duration,
+) -> Result<T, ControlError> {
+    let status = response.status();
+    let read = read_json(response.into_body(), within).await;
+    read.map_err(|error| match error {
+        ReadError::Deadline => ControlError::Deadline,
+        ReadError::Body | ReadError::Json(_) => ControlError::Declined(status),
+    })
+}
+
 /// An answer with a JSON body.
 pub(super) fn answer(status: StatusCode, value: &impl Serialize) -> Response<Body> {
     let bytes = serde_json::to_vec(value).unwrap_or_else(|_| b"{}".to_vec());

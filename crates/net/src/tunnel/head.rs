@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
 
@@ -23,7 +25,8 @@ const MAX_ID: usize = 128;
 
 /// How far the app connection's owner lets it go at the printer. The host judges by it; to the
 /// relay it is a word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Scope {
     /// Everything a person does with the printer. Also what an older relay means that says nothing.
     #[default]

@@ -22,6 +22,9 @@ mod head;
 mod hello;
 mod identity;
 mod open;
+mod pairing;
+mod pairing_client;
+mod questions;
 mod serve;
 mod settings;
 #[cfg(test)]
@@ -37,6 +40,14 @@ pub use head::{HeadError, Scheme, Scope, StreamHead};
 pub use hello::{Binding, HostHello, Mistrust, OLDEST_PROTOCOL, PROTOCOL, Unproven};
 pub use identity::{HostIdentity, IdentityError};
 pub use open::{ActiveStream, SendError, Tunnel};
+pub use pairing::{
+    PairingAnswer, PairingProblem, PairingStart, PairingStarted, PairingState, ProofError,
+};
+pub use pairing_client::{PAIRING_PATH, PAIRING_POLL_PATH, PairingClient, PairingError};
+pub use questions::{
+    AppKeyError, AppKeyRefusal, AppKeyWish, FEATURE_APP_KEYS, FEATURE_LOCAL_ADDRESS, MOST_NAMED,
+    MadeAppKey,
+};
 pub use serve::{Ended, StreamService};
 pub use settings::Settings;
 

@@ -231,7 +231,16 @@ impl Tunnel {
         }))
     }
 
-    fn can(&self, feature: &str) -> bool {
+    /// Remembers an app connection that the host knows of, so that it hears of its end.
+    pub(super) fn carry(&self, app_connection: &str) {
+        self.inner.carried.note(app_connection);
+    }
+
+    pub(super) fn control_deadline(&self) -> Duration {
+        self.inner.settings.control_deadline
+    }
+
+    pub(super) fn can(&self, feature: &str) -> bool {
         self.hello().features.iter().any(|known| known == feature)
     }
 
@@ -272,7 +281,7 @@ impl Tunnel {
         drop(sender.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
-    fn sender(&self) -> Option<SendRequest<Frames>> {
+    pub(super) fn sender(&self) -> Option<SendRequest<Frames>> {
         let sender = &self.inner.sender;
         let sender = sender.lock().unwrap_or_else(PoisonError::into_inner);
         sender

@@ -20,6 +20,7 @@ use super::frames::Frames;
 use super::head::{self, KIND, StreamHead};
 use super::hello::{HostSide, Mistrust};
 use super::identity::HostIdentity;
+use super::questions::{self, AppKeyRefusal, AppKeyWish, MadeAppKey};
 use super::settings::Settings;
 use crate::body::Body;
 use crate::tls::Exporter;
@@ -51,6 +52,24 @@ pub trait StreamService: Clone + Send + Sync + 'static {
 
     /// Hears of app connections that ended. The relay has cut what they had open there.
     fn hear(&self, _ended: Ended) {}
+
+    /// Makes an app key for an app connection, in place of one made for it before.
+    fn make_app_key(
+        &self,
+        _wish: AppKeyWish,
+    ) -> impl Future<Output = Result<MadeAppKey, AppKeyRefusal>> + Send {
+        std::future::ready(Err(AppKeyRefusal::NotOffered))
+    }
+
+    /// Where this host is at home, with a port if it is not the usual one.
+    fn local_address(&self) -> Option<String> {
+        None
+    }
+
+    /// The app connections that keys were made for.
+    fn app_connections_with_keys(&self) -> impl Future<Output = Vec<String>> + Send {
+        std::future::ready(Vec::new())
+    }
 }
 
 impl<F, Fut> StreamService for F
@@ -203,16 +222,8 @@ impl<S: StreamService> Server<S> {
     }
 
     async fn forward(&self, mut request: Request<Incoming>) -> Response<Body> {
-        let open = matches!(
-            *self.phase.borrow(),
-            Phase::Welcomed(_) | Phase::Draining { .. }
-        );
-        if !open {
-            return control::problem(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "not_welcomed",
-                "this tunnel carries no requests before its welcome",
-            );
+        if !self.is_open() {
+            return not_welcomed();
         }
         if request.method() == Method::CONNECT && request.extensions().get::<Protocol>().is_none() {
             return control::problem(
@@ -237,12 +248,19 @@ impl<S: StreamService> Server<S> {
         }
         let path = request.uri().path().to_owned();
         let body = request.into_body();
+        let within = self.settings.control_deadline;
         let answered = match path.as_str() {
             "/hello" => self.hello(body).await,
             "/welcome" => self.welcome(body).await,
             "/refused" => self.refused(body).await,
             "/drain" => self.drain(body).await,
             "/ended" => self.ended(body).await,
+            "/app-key" | "/local-address" | "/app-connections" if !self.is_open() => {
+                return not_welcomed();
+            }
+            "/app-key" => questions::make_app_key(&self.service, body, within).await,
+            "/local-address" => questions::tell_address(&self.service, body, within).await,
+            "/app-connections" => questions::tell_keys(&self.service, body, within).await,
             "/ping" => control::read(body, self.settings.control_deadline)
                 .await
                 .map(|_| done()),
@@ -320,6 +338,14 @@ impl<S: StreamService> Server<S> {
         Ok(done())
     }
 
+    /// Whether the relay has let this host in.
+    fn is_open(&self) -> bool {
+        matches!(
+            *self.phase.borrow(),
+            Phase::Welcomed(_) | Phase::Draining { .. }
+        )
+    }
+
     async fn read<T: serde::de::DeserializeOwned>(&self, body: Incoming) -> Result<T, ReadError> {
         control::read_json(body, self.settings.control_deadline).await
     }
@@ -355,6 +381,14 @@ impl<S: StreamService> Server<S> {
             )
         }
     }
+}
+
+fn not_welcomed() -> Response<Body> {
+    control::problem(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "not_welcomed",
+        "this tunnel carries no requests before its welcome",
+    )
 }
 
 fn done() -> Response<Body> {

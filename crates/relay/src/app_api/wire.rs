@@ -239,6 +239,7 @@ mod tests {
             online_since: Some(at),
             last_connected: Some(at),
             last_seen: Some(at),
+            ..Seen::default()
         };
         assert_eq!(last_disconnect(&seen, true), None);
         assert_eq!(last_disconnect(&seen, false), Some(at));

@@ -30,14 +30,12 @@ pub(crate) enum Letter {
         device: String,
         network: String,
     },
-    #[expect(dead_code, reason = "for pairing")]
     PrinterPaired {
         printer: PrinterName,
     },
     PrinterRemoved {
         printer: PrinterName,
     },
-    #[expect(dead_code, reason = "for the portal")]
     AppConnected {
         app: AppName,
         printer: PrinterName,

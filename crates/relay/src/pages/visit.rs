@@ -14,7 +14,6 @@ use latchkey_model::clock::Timestamp;
 use latchkey_model::id::SessionId;
 use latchkey_store::StoreError;
 use latchkey_store::relay::FoundSession;
-use latchkey_web::limits::TooMany;
 use latchkey_web::moment::Moment;
 use latchkey_web::problem::Problem;
 use latchkey_web::shell::Place;
@@ -216,13 +215,6 @@ impl Visit {
 
     pub(crate) fn problem(&self, status: StatusCode) -> Response {
         self.answer_problem(Problem::from_status(status))
-    }
-
-    /// Too many tries: when the next one counts.
-    pub(crate) fn too_many(&self, too_many: TooMany) -> Response {
-        let problem = Problem::from_status(StatusCode::TOO_MANY_REQUESTS);
-        let seconds = u32::try_from(too_many.wait.as_secs()).unwrap_or(u32::MAX);
-        self.answer_problem(problem.retry_after(seconds.max(1)))
     }
 
     fn answer_problem(&self, problem: Problem) -> Response {

@@ -1,6 +1,7 @@
 //! `/printers`, `/printers/{id}`: looking, renaming, removing.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use axum::extract::Query;
 use axum::response::Response;
@@ -10,7 +11,7 @@ use http::StatusCode;
 use latchkey_model::access::KeyScope;
 use latchkey_model::account::Account;
 use latchkey_model::id::{AccountId, PrinterId};
-use latchkey_model::printer::{HostKey, NameError, PrinterName};
+use latchkey_model::printer::{CopySeen, HostKey, NameError, PrinterName};
 use latchkey_store::relay::{Listed, Member, UsedPrinter};
 use serde::Deserialize;
 
@@ -26,6 +27,8 @@ use crate::state::State;
 
 /// Longest version of a host's program that is shown.
 const LONGEST_VERSION: usize = 32;
+/// How long it is told that a copy was held off.
+const COPY_SHOWN: Duration = Duration::from_hours(1);
 
 pub(super) fn routes() -> Router<State> {
     Router::new()
@@ -73,17 +76,25 @@ fn card(visit: &Visit, account: &Account, found: &UsedPrinter) -> PrinterCard {
         id: found.printer.id.to_string(),
         name: found.printer.name.to_string(),
         presence: presence(visit, found).0,
-        copied: own && found.copy_seen.is_some(),
+        copied: own && recent_copy(visit, found).is_some(),
         apps: found.app_connections,
         owner: (!own).then(|| found.owner.as_str().to_owned()),
     }
+}
+
+/// The second host with the printer's key, while it was held off lately: one that tries does so
+/// every half minute.
+fn recent_copy<'f>(visit: &Visit, found: &'f UsedPrinter) -> Option<&'f CopySeen> {
+    let now = visit.state.clock.now();
+    let copy = found.printer.seen.copy.as_ref();
+    copy.filter(|copy| now.since(copy.at) < COPY_SHOWN)
 }
 
 /// Whether a printer's host is here, and which version of the program it is.
 fn presence(visit: &Visit, found: &UsedPrinter) -> (Presence, Option<String>) {
     let host = found.printer.host.as_ref().map(HostKey::id);
     let tunnel = host.and_then(|host| visit.state.tunnels.find(&host));
-    let seen = found.printer.seen;
+    let seen = &found.printer.seen;
     let Some(tunnel) = tunnel else {
         let seen = seen.last_seen.map(|at| visit.moment(at));
         return (Presence::Offline(seen), None);
@@ -153,7 +164,7 @@ async fn page(
         name: printer.name.to_string(),
         presence,
         paired: printer.host.is_some(),
-        network: found.network.clone(),
+        network: printer.seen.network.clone(),
         local_address: printer.local_address.clone(),
         version,
         added: visit.moment(printer.created),
@@ -188,9 +199,9 @@ async fn ownership(
             .iter()
             .map(|(hash, link)| listed_invitation(visit, hash, link))
             .collect(),
-        copied: found.copy_seen.map(|at| Copied {
-            seen: visit.moment(at),
-            network: found.copy_network.clone(),
+        copied: recent_copy(visit, found).map(|copy| Copied {
+            seen: visit.moment(copy.at),
+            network: Some(copy.network.clone()),
         }),
         rename: mistyped.unwrap_or_else(|| Rename {
             name: found.printer.name.to_string(),

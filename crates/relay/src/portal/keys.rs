@@ -6,6 +6,7 @@ use latchkey_model::access::KeyScope;
 use latchkey_model::app::AppName;
 use latchkey_model::id::AppConnectionId;
 use latchkey_model::printer::{HostKey, Printer};
+use latchkey_net::tunnel::{AppKeyError, AppKeyWish, ControlError, Scope};
 use zeroize::Zeroizing;
 
 use crate::tunnels::Tunnels;
@@ -15,7 +16,6 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Which key an app asks for.
 #[derive(Debug, Clone, Copy)]
-#[expect(dead_code, reason = "hosts are told all of it once they are asked")]
 pub(crate) struct KeyWish<'a> {
     pub(crate) printer: &'a Printer,
     pub(crate) name: &'a AppName,
@@ -47,14 +47,37 @@ impl Keys {
     }
 
     /// Makes a key at the printer's host.
-    #[expect(clippy::unused_async, reason = "hosts are asked over their tunnel")]
     pub(crate) async fn make_key(
         &self,
         wish: KeyWish<'_>,
     ) -> Result<Zeroizing<String>, KeyRefused> {
         let host = wish.printer.host.as_ref().map(HostKey::id);
         let tunnel = host.and_then(|host| self.tunnels.find(&host));
-        tunnel.ok_or(KeyRefused::NotConnected)?;
-        Err(KeyRefused::NotAvailable)
+        let tunnel = tunnel.ok_or(KeyRefused::NotConnected)?;
+        let wished = AppKeyWish {
+            app: wish.name.to_string(),
+            app_connection: wish.connection.to_string(),
+            scope: match wish.scope {
+                KeyScope::Full => Scope::Full,
+                KeyScope::View => Scope::View,
+            },
+        };
+        match tunnel.make_app_key(&wished).await {
+            Ok(made) => Ok(made.api_key),
+            Err(error) => {
+                tracing::info!(
+                    printer.id = %wish.printer.id,
+                    app_connection.id = %wish.connection,
+                    %error,
+                    "a host made no key"
+                );
+                Err(match error {
+                    AppKeyError::Control(ControlError::Lost(_) | ControlError::Finished) => {
+                        KeyRefused::NotConnected
+                    }
+                    _ => KeyRefused::NotAvailable,
+                })
+            }
+        }
     }
 }

@@ -29,6 +29,7 @@ use zeroize::Zeroizing;
 
 use crate::apps;
 use crate::config::{Config, UnregisteredApps};
+use crate::mail::{Letter, Mail};
 use crate::state::State;
 use codes::Codes;
 use keys::{KeyWish, Keys};
@@ -135,6 +136,7 @@ pub(crate) struct Portal {
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
     keys: Keys,
+    mail: Mail,
     outcomes: Outcomes,
     codes: Codes,
 }
@@ -146,6 +148,7 @@ impl Portal {
         clock: &Arc<dyn Clock>,
         chance: &Arc<dyn Chance>,
         keys: Keys,
+        mail: &Mail,
     ) -> Self {
         Self {
             config: Arc::clone(config),
@@ -153,6 +156,7 @@ impl Portal {
             clock: Arc::clone(clock),
             chance: Arc::clone(chance),
             keys,
+            mail: mail.clone(),
             outcomes: Outcomes::default(),
             codes: Codes::default(),
         }
@@ -257,6 +261,13 @@ impl Portal {
             printer.id = %decision.printer.id,
             "an app was given access in the portal"
         );
+        self.mail.tell(
+            &decision.account.id,
+            Letter::AppConnected {
+                app: AppName::parse(decision.asked.name()).expect("a name of an app is a name"),
+                printer: decision.printer.name.clone(),
+            },
+        );
         let (key, key_text) = self.key(making, &decision).await;
         let printer = &decision.printer;
         let local_ip = printer.local_address.as_deref().and_then(ip_of);
@@ -315,6 +326,10 @@ impl Portal {
         };
         if !decision.with_key {
             return (KeyOutcome::Declined, None);
+        }
+        // A key at the host is its owner's, and goes further than one who only uses the printer.
+        if decision.printer.account != decision.account.id {
+            return (KeyOutcome::Failed, None);
         }
         let asked = self.keys.make_key(KeyWish {
             printer: &decision.printer,

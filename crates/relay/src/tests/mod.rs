@@ -42,6 +42,7 @@ pub(crate) const PASSWORD: &str = "correct-horse-battery";
 pub(crate) struct Bench {
     pub(crate) state: State,
     pub(crate) clock: FixedClock,
+    pub(crate) chance: Arc<dyn Chance>,
     router: Router,
     /// Sends letters until the bench goes.
     _post: DropGuard,
@@ -95,7 +96,7 @@ impl Bench {
             config,
             store,
             clock,
-            chance,
+            chance: Arc::clone(&chance),
             tunnels: life.tunnels().clone(),
             life,
             mail,
@@ -105,6 +106,7 @@ impl Bench {
             router: crate::web_origin::router(state.clone()),
             state,
             clock: fixed,
+            chance,
             _post: stop.drop_guard(),
             browsers: AtomicU64::new(1),
         }
@@ -149,7 +151,7 @@ impl Bench {
 
     pub(crate) async fn printer(&self, owner: &Account, name: &str) -> Printer {
         let printer = Printer {
-            id: PrinterId::generate(&*self.state.chance),
+            id: PrinterId::generate(&*self.chance),
             account: owner.id.clone(),
             name: PrinterName::parse(name).unwrap(),
             host: None,
@@ -175,7 +177,7 @@ impl Bench {
             access: AccessMode::Enhanced,
             scope: KeyScope::Full,
         }
-        .generate(&*self.state.chance, &self.clock);
+        .generate(&*self.chance, &self.clock);
         let store = self.store().app_connections();
         store.insert(&connection).await.unwrap();
         connection

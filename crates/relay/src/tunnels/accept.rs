@@ -1,21 +1,22 @@
 //! From an upgraded connection to a registered tunnel.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use latchkey_model::app_key::network_of;
 use latchkey_model::chance::{Chance, letters};
 use latchkey_model::clock::Clock;
 use latchkey_model::id::{HostId, PrinterId};
-use latchkey_model::printer::HostKey;
-use latchkey_model::printer::Presence;
+use latchkey_model::printer::{CopySeen, HostKey, Presence};
 use latchkey_net::tls::Exporter;
 use latchkey_net::tunnel::{Acceptor, Arrival, HostHello, Refusal, RefusalCode, Tunnel};
 use latchkey_store::RelayStore;
 use tokio_util::task::TaskTracker;
 
-use super::{Taken, Tunnels, refusal};
+use super::{Taken, Tunnels, presence, refusal};
 
 /// How long the host already connected may take to show that it is alive, when
 /// another process appears with its identity.
@@ -40,7 +41,12 @@ impl Reception {
     }
 
     /// Takes over a connection that is about to be upgraded.
-    pub(crate) fn receive(&self, connection: OnUpgrade, exporter: Option<Exporter>) {
+    pub(crate) fn receive(
+        &self,
+        connection: OnUpgrade,
+        exporter: Option<Exporter>,
+        address: IpAddr,
+    ) {
         let desk = Arc::clone(&self.0);
         self.0.tracker.spawn(async move {
             let Ok(upgraded) = connection.await else {
@@ -48,7 +54,7 @@ impl Reception {
             };
             let accepted = desk.acceptor.accept(TokioIo::new(upgraded), exporter);
             match accepted.await {
-                Ok(arrival) => desk.decide(arrival).await,
+                Ok(arrival) => desk.decide(arrival, &network_of(address)).await,
                 Err(error) => tracing::warn!(%error, "a host did not complete its hello"),
             }
         });
@@ -56,17 +62,17 @@ impl Reception {
 }
 
 impl Desk {
-    async fn decide(&self, arrival: Arrival) {
+    async fn decide(&self, arrival: Arrival, network: &str) {
         let host = HostKey::from_bytes(arrival.hello.host_key).id();
         let printer = match self.printer_of(&host).await {
             Ok(printer) => printer,
             Err(refusal) => return arrival.refuse(refusal).await,
         };
-        let lifeless = match self.other_process(&host, &arrival.hello).await {
+        let leaving = match self.other_process(&host, &arrival.hello).await {
             Other::None => None,
-            Other::Lifeless(id) => Some(id),
+            Other::Leaving(id) => Some(id),
             Other::Alive => {
-                warn_of_copy(&printer);
+                self.note_copy(&printer, network).await;
                 return arrival.refuse(held()).await;
             }
         };
@@ -77,12 +83,19 @@ impl Desk {
         };
         let placed = self
             .tunnels
-            .put(host.clone(), tunnel.clone(), lifeless.as_deref());
-        if let Err(Taken) = placed {
-            warn_of_copy(&printer);
-            return tunnel.dismiss(held()).await;
+            .put(host.clone(), tunnel.clone(), leaving.as_deref());
+        match placed {
+            Err(Taken) => {
+                self.note_copy(&printer, network).await;
+                return tunnel.dismiss(held()).await;
+            }
+            Ok(Some(replaced)) => {
+                self.tracker
+                    .spawn(async move { replaced.dismiss(held()).await });
+            }
+            Ok(None) => {}
         }
-        self.stay_with(host, printer, tunnel).await;
+        self.stay_with(host, printer, tunnel, network).await;
     }
 
     /// The printer this host belongs to.
@@ -103,12 +116,17 @@ impl Desk {
 
     /// Looks for another running process with the same identity.
     async fn other_process(&self, host: &HostId, hello: &HostHello) -> Other {
+        if self.tunnels.is_locked_out(host, hello.instance) {
+            return Other::Alive;
+        }
         match self.tunnels.find(host) {
             Some(current) if current.hello().instance != hello.instance => {
-                if current.probe(PROOF_OF_LIFE).await {
+                if self.tunnels.is_preferred(host, hello.instance) {
+                    Other::Leaving(current.id().to_owned())
+                } else if current.probe(PROOF_OF_LIFE).await {
                     Other::Alive
                 } else {
-                    Other::Lifeless(current.id().to_owned())
+                    Other::Leaving(current.id().to_owned())
                 }
             }
             _ => Other::None,
@@ -116,7 +134,7 @@ impl Desk {
     }
 
     /// Stays with a registered tunnel to its end.
-    async fn stay_with(&self, host: HostId, printer: PrinterId, tunnel: Tunnel) {
+    async fn stay_with(&self, host: HostId, printer: PrinterId, tunnel: Tunnel, network: &str) {
         tracing::info!(
             printer.id = %printer,
             tunnel.id = tunnel.id(),
@@ -124,7 +142,17 @@ impl Desk {
             "a host connected"
         );
         self.note_seen(&printer, Presence::Connected).await;
-        tunnel.closed().await;
+        if let Err(error) = self.store.printers().note_network(&printer, network).await {
+            tracing::warn!(%error, "cannot note from where a host is connected");
+        }
+        let accompany = async {
+            presence::tell_ended(&self.store, &tunnel).await;
+            presence::follow_address(&self.store, &printer, &tunnel).await;
+        };
+        tokio::select! {
+            () = tunnel.closed() => {}
+            () = accompany => tunnel.closed().await,
+        }
         let was_current = self.tunnels.remove(&host, &tunnel);
         if was_current {
             self.note_seen(&printer, Presence::Lost).await;
@@ -138,6 +166,21 @@ impl Desk {
             end = ?tunnel.end(),
             "a host's tunnel ended"
         );
+    }
+
+    async fn note_copy(&self, printer: &PrinterId, network: &str) {
+        tracing::warn!(
+            printer.id = %printer,
+            "a second host with the same identity was held off; was its disk copied?"
+        );
+        let copy = CopySeen {
+            at: self.clock.now(),
+            network: network.to_owned(),
+        };
+        let printers = self.store.printers();
+        if let Err(error) = printers.note_copy(printer, Some(&copy)).await {
+            tracing::warn!(%error, "cannot note that a second host was held off");
+        }
     }
 
     async fn note_seen(&self, printer: &PrinterId, presence: Presence) {
@@ -156,16 +199,10 @@ impl Desk {
 /// What is known of another process with a newcomer's identity.
 enum Other {
     None,
-    /// Its tunnel, by id, shows no sign of life.
-    Lifeless(String),
+    /// Its tunnel, by id, shows no sign of life, or the owner wants the newcomer in its place.
+    Leaving(String),
+    /// It is here, or the two take turns.
     Alive,
-}
-
-fn warn_of_copy(printer: &PrinterId) {
-    tracing::warn!(
-        printer.id = %printer,
-        "a second host with the same identity was held off; was its disk copied?"
-    );
 }
 
 pub(crate) fn unknown_host() -> Refusal {
@@ -180,7 +217,8 @@ fn held() -> Refusal {
     refusal(
         RefusalCode::Held,
         "Another running host has the same identity and is connected. \
-         If its disk was copied, give one of the two a new identity and pair it.",
+         If its disk was copied, give one of the two a new identity and pair it. \
+         The owner can also choose this one on the printer's page at the relay.",
         Duration::from_secs(30),
     )
 }

@@ -1,6 +1,9 @@
 //! Which hosts are here: accepting tunnels, deciding whose they are, finding them.
 
 mod accept;
+mod copies;
+pub(crate) mod http;
+pub(crate) mod presence;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,6 +11,9 @@ use std::time::Duration;
 
 use latchkey_model::id::HostId;
 use latchkey_net::tunnel::{Refusal, RefusalCode, Tunnel};
+
+use copies::History;
+use tokio::time::Instant;
 
 pub(crate) use accept::{Desk, Reception, unknown_host};
 
@@ -22,6 +28,8 @@ pub(crate) struct Tunnels(Arc<Mutex<Registry>>);
 #[derive(Default)]
 struct Registry {
     live: HashMap<HostId, Tunnel>,
+    /// The processes of each host since this relay started; no more than there are printers.
+    histories: HashMap<HostId, History>,
     /// This relay is going away: newcomers are to finish at once.
     closing: bool,
 }
@@ -51,25 +59,64 @@ impl Tunnels {
         open.count()
     }
 
-    /// Makes a tunnel the host's only one. The older one finishes its streams.
+    /// Makes a tunnel the host's only one. The older one finishes its streams, if it is the same
+    /// process's, or is given back to be sent away.
     ///
-    /// The older one must be the same process's, or closed, or the one with the id
-    /// `lifeless`, which did not answer. Looking and deciding is one step: of two
+    /// The older one must be the same process's, or closed, or the one with the id `leaving`, which
+    /// did not answer or which the owner wants replaced. Looking and deciding is one step: of two
     /// processes that arrive together only the first gets in.
-    fn put(&self, host: HostId, tunnel: Tunnel, lifeless: Option<&str>) -> Result<(), Taken> {
+    fn put(
+        &self,
+        host: HostId,
+        tunnel: Tunnel,
+        leaving: Option<&str>,
+    ) -> Result<Option<Tunnel>, Taken> {
+        let (instance, now) = (tunnel.hello().instance, Instant::now());
         let mut registry = self.registry();
+        let mut replaced = None;
         if let Some(older) = registry.live.get(&host) {
-            let same_process = older.hello().instance == tunnel.hello().instance;
-            if !same_process && older.is_open() && lifeless != Some(older.id()) {
+            let same_process = older.hello().instance == instance;
+            if !same_process && older.is_open() && leaving != Some(older.id()) {
                 return Err(Taken);
             }
-            older.finish();
+            if same_process {
+                older.finish();
+            } else {
+                replaced = Some(older.clone());
+            }
         }
+        let history = registry.histories.entry(host.clone()).or_default();
+        if history.is_locked_out(instance, now) {
+            return Err(Taken);
+        }
+        history.admit(instance, now);
         if registry.closing {
             tunnel.finish();
         }
         registry.live.insert(host, tunnel);
-        Ok(())
+        Ok(replaced)
+    }
+
+    /// Lets the next other process with this host's key in, in place of the one that is here. False
+    /// if the two were swapped too often lately.
+    pub(crate) fn prefer_next(&self, host: &HostId) -> bool {
+        let mut registry = self.registry();
+        let history = registry.histories.entry(host.clone()).or_default();
+        history.prefer_next(Instant::now())
+    }
+
+    /// Whether the owner wants this process in place of the one that is here.
+    fn is_preferred(&self, host: &HostId, instance: [u8; 16]) -> bool {
+        let registry = self.registry();
+        let history = registry.histories.get(host);
+        history.is_some_and(|history| history.is_preferred(instance, Instant::now()))
+    }
+
+    /// Whether this process is kept out because two take turns.
+    fn is_locked_out(&self, host: &HostId, instance: [u8; 16]) -> bool {
+        let registry = self.registry();
+        let history = registry.histories.get(host);
+        history.is_some_and(|history| history.is_locked_out(instance, Instant::now()))
     }
 
     /// Forgets a tunnel that ended, unless another took its place. Says whether it did.
@@ -99,7 +146,9 @@ impl Tunnels {
 
     /// Takes a host's tunnel out, so that nothing more is sent to it. It is the caller's to end.
     pub(crate) fn forget(&self, host: &HostId) -> Option<Tunnel> {
-        self.registry().live.remove(host)
+        let mut registry = self.registry();
+        registry.histories.remove(host);
+        registry.live.remove(host)
     }
 
     /// Asks all hosts to dial again, elsewhere if they can.

@@ -2,7 +2,7 @@
 
 use latchkey_model::app::AppName;
 use latchkey_model::app_key::{AppKey, LastUse};
-use latchkey_model::id::AppKeyId;
+use latchkey_model::id::{AppConnectionId, AppKeyId};
 use latchkey_model::secret::{AppKeyHash, RequestTokenHash};
 use latchkey_model::user::{User, UserName};
 use sqlx::Row as _;
@@ -15,17 +15,21 @@ use crate::error::StoreError;
 use crate::pool::Pools;
 use crate::row::{bytes, count, inconsistent, number, optional_time, parse, time};
 
-const TABLE: &str = "app_keys";
+pub(super) const TABLE: &str = "app_keys";
 
 const INSERT: &str = "
-INSERT INTO app_keys (id, user_name, app_name, app_fold, hash, sealed, scope, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+INSERT INTO app_keys
+    (id, user_name, app_name, app_fold, hash, sealed, scope, created_at, app_connection_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 
 const SET_SCOPE: &str = "UPDATE app_keys SET scope = $2 WHERE id = $1";
+
+const ADOPT: &str = "UPDATE app_keys SET app_connection_id = NULL WHERE id = $1";
 
 // The hot path: one look-up by a unique index and one by primary key.
 const FIND_BY_HASH: &str = "
 SELECT k.id, k.app_name, k.hash, k.scope, k.created_at, k.last_used_at, k.last_network, k.requests,
+       k.app_connection_id,
        u.name AS user_name, u.user_group, u.active AS user_active, u.created_at AS user_created_at
 FROM app_keys k
 JOIN users u ON u.name = k.user_name
@@ -33,16 +37,17 @@ WHERE k.hash = $1";
 
 const FIND: &str = "
 SELECT id, user_name, app_name, hash, scope, created_at, last_used_at, last_network, requests,
-       sealed
+       app_connection_id, sealed
 FROM app_keys WHERE user_name = $1 AND app_fold = $2";
 
 const FIND_BY_ID: &str = "
 SELECT id, user_name, app_name, hash, scope, created_at, last_used_at, last_network, requests,
-       sealed
+       app_connection_id, sealed
 FROM app_keys WHERE id = $1";
 
 const LIST: &str = "
-SELECT id, user_name, app_name, hash, scope, created_at, last_used_at, last_network, requests
+SELECT id, user_name, app_name, hash, scope, created_at, last_used_at, last_network, requests,
+       app_connection_id
 FROM app_keys ORDER BY user_name, app_fold";
 
 const HOLDS: &str = "
@@ -50,7 +55,8 @@ SELECT 1 FROM app_keys k JOIN users u ON u.name = k.user_name AND u.active = 1
 WHERE k.id = $1";
 
 const LIST_OF: &str = "
-SELECT id, user_name, app_name, hash, scope, created_at, last_used_at, last_network, requests
+SELECT id, user_name, app_name, hash, scope, created_at, last_used_at, last_network, requests,
+       app_connection_id
 FROM app_keys WHERE user_name = $1 ORDER BY app_fold";
 
 const IDS_OF: &str = "SELECT id FROM app_keys WHERE user_name = $1 ORDER BY id";
@@ -106,7 +112,7 @@ pub struct FoundAppKey {
 /// The app keys of a host.
 #[derive(Debug, Clone, Copy)]
 pub struct AppKeys<'a> {
-    pools: &'a Pools,
+    pub(super) pools: &'a Pools,
 }
 
 impl<'a> AppKeys<'a> {
@@ -277,6 +283,13 @@ async fn keep(work: &mut Connection, new: &NewAppKey) -> Result<KeptAppKey, Stor
         .await?;
     if let Some(row) = row {
         let mut kept = kept(&row)?;
+        // Somebody allows at the host what so far was the relay's wish: it no longer ends with that.
+        if kept.key.through.take().is_some() {
+            sqlx::query(ADOPT)
+                .bind(kept.key.id.as_str())
+                .execute(&mut *work)
+                .await?;
+        }
         if kept.key.scope != key.scope {
             sqlx::query(SET_SCOPE)
                 .bind(kept.key.id.as_str())
@@ -288,17 +301,7 @@ async fn keep(work: &mut Connection, new: &NewAppKey) -> Result<KeptAppKey, Stor
         }
         return Ok(kept);
     }
-    sqlx::query(INSERT)
-        .bind(key.id.as_str())
-        .bind(key.user.as_str())
-        .bind(key.app.as_str())
-        .bind(&fold)
-        .bind(key.hash.as_bytes().as_slice())
-        .bind(new.sealed.as_slice())
-        .bind(key.scope.as_str())
-        .bind(key.created.millis())
-        .execute(work)
-        .await?;
+    insert(work, new).await?;
     Ok(KeptAppKey {
         key: AppKey {
             last_use: None,
@@ -309,6 +312,23 @@ async fn keep(work: &mut Connection, new: &NewAppKey) -> Result<KeptAppKey, Stor
         is_new: true,
         rescoped: false,
     })
+}
+
+pub(super) async fn insert(work: &mut Connection, new: &NewAppKey) -> Result<(), StoreError> {
+    let key = &new.key;
+    sqlx::query(INSERT)
+        .bind(key.id.as_str())
+        .bind(key.user.as_str())
+        .bind(key.app.as_str())
+        .bind(key.app.fold())
+        .bind(key.hash.as_bytes().as_slice())
+        .bind(new.sealed.as_slice())
+        .bind(key.scope.as_str())
+        .bind(key.created.millis())
+        .bind(key.through.as_ref().map(AppConnectionId::as_str))
+        .execute(work)
+        .await?;
+    Ok(())
 }
 
 pub(super) async fn ids_of(
@@ -322,7 +342,7 @@ pub(super) async fn ids_of(
     rows.iter().map(id).collect()
 }
 
-fn id(row: &Row) -> Result<AppKeyId, StoreError> {
+pub(super) fn id(row: &Row) -> Result<AppKeyId, StoreError> {
     parse(row, TABLE, "id", |text| text.parse().ok())
 }
 
@@ -351,5 +371,9 @@ fn key(row: &Row) -> Result<AppKey, StoreError> {
         created: time(row, "created_at")?,
         last_use,
         requests: number(row, "requests")?,
+        through: row
+            .try_get::<Option<&str>, _>("app_connection_id")?
+            .map(|text| text.parse().map_err(|_| inconsistent(row, TABLE)))
+            .transpose()?,
     })
 }

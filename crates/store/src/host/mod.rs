@@ -9,6 +9,7 @@ use crate::pool::{Pools, SchemaVersions, Step};
 
 mod app_keys;
 mod grants;
+mod keys_through_relay;
 mod remembered;
 mod session_apps;
 mod session_key_log;
@@ -37,6 +38,11 @@ pub(crate) const STEPS: &[Step] = &[
         include_str!(
             "../../migrations/host/sqlite/0002_session_apps_session_app_switches_session_key_log.sql"
         ),
+    ),
+    (
+        3,
+        "app_keys of app connections",
+        include_str!("../../migrations/host/sqlite/0003_app_keys_of_app_connections.sql"),
     ),
 ];
 

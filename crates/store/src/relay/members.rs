@@ -5,13 +5,12 @@ use latchkey_model::app_connection::EndReason;
 use latchkey_model::clock::Timestamp;
 use latchkey_model::id::{AccountId, AppConnectionId, PrinterId};
 use latchkey_model::printer::Printer;
-use sqlx::Row as _;
 
 use super::{app_connections, printers};
 use crate::dialect::Row;
 use crate::error::StoreError;
 use crate::pool::Pools;
-use crate::row::{number, optional_time, parse, time};
+use crate::row::{number, parse, time};
 
 const TABLE: &str = "printer_members";
 
@@ -70,12 +69,6 @@ pub struct UsedPrinter {
     pub owner: Email,
     /// How many app connections there are, as far as this account may see them.
     pub app_connections: u64,
-    /// From which network its host was connected last.
-    pub network: Option<String>,
-    /// When another running host with the same key was last held off.
-    pub copy_seen: Option<Timestamp>,
-    /// From which network that was.
-    pub copy_network: Option<String>,
 }
 
 impl UsedPrinter {
@@ -187,8 +180,5 @@ fn used(row: &Row) -> Result<UsedPrinter, StoreError> {
         printer: printers::printer(row)?,
         owner: parse(row, TABLE, "email", |text| Email::parse(text).ok())?,
         app_connections: number(row, "apps")?,
-        network: row.try_get("network")?,
-        copy_seen: optional_time(row, "copy_seen_at")?,
-        copy_network: row.try_get("copy_network")?,
     })
 }

@@ -11,6 +11,7 @@ mod apps;
 mod links;
 mod members;
 mod overviews;
+mod pairings;
 mod printers;
 mod sessions;
 
@@ -22,6 +23,7 @@ pub use apps::Apps;
 pub use links::Links;
 pub use members::{Member, Members, UsedPrinter};
 pub use overviews::{Overview, Totals};
+pub use pairings::{Confirmation, Pairings};
 pub use printers::{Printers, RemovedPrinter};
 pub use sessions::{FoundSession, Known, Sessions};
 
@@ -78,6 +80,11 @@ impl RelayStore {
     /// The app connections.
     pub const fn app_connections(&self) -> AppConnections<'_> {
         AppConnections::new(&self.pools)
+    }
+
+    /// The hosts that wait to be paired.
+    pub const fn pairings(&self) -> Pairings<'_> {
+        Pairings::new(&self.pools)
     }
 
     /// The sessions.

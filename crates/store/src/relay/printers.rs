@@ -3,7 +3,7 @@
 use latchkey_model::app_connection::EndReason;
 use latchkey_model::clock::Timestamp;
 use latchkey_model::id::{AccountId, AppConnectionId, HostId, PrinterId};
-use latchkey_model::printer::{HostKey, Presence, Printer, PrinterName, Seen};
+use latchkey_model::printer::{CopySeen, HostKey, Presence, Printer, PrinterName, Seen};
 use sqlx::{QueryBuilder, Row as _};
 
 use super::app_connections;
@@ -20,27 +20,32 @@ VALUES ($1, $2, $3, $4, $5, $6)";
 
 const FIND: &str = "
 SELECT id, account_id, name, host_key, created_at,
-       online_since_at, last_connected_at, last_seen_at, local_address
+       online_since_at, last_connected_at, last_seen_at, local_address, network,
+       copy_seen_at, copy_network
 FROM printers WHERE id = $1";
 
 const FIND_OWNED: &str = "
 SELECT id, account_id, name, host_key, created_at,
-       online_since_at, last_connected_at, last_seen_at, local_address
+       online_since_at, last_connected_at, last_seen_at, local_address, network,
+       copy_seen_at, copy_network
 FROM printers WHERE id = $1 AND account_id = $2";
 
 const FIND_BY_HOST: &str = "
 SELECT id, account_id, name, host_key, created_at,
-       online_since_at, last_connected_at, last_seen_at, local_address
+       online_since_at, last_connected_at, last_seen_at, local_address, network,
+       copy_seen_at, copy_network
 FROM printers WHERE host_id = $1";
 
 const LIST_BY_ACCOUNT: &str = "
 SELECT id, account_id, name, host_key, created_at,
-       online_since_at, last_connected_at, last_seen_at, local_address
+       online_since_at, last_connected_at, last_seen_at, local_address, network,
+       copy_seen_at, copy_network
 FROM printers WHERE account_id = $1 ORDER BY name, id";
 
 const LIST_USABLE: &str = "
 SELECT id, account_id, name, host_key, created_at,
-       online_since_at, last_connected_at, last_seen_at, local_address
+       online_since_at, last_connected_at, last_seen_at, local_address, network,
+       copy_seen_at, copy_network
 FROM printers WHERE account_id = $1 OR EXISTS (
     SELECT 1 FROM printer_members m WHERE m.printer_id = printers.id AND m.account_id = $1)
 ORDER BY name, id";
@@ -58,7 +63,17 @@ const NOTE_CONNECTED: &str = "
 UPDATE printers SET online_since_at = $2, last_connected_at = $2, last_seen_at = $2
 WHERE id = $1";
 
+const NOTE_NETWORK: &str = "UPDATE printers SET network = $2 WHERE id = $1";
+
+const NOTE_COPY: &str = "
+UPDATE printers SET copy_seen_at = $2, copy_network = $3 WHERE id = $1";
+
+const FORGET_COPY: &str = "
+UPDATE printers SET copy_seen_at = NULL, copy_network = NULL WHERE id = $1";
+
 const NOTE_ALIVE: &str = "UPDATE printers SET last_seen_at = $2 WHERE id = $1";
+
+const NOTE_HOST_ALIVE: &str = "UPDATE printers SET last_seen_at = $2 WHERE host_id = $1";
 
 const NOTE_LOST: &str = "
 UPDATE printers SET online_since_at = NULL, last_seen_at = $2 WHERE id = $1";
@@ -262,6 +277,55 @@ impl<'a> Printers<'a> {
         Ok(done.rows_affected() > 0)
     }
 
+    /// Notes of many hosts at once that they are connected still.
+    pub async fn note_hosts_alive(
+        &self,
+        hosts: &[HostId],
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        if hosts.is_empty() {
+            return Ok(());
+        }
+        let mut work = self.pools.begin().await?;
+        for host in hosts {
+            sqlx::query(NOTE_HOST_ALIVE)
+                .bind(host.as_str())
+                .bind(at.millis())
+                .execute(&mut *work)
+                .await?;
+        }
+        work.commit().await?;
+        Ok(())
+    }
+
+    /// Notes from which network the host is connected. False if there is no such printer.
+    pub async fn note_network(&self, id: &PrinterId, network: &str) -> Result<bool, StoreError> {
+        let done = sqlx::query(NOTE_NETWORK)
+            .bind(id.as_str())
+            .bind(network)
+            .execute(self.pools.write())
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// Notes that a second running host with the printer's key was held off, or with nothing that
+    /// its owner has seen to it. False if there is no such printer.
+    pub async fn note_copy(
+        &self,
+        id: &PrinterId,
+        copy: Option<&CopySeen>,
+    ) -> Result<bool, StoreError> {
+        let query = match copy {
+            Some(copy) => sqlx::query(NOTE_COPY)
+                .bind(id.as_str())
+                .bind(copy.at.millis())
+                .bind(copy.network.as_str()),
+            None => sqlx::query(FORGET_COPY).bind(id.as_str()),
+        };
+        let done = query.execute(self.pools.write()).await?;
+        Ok(done.rows_affected() > 0)
+    }
+
     /// Notes where the host is in its owner's network. False if there is no such printer.
     pub async fn note_local_address(
         &self,
@@ -300,6 +364,8 @@ pub(super) async fn remove_of_account(
 }
 
 pub(super) fn printer(row: &Row) -> Result<Printer, StoreError> {
+    let copy_network: Option<String> = row.try_get("copy_network")?;
+    let copy = optional_time(row, "copy_seen_at")?.zip(copy_network);
     Ok(Printer {
         id: parse(row, TABLE, "id", |text| text.parse().ok())?,
         account: parse(row, TABLE, "account_id", |text| text.parse().ok())?,
@@ -310,6 +376,8 @@ pub(super) fn printer(row: &Row) -> Result<Printer, StoreError> {
             online_since: optional_time(row, "online_since_at")?,
             last_connected: optional_time(row, "last_connected_at")?,
             last_seen: optional_time(row, "last_seen_at")?,
+            network: row.try_get("network")?,
+            copy: copy.map(|(at, network)| CopySeen { at, network }),
         },
         local_address: row.try_get("local_address")?,
     })

@@ -325,5 +325,6 @@ fn is_refusal(status: StatusCode) -> bool {
 }
 
 fn is_of_admins(path: &str) -> bool {
-    path.contains("/latchkey/users") || path.contains("/latchkey/apps")
+    let of_admins = ["/latchkey/users", "/latchkey/apps", "/latchkey/relay"];
+    of_admins.iter().any(|start| path.contains(start))
 }

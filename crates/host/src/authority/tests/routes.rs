@@ -211,6 +211,22 @@ pub(super) const ROUTES: &[Route] = &[
         ALWAYS_ON,
         &[Bob],
     ),
+    get("/latchkey/relay", ADMINS),
+    fresh(post(
+        "/latchkey/relay",
+        Form("url=not+an+address"),
+        [303, 403, 403, 403, 400, 303, 303, 303],
+        &[],
+    )),
+    post("/latchkey/relay/stop", Form("x=1"), ADMINS_FORM, &[]),
+    // There is none to leave: back to the page.
+    get("/latchkey/relay/unpair", ADMINS_FORM),
+    fresh(post(
+        "/latchkey/relay/unpair",
+        Form("x=1"),
+        ADMINS_FORM,
+        &[],
+    )),
     get("/latchkey/users", ADMINS),
     fresh(post(
         "/latchkey/users",

@@ -298,6 +298,7 @@ fn key(visit: &Visit, key: &AppKey) -> Key {
             from: used.network.clone(),
         }),
         requests: key.requests,
+        through_relay: key.through.is_some(),
     }
 }
 

@@ -53,6 +53,8 @@ pub struct Key {
     pub created: Moment,
     pub used: Option<Used>,
     pub requests: u64,
+    /// Whether the relay had it made, for an app that somebody let in there.
+    pub through_relay: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

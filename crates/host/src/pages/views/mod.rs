@@ -5,6 +5,7 @@ mod account;
 mod decide;
 mod home;
 mod keys;
+mod relay;
 mod session_apps;
 mod setup;
 mod sign_in;
@@ -22,6 +23,7 @@ pub use account::{AccountDone, AccountPage, PasswordProblem, SignedIn};
 pub use decide::{Decide, Decided, Outcome};
 pub use home::{Camera, Home, Job, Printer, PrinterState, Temperature};
 pub use keys::{Key, KeyForm, KeyProblem, Keys, RevokeKey, ShownHow, ShownKey, Used, Whose};
+pub use relay::{CodeEnd, RelayCode, RelayPage, RelayProblem, RelayStanding, Unpair};
 pub use session_apps::{
     AppFileProblem, AppPlace, EntryOutcome, NewSessionApp, RemoveSessionApp, SessionAppChange,
     SessionAppDone, SessionAppPage, SessionAppProblem, SessionAppRow, SessionApps, SessionKeyEntry,
@@ -73,6 +75,7 @@ pub enum Tab {
     Printer,
     Keys,
     Users,
+    Relay,
     Account,
 }
 
@@ -98,6 +101,7 @@ impl Viewer {
         ];
         if self.is_admin() {
             nav.push(item("/latchkey/users", "users", "Users", Tab::Users));
+            nav.push(item("/latchkey/relay", "globe", "Remote", Tab::Relay));
         }
         nav.push(item("/latchkey/account", "user", "Account", Tab::Account));
         BarShell {

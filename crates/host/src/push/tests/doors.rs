@@ -17,6 +17,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use super::*;
 use crate::app_connections::AppConnections;
+use crate::app_keys::through_relay::{KeysThroughRelay, Maker};
 use crate::doors::{Doors, LanDoor, TunnelDoor};
 use crate::pages::Pages;
 use crate::service::{ByWhom, Service};
@@ -67,7 +68,7 @@ async fn at_home_it_opens_with_101_and_ends_with_the_host() {
         doors: doors(&bench),
         pages: Pages {
             name: "host".into(),
-            relay: Arc::default(),
+            relay: crate::relay::tests::unset(),
             upstream_kind: "Printer server",
             webcam: None,
             trust: Trust::default(),
@@ -139,6 +140,12 @@ async fn in_the_tunnel_it_opens_with_200_and_a_refusal_is_none() {
         app_connections: AppConnections::default(),
         doors: doors(&bench),
         relay_is_local: false,
+        keys: KeysThroughRelay::new(
+            crate::relay::tests::unset(),
+            Maker::Nobody,
+            bench.tracker.clone(),
+        ),
+        local_api: local_api(),
     };
     let (near, far) = tokio::io::duplex(64 * 1024);
     let serve = service_fn(move |request| {

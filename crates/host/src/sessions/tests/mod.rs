@@ -142,7 +142,7 @@ impl Bench {
         let around = Surroundings {
             pages: Pages {
                 name: "voron".into(),
-                relay: Arc::default(),
+                relay: crate::relay::tests::unset(),
                 upstream_kind: "Printer server",
                 webcam: None,
                 trust: Trust::default(),

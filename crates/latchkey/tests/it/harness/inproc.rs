@@ -14,6 +14,7 @@ use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use latchkey_host::Host;
 use latchkey_host::config as host;
+use latchkey_host::relay::Link;
 use latchkey_model::access::KeyScope;
 use latchkey_model::account::{Account, Email};
 use latchkey_model::app::{AppId, AppName};
@@ -25,7 +26,6 @@ use latchkey_model::plan::{Entitlements, Plans};
 use latchkey_model::printer::{HostKey, Printer as PrinterRecord, PrinterName, Seen};
 use latchkey_net::body::Body;
 use latchkey_net::listen::Stop;
-use latchkey_net::tunnel::DialState;
 use latchkey_relay::config as relay;
 use latchkey_relay::{Life, Relay, RelayError};
 use latchkey_store::RelayStore;
@@ -312,7 +312,7 @@ impl RunningRelay {
         let (host, running) = bound_host(printer, Some(url), tweak).await;
         // The relay has to know the key before it sees it, or it sends the host away for a while.
         let mut door = self.record(running.public_key, access).await;
-        door.link = host.link();
+        door.link = Some(host.link());
         door.lan = running.address;
         door.host_stop = running.stop;
         door.data.push(running.data);
@@ -437,6 +437,7 @@ fn host_config(printer: SocketAddr, data: &TempDir, relay: Option<url::Url>) -> 
         hostnames: Vec::new(),
         trusted_proxies: Vec::new(),
         relay: relay.map(|url| host::Relay {
+            app_keys: true,
             url,
             ca_file: None,
             allow_unbound: false,
@@ -466,7 +467,7 @@ pub(crate) struct Door {
     /// What it is at the relay: the app connection, and the printer that it leads to.
     pub(crate) ids: Option<(AppConnectionId, PrinterId)>,
     /// What the host's dialler does.
-    pub(crate) link: Option<watch::Receiver<DialState>>,
+    pub(crate) link: Option<watch::Receiver<Link>>,
     /// User and password, in base64.
     pub(crate) basic: Option<String>,
     pub(crate) bearer: Option<String>,

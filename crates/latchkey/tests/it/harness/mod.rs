@@ -1,6 +1,8 @@
 //! What the stories stand on: a real OctoPrint, an HTTP client that hides nothing, and peers that speak raw bytes.
 
 pub(crate) mod asking;
+pub(crate) mod asking_relay;
+pub(crate) mod browser;
 pub(crate) mod demo;
 pub(crate) mod fake;
 pub(crate) mod home;

@@ -4,6 +4,7 @@ mod dialling;
 mod ends;
 mod greeting;
 mod lifetime;
+mod questions;
 mod streams;
 
 use std::sync::Arc;

@@ -5,10 +5,12 @@ mod account;
 mod admin;
 mod confirm;
 mod join;
+mod pair;
 mod portal;
 mod printers;
 mod recovery;
 mod sign_in;
+mod swap;
 
 pub mod samples;
 
@@ -20,6 +22,7 @@ pub use admin::{
 };
 pub use confirm::{EndAccount, EndAtPrinter, Ending};
 pub use join::{Join, Joining};
+pub use pair::{Pair, PairConfirm, PairEnd, PairEnding, PairProblem};
 pub use portal::{
     AppStanding, ChooseProblem, EndedWhy, PortalAdd, PortalAllow, PortalApp, PortalChoose,
     PortalComplete, PortalDone, PortalEnded, PortalFault, PortalKey, PortalNoPlan, PortalPrinter,
@@ -33,6 +36,7 @@ pub use recovery::{
     Forgetting, Forgotten, ForgottenProblem, Reset, ResetProblem, Resetting, Verify, Verifying,
 };
 pub use sign_in::{AskingApp, SignIn, SignInProblem, SignUp, SignUpProblem, WhoMaySignUp};
+pub use swap::SwapHost;
 
 /// What all pages of one answer have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]

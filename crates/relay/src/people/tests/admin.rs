@@ -40,7 +40,7 @@ async fn accounts_are_found_page_by_page() {
     let accounts = bench.store().accounts();
     for number in 0..60 {
         let mut other = ann.clone();
-        other.id = AccountId::generate(&*bench.state.chance);
+        other.id = AccountId::generate(&*bench.chance);
         let email = format!("p_{number:02}@example.com");
         other.email = Email::parse(&email).unwrap();
         other.administrator = false;

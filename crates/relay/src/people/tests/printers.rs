@@ -32,8 +32,8 @@ async fn what_is_somebody_elses_is_not_there() {
     let eve = bench.administrator("eve@example.com").await;
     let printer = bench.printer(&ann, "Voron").await;
     let connection = bench.app_connection(&ann, &printer, "Fieldglass").await;
-    let unknown = PrinterId::generate(&*bench.state.chance);
-    let nothing = AppConnectionId::generate(&*bench.state.chance);
+    let unknown = PrinterId::generate(&*bench.chance);
+    let nothing = AppConnectionId::generate(&*bench.chance);
     let mut browser = bench.signed_in(&eve).await;
     for id in [printer.id.to_string(), unknown.to_string(), "x".to_owned()] {
         for page in ["", "/remove", "/revoke-all", "/invite", "/leave"] {

@@ -2,6 +2,7 @@
 
 use latchkey_model::access::KeyScope;
 use latchkey_model::app_key::LastUse;
+use latchkey_model::id::AppConnectionId;
 use latchkey_model::secret::{AppKeyHash, RequestTokenHash};
 use latchkey_model::user::Group;
 
@@ -23,6 +24,7 @@ cases! { HostStore,
     redeeming_after_revoking_gives_a_new_key,
     redeeming_that_fails_takes_nothing,
     use_adds_up_and_passes_over_the_revoked,
+    keys_of_an_app_connection_end_with_it_and_share_nothing,
 }
 
 async fn app_key_is_found_as_it_was_kept(store: &HostStore) -> Outcome {
@@ -314,5 +316,43 @@ async fn use_adds_up_and_passes_over_the_revoked(store: &HostStore) -> Outcome {
         network: "away".to_owned(),
     };
     check_eq!(found.key.last_use, Some(last_use));
+    Ok(())
+}
+
+async fn keys_of_an_app_connection_end_with_it_and_share_nothing(store: &HostStore) -> Outcome {
+    let make = Maker::default();
+    let keys = store.app_keys();
+    let ann = make.known(store, "ann", Group::Admins).await?;
+    let (home, _) = make.key(&ann, "OctoPod", KeyScope::Full);
+    keys.keep(&home).await?;
+    let connection: AppConnectionId = "abcdefghijklmnop2345".parse()?;
+    let other: AppConnectionId = "bbcdefghijklmnop2345".parse()?;
+    let made = |app: &str, connection: &AppConnectionId| {
+        let (mut new, _) = make.key(&ann, app, KeyScope::View);
+        new.key.through = Some(connection.clone());
+        new
+    };
+    let taken = keys.keep_new(&made("octopod", &connection)).await;
+    check!(matches!(taken, Err(StoreError::Conflict)));
+    let (first, second) = (made("OctoPod 2", &connection), made("OctoApp", &other));
+    keys.keep_new(&first).await?;
+    keys.keep_new(&second).await?;
+    let found = keys.find_by_hash(&first.key.hash).await?;
+    check_eq!(found.map(|found| found.key), Some(first.key.clone()));
+    check_eq!(
+        keys.app_connections(9).await?,
+        [connection.clone(), other.clone()]
+    );
+    check_eq!(keys.app_connections(1).await?.len(), 1);
+    // What somebody allows at the host stays.
+    let (again, _) = make.key(&ann, "OctoApp", KeyScope::View);
+    let kept = keys.keep(&again).await?;
+    check_eq!((kept.key.id, kept.key.through), (second.key.id, None));
+    check!(keys.revoke_of_app_connection(&other).await?.is_empty());
+    check_eq!(
+        keys.revoke_of_app_connection(&connection).await?,
+        [first.key.id]
+    );
+    check_eq!(keys.list().await?.len(), 2);
     Ok(())
 }

@@ -101,6 +101,7 @@ impl Maker {
             created: at(20),
             last_use: None,
             requests: 0,
+            through: None,
         };
         (NewAppKey { key, sealed }, text)
     }

@@ -20,6 +20,7 @@ mod app_connections;
 mod apps;
 mod links;
 mod members;
+mod pairings;
 mod printers;
 mod sessions;
 
@@ -28,6 +29,7 @@ pub fn cases() -> impl Iterator<Item = Case<RelayStore>> {
     [
         accounts::CASES,
         printers::CASES,
+        pairings::CASES,
         app_connections::CASES,
         apps::CASES,
         members::CASES,

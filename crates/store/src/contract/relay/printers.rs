@@ -3,7 +3,7 @@
 use std::slice;
 
 use latchkey_model::app_connection::{AccessMode, AppConnectionState, EndReason};
-use latchkey_model::printer::{HostKey, Presence, PrinterName, Seen};
+use latchkey_model::printer::{CopySeen, HostKey, Presence, PrinterName, Seen};
 
 use super::{Maker, find};
 use crate::contract::{Case, Outcome, at, cases, check, check_eq};
@@ -16,6 +16,7 @@ cases! { RelayStore,
     host_speaks_for_one_printer,
     printer_changes_only_for_its_owner,
     presence_is_noted,
+    networks_and_copies_are_noted,
     removed_printer_ends_its_app_connections,
 }
 
@@ -131,6 +132,7 @@ async fn presence_is_noted(store: &RelayStore) -> Outcome {
         online_since: Some(at(100)),
         last_connected: Some(at(100)),
         last_seen: Some(at(160)),
+        ..Seen::default()
     };
     check_eq!(printers.load(id).await?.seen, online);
     check!(printers.note_seen(id, Presence::Lost, at(170)).await?);
@@ -138,6 +140,7 @@ async fn presence_is_noted(store: &RelayStore) -> Outcome {
         online_since: None,
         last_connected: Some(at(100)),
         last_seen: Some(at(170)),
+        ..Seen::default()
     };
     check_eq!(printers.load(id).await?.seen, offline);
     check_eq!(printers.note_all_lost().await?, 0);
@@ -149,6 +152,35 @@ async fn presence_is_noted(store: &RelayStore) -> Outcome {
     check_eq!(kept.as_deref(), Some("192.168.1.9"));
     let other = make.printer(&ann.account, "other").id;
     check!(!printers.note_seen(&other, Presence::Alive, at(1)).await?);
+    Ok(())
+}
+
+async fn networks_and_copies_are_noted(store: &RelayStore) -> Outcome {
+    let make = Maker::default();
+    let ann = make.household(store, "ann@example.com").await?;
+    let (printers, id) = (store.printers(), &ann.printer.id);
+    let other = make.printer(&ann.account, "other").id;
+    check!(printers.note_network(id, "203.0.113.0/24").await?);
+    check!(!printers.note_network(&other, "203.0.113.0/24").await?);
+    let copy = CopySeen {
+        at: at(70),
+        network: "198.51.100.0/24".to_owned(),
+    };
+    check!(printers.note_copy(id, Some(&copy)).await?);
+    check!(!printers.note_copy(&other, Some(&copy)).await?);
+    let key = HostKey::from_bytes([3; 32]);
+    printers.attach_host(&ann.account.id, id, &key).await?;
+    let hosts = [HostKey::from_bytes([4; 32]).id(), key.id()];
+    printers.note_hosts_alive(&hosts, at(80)).await?;
+    let seen = Seen {
+        last_seen: Some(at(80)),
+        network: Some("203.0.113.0/24".to_owned()),
+        copy: Some(copy),
+        ..Seen::default()
+    };
+    check_eq!(printers.load(id).await?.seen, seen);
+    check!(printers.note_copy(id, None).await?);
+    check_eq!(printers.load(id).await?.seen.copy, None);
     Ok(())
 }
 

@@ -79,6 +79,7 @@ async fn app_key_cannot_be_kept_wrongly() {
         ("UPDATE app_keys SET scope = 'admin'", "CHECK"),
         ("UPDATE app_keys SET created_at = NULL", "NOT NULL"),
         ("UPDATE app_keys SET requests = -1", "CHECK"),
+        ("UPDATE app_keys SET app_connection_id = 'short'", "CHECK"),
         ("UPDATE app_keys SET requests = NULL", "NOT NULL"),
         (
             "UPDATE app_keys SET last_used_at = 1",
@@ -91,19 +92,19 @@ async fn app_key_cannot_be_kept_wrongly() {
         (
             "INSERT INTO app_keys
              SELECT hex(zeroblob(10)), user_name, app_name, app_fold, zeroblob(32), sealed, scope,
-                    created_at, NULL, NULL, 0 FROM app_keys",
+                    created_at, NULL, NULL, 0, NULL FROM app_keys",
             "UNIQUE constraint failed: app_keys.user_name, app_keys.app_fold",
         ),
         (
             "INSERT INTO app_keys
              SELECT hex(zeroblob(10)), user_name, app_name, 'other', hash, sealed, scope,
-                    created_at, NULL, NULL, 0 FROM app_keys",
+                    created_at, NULL, NULL, 0, NULL FROM app_keys",
             "UNIQUE constraint failed: app_keys.hash",
         ),
         (
             "INSERT INTO app_keys
              SELECT id, user_name, app_name, 'other', zeroblob(32), sealed, scope,
-                    created_at, NULL, NULL, 0 FROM app_keys",
+                    created_at, NULL, NULL, 0, NULL FROM app_keys",
             "UNIQUE constraint failed: app_keys.id",
         ),
     ];

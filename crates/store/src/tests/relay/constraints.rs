@@ -1,5 +1,10 @@
 //! Tries to break each constraint with plain SQL, as a bug in a query would.
 
+use latchkey_model::chance::SeededChance;
+use latchkey_model::pairing::Pairing;
+use latchkey_model::printer::HostKey;
+use latchkey_model::secret::{PairingCode, PairingPoll};
+
 use crate::contract::at;
 use crate::contract::relay::{Household, Maker};
 use crate::relay::RelayStore;
@@ -272,4 +277,43 @@ async fn row_that_breaks_the_model_is_named_not_guessed_about() {
         .await
         .unwrap_err();
     assert!(matches!(error, crate::StoreError::Inconsistent { .. }));
+}
+
+#[tokio::test]
+async fn pairing_cannot_be_kept_wrongly() {
+    let (store, _) = store().await;
+    let chance = SeededChance::new(3);
+    let code = PairingCode::generate(&chance).hash();
+    let poll = PairingPoll::generate(&chance).hash();
+    let key = HostKey::from_bytes([1; 32]);
+    let pairing = Pairing::new(key, "octopi".to_owned(), "192.0.2.0/24".to_owned(), at(1));
+    let pairings = store.pairings();
+    assert!(pairings.start(&code, &poll, &pairing, 9).await.unwrap());
+    let statements = [
+        ("UPDATE pairings SET code_hash = NULL", "NOT NULL"),
+        ("UPDATE pairings SET code_hash = zeroblob(31)", "CHECK"),
+        (
+            "UPDATE pairings SET code_hash = 'BCDF'",
+            "cannot store TEXT",
+        ),
+        ("UPDATE pairings SET poll_hash = NULL", "NOT NULL"),
+        ("UPDATE pairings SET poll_hash = zeroblob(33)", "CHECK"),
+        ("UPDATE pairings SET host_id = 'short'", "CHECK"),
+        ("UPDATE pairings SET host_id = NULL", "NOT NULL"),
+        ("UPDATE pairings SET host_key = zeroblob(31)", "CHECK"),
+        ("UPDATE pairings SET host_name = NULL", "NOT NULL"),
+        ("UPDATE pairings SET network = NULL", "NOT NULL"),
+        ("UPDATE pairings SET expires_at = NULL", "NOT NULL"),
+        ("UPDATE pairings SET outcome = 'maybe'", "CHECK"),
+        ("UPDATE pairings SET account_id = 'nobody'", "FOREIGN KEY"),
+        ("UPDATE pairings SET printer_id = 'none'", "FOREIGN KEY"),
+        (
+            "INSERT INTO pairings (code_hash, poll_hash, host_id, host_key, host_name, network,
+                 created_at, expires_at)
+             SELECT zeroblob(32), zeroblob(32), host_id, host_key, host_name, network, 1, 2
+             FROM pairings",
+            "UNIQUE constraint failed: pairings.host_id",
+        ),
+    ];
+    all_refused(store.pools(), &statements).await;
 }

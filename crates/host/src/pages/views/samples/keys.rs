@@ -68,6 +68,7 @@ fn list(words: &Words) -> Vec<Key> {
             from: words.address.into(),
         }),
         requests: 12_345,
+        through_relay: false,
     };
     vec![
         key("k1", words.app, Access::Full),
@@ -76,6 +77,7 @@ fn list(words: &Words) -> Vec<Key> {
             created: seconds_ago(3),
             used: None,
             requests: 0,
+            through_relay: true,
             ..key("k3", "Workshop dashboard", Access::View)
         },
         Key {

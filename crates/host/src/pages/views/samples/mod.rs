@@ -6,6 +6,7 @@ mod deciding;
 mod home;
 mod keys;
 mod people;
+mod relay;
 mod session_apps;
 mod signing_in;
 
@@ -126,6 +127,7 @@ fn everything(words: &Words) -> Vec<(String, String)> {
     keys::add(words, &mut pages);
     people::add(words, &mut pages);
     session_apps::add(words, &mut pages);
+    relay::add(words, &mut pages);
     pages.0
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Tests render them all; the example `pages` writes them to files.
 
+mod pairing;
 mod people;
 mod portal;
 mod printers;
@@ -105,6 +106,7 @@ impl Pages {
 fn everything(words: &Words) -> Vec<(String, String)> {
     let mut pages = Pages::default();
     signing_in::add(words, &mut pages);
+    pairing::add(words, &mut pages);
     portal::add(words, &mut pages);
     printers::add(words, &mut pages);
     people::add(words, &mut pages);

@@ -1,0 +1,88 @@
+//! A browser without script: keeps cookies, finds the token of forms, follows what leads on.
+
+use http::StatusCode;
+
+use super::http::{Cookies, Request, Response};
+
+/// Somebody's browser at one address.
+pub(crate) struct Browser {
+    base: String,
+    cookies: Cookies,
+    /// The token in the last page that had one.
+    token: String,
+}
+
+impl Browser {
+    /// At a web address, without a slash at its end.
+    pub(crate) fn at(base: impl Into<String>) -> Self {
+        Self {
+            base: base.into(),
+            cookies: Cookies::default(),
+            token: String::new(),
+        }
+    }
+
+    /// What is answered at `path`, which starts with a slash; a redirect as it is.
+    pub(crate) async fn get(&mut self, path: &str) -> Response {
+        let request = Request::get(format!("{}{path}", self.base));
+        self.send(request).await
+    }
+
+    /// The page at `path`, or where that leads.
+    pub(crate) async fn open(&mut self, path: &str) -> Response {
+        let mut answer = self.get(path).await;
+        for _ in 0..10 {
+            let Some(next) = leads_to(&answer) else {
+                return answer;
+            };
+            answer = self.get(&next).await;
+        }
+        panic!("{path} leads on for ever");
+    }
+
+    /// Sends a form with the token of the page that was seen last.
+    pub(crate) async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Response {
+        let token = self.token.clone();
+        let mut fields = fields.to_vec();
+        fields.push(("csrf_token", &token));
+        let request = Request::post(format!("{}{path}", self.base)).form(&fields);
+        self.send(request).await
+    }
+
+    /// Makes an account at a relay that is open to everybody, and is signed in then.
+    pub(crate) async fn sign_up(&mut self, email: &str, password: &str) {
+        self.open("/sign-up").await;
+        let fields = [("email", email), ("password", password)];
+        let done = self.post("/sign-up", &fields).await;
+        assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
+    }
+
+    /// The token in the page that was seen last.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Sends what is no form, with the cookies.
+    pub(crate) async fn send(&mut self, request: Request) -> Response {
+        let answer = request.cookies(&self.cookies).send().await.read().await;
+        self.cookies.learn(&answer.headers);
+        if let Some(token) = token_in(&answer) {
+            self.token = token;
+        }
+        answer
+    }
+}
+
+/// Where a redirect within the same address leads.
+pub(crate) fn leads_to(answer: &Response) -> Option<String> {
+    let location = answer.headers.get("location")?.to_str().ok()?;
+    (answer.status.is_redirection() && location.starts_with('/')).then(|| location.to_owned())
+}
+
+fn token_in(answer: &Response) -> Option<String> {
+    let kind = answer.headers.get("content-type")?.to_str().ok()?;
+    let is_page = kind.starts_with("text/html");
+    let text = is_page.then(|| String::from_utf8_lossy(&answer.body).into_owned())?;
+    let (_, rest) = text.split_once("name=\"csrf_token\" value=\"")?;
+    Some(rest.split_once('"')?.0.to_owned())
+}
