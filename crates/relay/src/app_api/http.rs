@@ -19,9 +19,6 @@ use super::wire::{Envelope, Flat};
 use super::{AppApi, token};
 use crate::pages::visit::Arrival;
 
-const INFO: &str = "/api/appconnection/info";
-const GADGET_STATUS: &str = "/api/gadget/getstatusfromappconnection";
-
 /// Below these is the App API, and nothing else.
 const ROOMS: [&str; 3] = ["/api/appconnection/", "/api/gadget/", "/api/live/"];
 
@@ -38,15 +35,20 @@ pub(crate) fn owns(path: &str) -> bool {
 
 /// The routes. Who calls is read from the request's extension [`Arrival`].
 pub(crate) fn routes(api: AppApi) -> Router {
-    let reading = get(info).fallback(async || wrong_method("GET, HEAD, OPTIONS"));
-    let asking = post(gadget_status).fallback(async || wrong_method("POST, OPTIONS"));
-    let mut router = Router::new()
-        .route(INFO, reading)
-        .route(GADGET_STATUS, asking);
-    for room in ROOMS {
-        router = router.route(&format!("{room}{{*rest}}"), any(async || nothing_here()));
-    }
-    router.layer(middleware::from_fn(share)).with_state(api)
+    let no_post = async || wrong_method("GET, HEAD, OPTIONS");
+    let no_get = async || wrong_method("POST, OPTIONS");
+    let unknown = async || nothing_here();
+    Router::new()
+        .route("/api/appconnection/info", get(info).fallback(no_post))
+        .route(
+            "/api/gadget/getstatusfromappconnection",
+            post(gadget_status).fallback(no_get),
+        )
+        .route("/api/appconnection/{*rest}", any(unknown))
+        .route("/api/gadget/{*rest}", any(unknown))
+        .route("/api/live/{*rest}", any(unknown))
+        .layer(middleware::from_fn(share))
+        .with_state(api)
 }
 
 async fn info(

@@ -20,10 +20,9 @@ use crate::state::State;
 const LARGEST: usize = 8 * 1024;
 
 pub(super) fn routes() -> Router<State> {
-    let exchanging = post(exchange)
-        .options(preflight)
-        .layer(DefaultBodyLimit::max(LARGEST));
-    Router::new().route("/appportal/v1/token", exchanging)
+    Router::new()
+        .route("/appportal/v1/token", post(exchange).options(preflight))
+        .layer(DefaultBodyLimit::max(LARGEST))
 }
 
 async fn exchange(

@@ -15,7 +15,7 @@ use latchkey_model::printer::Printer;
 use super::exchange;
 use super::pages::{self, Choice};
 use super::wire::{Chosen, Done, Fields};
-use super::{Asked, COMPLETE, Decision, NotAsked, NotGiven, START, names_form};
+use super::{Asked, Decision, NotAsked, NotGiven, START, names_form};
 use crate::pages::paths;
 use crate::pages::views::{
     AskingApp, ChooseProblem, PortalComplete, PortalFault, PortalNoPlan, PortalRefused,
@@ -33,7 +33,7 @@ pub(crate) fn routes() -> Router<State> {
         .route("/appportal/v1/allow", get(ask).post(decide))
         .route("/appportal/v1/done", get(done))
         .route("/appportal/v1/cancel", get(cancelled))
-        .route(COMPLETE, get(complete))
+        .route("/appportal/v1/complete", get(complete))
         .route("/appportal/v1/nosupporterperks", get(no_plan))
         .merge(exchange::routes())
 }

@@ -3,6 +3,7 @@
 
 mod browser;
 mod mail_server;
+mod routes;
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -13,7 +14,9 @@ use axum::Router;
 use latchkey_model::access::KeyScope;
 use latchkey_model::account::Account;
 use latchkey_model::app::{AppId, AppName};
-use latchkey_model::app_connection::{AccessMode, AppConnection, NewAppConnection};
+use latchkey_model::app_connection::{
+    AccessMode, AppConnection, ConnectionCredentials, NewAppConnection,
+};
 use latchkey_model::chance::{Chance, SeededChance};
 use latchkey_model::clock::{Clock, FixedClock, Timestamp};
 use latchkey_model::id::PrinterId;
@@ -169,7 +172,20 @@ impl Bench {
         printer: &Printer,
         app: &str,
     ) -> AppConnection {
-        let (connection, _) = NewAppConnection {
+        let (connection, _) = self.new_app_connection(by, printer, app);
+        let store = self.store().app_connections();
+        store.insert(&connection).await.unwrap();
+        connection
+    }
+
+    /// One that is not kept yet, with its secrets.
+    fn new_app_connection(
+        &self,
+        by: &Account,
+        printer: &Printer,
+        app: &str,
+    ) -> (AppConnection, ConnectionCredentials) {
+        NewAppConnection {
             account: by.id.clone(),
             printer: printer.id.clone(),
             app: AppId::parse("fieldglass").unwrap(),
@@ -177,10 +193,11 @@ impl Bench {
             access: AccessMode::Enhanced,
             scope: KeyScope::Full,
         }
-        .generate(&*self.chance, &self.clock);
-        let store = self.store().app_connections();
-        store.insert(&connection).await.unwrap();
-        connection
+        .generate(&*self.chance, &self.clock)
+    }
+
+    fn clock_now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Lets `member` use a printer.
