@@ -40,6 +40,7 @@ mod octoprint_drain;
 mod octoprint_import;
 mod octoprint_key_request;
 mod octoprint_outages;
+mod octoprint_portal;
 mod octoprint_secrets;
 mod octoprint_session_keys;
 mod octoprint_tls;

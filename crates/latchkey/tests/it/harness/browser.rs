@@ -49,6 +49,34 @@ impl Browser {
         self.send(request).await
     }
 
+    /// Presses a button, such as `decision=allow`, of the first form on a page: what is filled in
+    /// there already is sent along, and `more` over it.
+    pub(crate) async fn press(
+        &mut self,
+        page: &Response,
+        button: (&str, &str),
+        more: &[(&str, &str)],
+    ) -> Response {
+        let html = page.text();
+        let form = html.split("<form ").nth(1).expect("a form");
+        let form = form.split("</form>").next().unwrap_or_default();
+        let action = attribute(form, "action").expect("a form that goes somewhere");
+        let mut fields = filled_in(form);
+        fields.retain(|(name, _)| more.iter().all(|(other, _)| name != other));
+        let told = more.iter().chain([&button]);
+        fields.extend(told.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let fields: Vec<_> = fields
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        let request = Request::post(format!("{}{action}", self.base)).form(&fields);
+        let answer = self.send(request).await;
+        match leads_to(&answer) {
+            Some(next) => self.open(&next).await,
+            None => answer,
+        }
+    }
+
     /// Makes an account at a relay that is open to everybody, and is signed in then.
     pub(crate) async fn sign_up(&mut self, email: &str, password: &str) {
         self.open("/sign-up").await;
@@ -77,6 +105,34 @@ impl Browser {
 pub(crate) fn leads_to(answer: &Response) -> Option<String> {
     let location = answer.headers.get("location")?.to_str().ok()?;
     (answer.status.is_redirection() && location.starts_with('/')).then(|| location.to_owned())
+}
+
+/// The fields of a form that a browser would send: hidden ones, texts, and what is ticked.
+fn filled_in(form: &str) -> Vec<(String, String)> {
+    let tags = form.split("<input ").skip(1);
+    let tags = tags.filter_map(|rest| rest.split('>').next());
+    tags.filter(|tag| {
+        let kind = attribute(tag, "type").unwrap_or_default();
+        !["radio", "checkbox"].contains(&kind.as_str()) || tag.contains(" checked")
+    })
+    .filter_map(|tag| {
+        let value = attribute(tag, "value").unwrap_or_default();
+        Some((attribute(tag, "name")?, value))
+    })
+    .collect()
+}
+
+/// An attribute's value as text.
+pub(crate) fn attribute(tag: &str, name: &str) -> Option<String> {
+    let (_, rest) = tag.split_once(&format!("{name}=\""))?;
+    let value = rest.split('"').next()?;
+    Some(
+        value
+            .replace("&quot;", "\"")
+            .replace("&#34;", "\"")
+            .replace("&#38;", "&")
+            .replace("&amp;", "&"),
+    )
 }
 
 fn token_in(answer: &Response) -> Option<String> {

@@ -20,6 +20,11 @@ pub(crate) struct Demo {
 
 impl Demo {
     pub(crate) async fn start(data: &Path) -> Self {
+        Self::start_with(data, &[]).await
+    }
+
+    /// The same with more arguments.
+    pub(crate) async fn start_with(data: &Path, more: &[&str]) -> Self {
         let mut child = latchkey()
             .args([
                 "demo",
@@ -31,6 +36,7 @@ impl Demo {
                 "--data",
             ])
             .arg(data)
+            .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
