@@ -164,7 +164,15 @@ impl Conversation {
         });
         match explained.await {
             Ok(Some(reason)) => self.turn_out(reason).await,
-            Ok(None) | Err(_) => Err(Goodbye::Revoked),
+            Ok(None) | Err(_) => Err(self.goodbye()),
+        }
+    }
+
+    /// Why a client goes whose hold has ended.
+    fn goodbye(&self) -> Goodbye {
+        match &self.known {
+            Some(known) if known.listener.hold.may_return() => Goodbye::Unsure,
+            _ => Goodbye::Revoked,
         }
     }
 

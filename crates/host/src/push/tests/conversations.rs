@@ -395,3 +395,23 @@ async fn it_is_asked_who_listens_with_the_door_they_came_by() {
     let asked = bench.people.doors.lock().unwrap().clone();
     assert_eq!(asked, [door.clone(), door], "at first, and a minute later");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_was_only_let_go_is_told_that_it_may_come_back() {
+    let bench = Bench::new(None);
+    for (framing, farewell) in [
+        (Framing::Raw, None),
+        (Framing::SockJs, Some("c[1001,\"Sign in again\"]")),
+    ] {
+        let holder = bench.admit("ada", "s", true, false);
+        let mut client = bench.connect(framing).await;
+        client.say(json!({ "auth": "ada:s" })).await;
+        bench.settle().await;
+        assert!(bench.people.endings.let_go(&holder));
+        if let Some(farewell) = farewell {
+            while client.text().await != farewell {}
+        }
+        assert_eq!(client.close_code().await, 1001);
+        bench.forget("ada:s");
+    }
+}
