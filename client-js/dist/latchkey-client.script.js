@@ -212,15 +212,13 @@
       throw new NotACompletionError("invalid_argument", "this is not an address where a portal ends");
     }
     const state = parameters.get("state");
-    if (options.state !== void 0 && state !== void 0 && state !== options.state) {
+    const code = parameters.get("code");
+    const mayMiss = options.allowMissingState === true && !code;
+    if (options.state !== void 0 && state !== options.state && !(state === void 0 && mayMiss)) {
       throw foreign();
     }
     if (success === "false") throw failure(parameters);
-    const code = parameters.get("code");
-    if (code) {
-      if (options.state !== void 0 && state === void 0) throw foreign();
-      return { mode: "code", code, state };
-    }
+    if (code) return { mode: "code", code, state };
     return completionOf((name) => parameters.get(name), options.relay);
   }
   function foreign() {
@@ -247,7 +245,7 @@
     return {
       mode: "parameters",
       id: value("id"),
-      url: rootOf(value("url")),
+      url: rootOf(value("url"), relay),
       appApiToken: value("appApiToken"),
       authBasicHttpUser: value("authBasicHttpUser"),
       authBasicHttpPassword: value("authBasicHttpPassword"),
@@ -259,7 +257,7 @@
       relay
     };
   }
-  function rootOf(text) {
+  function rootOf(text, relay) {
     let url;
     try {
       url = new URL(text);
@@ -268,6 +266,9 @@
     }
     if (!/^https?:$/.test(url.protocol) || url.username || url.password) {
       throw new CompletionFailedError("invalid_response", "the relay gave an address that cannot be used");
+    }
+    if (url.protocol === "http:" && relay !== void 0 && /^\s*https:/i.test(relay)) {
+      throw new CompletionFailedError("invalid_response", "the relay is at https:// and gave an address at http://");
     }
     return text.replace(/\/+$/, "");
   }

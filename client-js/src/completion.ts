@@ -27,8 +27,13 @@ export interface CompletionCode {
 }
 
 export interface ParseOptions {
-  /** What was given to `startUrl`. A completion with another one is refused, and so is a code without one. */
+  /** What was given to `startUrl`. What comes back with another one is refused, and so is what comes without any. */
   state?: string | undefined;
+  /**
+   * For relays that know no `state`: what comes without one is taken all the same, except a code. Then nothing tells
+   * whether it belongs to what was asked for.
+   */
+  allowMissingState?: boolean | undefined;
   /** The relay's address, to be kept with the completion. */
   relay?: string | undefined;
 }
@@ -81,16 +86,14 @@ export function parseCompletion(url: string | URL, options: ParseOptions = {}): 
     throw new NotACompletionError('invalid_argument', 'this is not an address where a portal ends');
   }
   const state = parameters.get('state');
-  if (options.state !== undefined && state !== undefined && state !== options.state) {
+  const code = parameters.get('code');
+  // Without it, somebody else's app connection could be slipped in. Whoever gives codes knows it.
+  const mayMiss = options.allowMissingState === true && !code;
+  if (options.state !== undefined && state !== options.state && !(state === undefined && mayMiss)) {
     throw foreign();
   }
   if (success === 'false') throw failure(parameters);
-  const code = parameters.get('code');
-  if (code) {
-    // Without it, somebody else's code could be slipped in.
-    if (options.state !== undefined && state === undefined) throw foreign();
-    return { mode: 'code', code, state };
-  }
+  if (code) return { mode: 'code', code, state };
   return completionOf((name) => parameters.get(name), options.relay);
 }
 
@@ -121,7 +124,7 @@ export function completionOf(get: (name: string) => string | undefined, relay?: 
   return {
     mode: 'parameters',
     id: value('id'),
-    url: rootOf(value('url')),
+    url: rootOf(value('url'), relay),
     appApiToken: value('appApiToken'),
     authBasicHttpUser: value('authBasicHttpUser'),
     authBasicHttpPassword: value('authBasicHttpPassword'),
@@ -134,7 +137,7 @@ export function completionOf(get: (name: string) => string | undefined, relay?: 
   };
 }
 
-function rootOf(text: string): string {
+function rootOf(text: string, relay: string | undefined): string {
   let url: URL;
   try {
     url = new URL(text);
@@ -143,6 +146,10 @@ function rootOf(text: string): string {
   }
   if (!/^https?:$/.test(url.protocol) || url.username || url.password) {
     throw new CompletionFailedError('invalid_response', 'the relay gave an address that cannot be used');
+  }
+  // The credentials would go unprotected to wherever that leads.
+  if (url.protocol === 'http:' && relay !== undefined && /^\s*https:/i.test(relay)) {
+    throw new CompletionFailedError('invalid_response', 'the relay is at https:// and gave an address at http://');
   }
   return text.replace(/\/+$/, '');
 }

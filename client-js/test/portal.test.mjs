@@ -143,8 +143,32 @@ test('a code is recognised, and belongs to its run', () => {
   for (const foreign of [address, 'a://b?success=true&code=C0DE', 'a://b?success=false&state=mine']) {
     assert.ok(thrown(() => parseCompletion(foreign, { state: 'other' })) instanceof ForeignCompletionError, foreign);
   }
-  // A relay that knows no codes gives the result itself, and no state.
-  assert.deepEqual(parseCompletion(`a://b?${query(GIVEN)}`, { state: 'mine' }), PARSED);
+});
+
+test('what comes without the state that was given is refused, unless the relay knows none', () => {
+  const code = 'a://b?success=true&code=C0DE';
+  const whole = `a://b?${query(GIVEN)}`;
+  const cancelled = 'a://b?success=false&error=cancelled';
+  for (const address of [code, whole, cancelled, `${whole}&state=`]) {
+    const error = thrown(() => parseCompletion(address, { state: 'mine' }));
+    assert.ok(error instanceof ForeignCompletionError, address);
+  }
+  assert.deepEqual(parseCompletion(`${whole}&state=mine`, { state: 'mine' }), PARSED);
+  const lenient = { state: 'mine', allowMissingState: true };
+  assert.deepEqual(parseCompletion(whole, lenient), PARSED);
+  assert.ok(thrown(() => parseCompletion(cancelled, lenient)) instanceof CompletionCancelledError);
+  for (const address of [code, `${whole}&state=other`, `${whole}&state=`]) {
+    assert.ok(thrown(() => parseCompletion(address, lenient)) instanceof ForeignCompletionError, address);
+  }
+});
+
+test('a relay at https gives no address at http', () => {
+  const plain = `a://b?${query({ ...GIVEN, url: 'http://app-x.relay.example' })}`;
+  const error = thrown(() => parseCompletion(plain, { relay: 'https://relay.example' }));
+  assert.ok(error instanceof CompletionFailedError);
+  assert.equal(error.code, 'invalid_response');
+  assert.equal(parseCompletion(plain, { relay: 'http://relay.example' }).url, 'http://app-x.relay.example');
+  assert.equal(parseCompletion(plain).url, 'http://app-x.relay.example');
 });
 
 test('the address where it starts says what is asked for', () => {

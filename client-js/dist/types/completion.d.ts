@@ -24,8 +24,13 @@ export interface CompletionCode {
     state?: string | undefined;
 }
 export interface ParseOptions {
-    /** What was given to `startUrl`. A completion with another one is refused, and so is a code without one. */
+    /** What was given to `startUrl`. What comes back with another one is refused, and so is what comes without any. */
     state?: string | undefined;
+    /**
+     * For relays that know no `state`: what comes without one is taken all the same, except a code. Then nothing tells
+     * whether it belongs to what was asked for.
+     */
+    allowMissingState?: boolean | undefined;
     /** The relay's address, to be kept with the completion. */
     relay?: string | undefined;
 }

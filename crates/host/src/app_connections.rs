@@ -55,7 +55,8 @@ impl AppConnections {
         self.known().ids.contains(id)
     }
 
-    /// Forgets what ended, and ends what is open in its name.
+    /// Forgets what ended, and ends what is open in its name. Where any may have ended, it is only
+    /// let go: most hold, and their apps may come back.
     pub(crate) fn hear(&self, ended: Ended) {
         match ended {
             Ended::These(ids) => {
@@ -69,7 +70,7 @@ impl AppConnections {
                 self.endings.note();
                 for holder in self.endings.holders() {
                     if matches!(holder, Holder::AppConnection(_)) {
-                        self.endings.end(&holder);
+                        self.endings.let_go(&holder);
                     }
                 }
             }
@@ -106,8 +107,10 @@ mod tests {
         connections.hear(Ended::These(vec!["a".to_owned(), "never seen".to_owned()]));
         assert!(!connections.is_known("a") && connections.is_known("b"));
         assert!(a.ended().is_cancelled() && !b.ended().is_cancelled());
+        assert!(!a.may_return());
         connections.hear(Ended::Any);
         assert!(!connections.is_known("b") && b.ended().is_cancelled());
+        assert!(b.may_return(), "nobody said that it ended");
         connections.note("b");
         assert!(connections.is_known("b"));
     }

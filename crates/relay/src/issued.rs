@@ -1,27 +1,93 @@
 //! Whether an unknown secret means that there is no such app connection.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use latchkey_model::clock::{Clock, Timestamp};
 use latchkey_store::{RelayStore, StoreError};
+use tokio::sync::Mutex;
+
+/// How long an empty database is taken for empty. Until the first app connection is made, anybody
+/// can ask as often as they like; each of them would cost a query and a line in the log.
+const AGAIN_AFTER: Duration = Duration::from_mins(1);
 
 /// Whether the database is known to hold app connections.
-#[derive(Debug, Default)]
-pub(crate) struct Issued(AtomicBool);
+pub(crate) struct Issued {
+    has_any: AtomicBool,
+    /// When it was last found empty. Held while it is looked, so that one looks for all.
+    empty_at: Mutex<Option<Timestamp>>,
+    clock: Arc<dyn Clock>,
+}
 
 impl Issued {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            has_any: AtomicBool::new(false),
+            empty_at: Mutex::new(None),
+            clock,
+        }
+    }
+
     /// Whether there has ever been an app connection. A database without a single one, ended
     /// ones included, is not the one that anybody's secret came from: most likely its disk is
     /// not mounted.
     pub(crate) async fn check(&self, store: &RelayStore) -> Result<bool, StoreError> {
-        if self.0.load(Ordering::Relaxed) {
+        if self.has_any.load(Ordering::Relaxed) {
             return Ok(true);
+        }
+        let mut empty_at = self.empty_at.lock().await;
+        // Another may have looked meanwhile.
+        if self.has_any.load(Ordering::Relaxed) {
+            return Ok(true);
+        }
+        let now = self.clock.now();
+        // A clock that was set back must not keep this from being looked at.
+        let is_recent = |at: Timestamp| at <= now && now.since(at) < AGAIN_AFTER;
+        if empty_at.is_some_and(is_recent) {
+            return Ok(false);
         }
         let has_any = store.app_connections().has_any().await?;
         if has_any {
-            self.0.store(true, Ordering::Relaxed);
+            self.has_any.store(true, Ordering::Relaxed);
         } else {
+            *empty_at = Some(now);
             tracing::error!("an app was turned away: the database knows no app connection at all");
         }
         Ok(has_any)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use latchkey_model::clock::FixedClock;
+
+    use super::*;
+
+    const BEGINNING: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    #[tokio::test]
+    async fn an_empty_database_is_looked_at_once_a_minute() {
+        let store = RelayStore::open_in_memory().await.unwrap();
+        let clock = Arc::new(FixedClock::new(BEGINNING));
+        let issued = Issued::new(Arc::clone(&clock) as Arc<dyn Clock>);
+        assert!(!issued.check(&store).await.unwrap());
+        // From now on each look fails, so that those that are made can be told.
+        store.close().await;
+        clock.set(BEGINNING.plus(Duration::from_secs(59)));
+        assert!(!issued.check(&store).await.unwrap());
+        clock.set(BEGINNING.plus(AGAIN_AFTER));
+        assert!(issued.check(&store).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_was_set_back_makes_it_look_again() {
+        let store = RelayStore::open_in_memory().await.unwrap();
+        let clock = Arc::new(FixedClock::new(BEGINNING));
+        let issued = Issued::new(Arc::clone(&clock) as Arc<dyn Clock>);
+        assert!(!issued.check(&store).await.unwrap());
+        store.close().await;
+        clock.set(Timestamp::from_millis(1_000));
+        assert!(issued.check(&store).await.is_err());
     }
 }

@@ -200,7 +200,7 @@ impl Relay {
             usage: usage.clone(),
             metrics: Arc::clone(&metrics),
             ids: RequestIds::default(),
-            issued: Issued::default(),
+            issued: Issued::new(Arc::clone(&self.clock)),
             tracker: callers.clone(),
             stopping: self.stop.soft.clone(),
         };

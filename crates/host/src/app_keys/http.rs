@@ -98,7 +98,7 @@ async fn command(
         Err(refusal) => return refusal,
     };
     if !caller.may_see_keys() {
-        return contract::error(StatusCode::FORBIDDEN, "A key for watching changes nothing.");
+        return contract::error(StatusCode::FORBIDDEN, "Who may only look changes no keys.");
     }
     match members.get("command").and_then(Value::as_str) {
         Some("generate") => generate(&authority, &caller, &members).await,

@@ -138,7 +138,7 @@ fn commands_a_camera(query: Option<&str>) -> bool {
 }
 
 /// Whether a request with this method only looks. TRACE is none of them: it repeats credentials.
-pub(super) fn is_reading(method: &Method) -> bool {
+pub(crate) fn is_reading(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 

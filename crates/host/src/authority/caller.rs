@@ -14,8 +14,8 @@ use crate::session_keys::VerifiedKey;
 pub(crate) enum Caller {
     /// Nobody known, or somebody with a key that is none.
     Guest,
-    /// A browser whose person signed in.
-    Person(Box<(User, Session)>),
+    /// A browser whose person signed in, and how far the way they came lets anybody go.
+    Person(Box<(User, Session, KeyScope)>),
     /// An app with its key.
     App(Box<(User, AppKey)>),
     /// An app that signed for its key; nobody's user.
@@ -84,16 +84,18 @@ impl Caller {
         matches!(self, Self::Guest | Self::Person(_))
     }
 
-    /// Whether the caller may see and change keys at all: not with a key that only watches.
+    /// Whether the caller may see and change keys at all: not with a key that only watches, nor
+    /// through an app connection that does. A key learnt there would be good elsewhere.
     pub(crate) fn may_see_keys(&self) -> bool {
         self.acts_fully() && self.active_user().is_some()
     }
 
     fn acts_fully(&self) -> bool {
         match self {
+            Self::Person(person) => person.2 == KeyScope::Full,
             Self::App(app) => app.1.scope == KeyScope::Full,
             Self::AppConnection(_, scope) => *scope == KeyScope::Full,
-            _ => true,
+            Self::Guest | Self::SessionKey(_) => true,
         }
     }
 
@@ -104,6 +106,7 @@ impl Caller {
             Self::Guest => Self::Guest,
             Self::Person(mut person) => {
                 person.0.group = Group::Readonly;
+                person.2 = KeyScope::View;
                 Self::Person(person)
             }
             Self::App(mut app) => {

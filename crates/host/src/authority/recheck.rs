@@ -38,10 +38,35 @@ impl Authority {
                 Holder::AppConnection(id) => self.app_connections.is_known(id),
                 Holder::Session(id) => self.store.sessions().holds(id).await?,
             };
-            if !holds {
+            if holds {
+                continue;
+            }
+            // The host hears of one that ended; this one it has only forgotten.
+            if matches!(holder, Holder::AppConnection(_)) {
+                self.endings.let_go(&holder);
+            } else {
                 self.endings.end(&holder);
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sessions::tests::{Bench, config};
+
+    #[tokio::test]
+    async fn what_an_app_connection_has_open_is_let_go_when_the_host_knows_of_it_no_more() {
+        let bench = Bench::empty(config()).await;
+        let authority = &bench.authority;
+        let holder = |id: &str| Holder::AppConnection(id.to_owned());
+        authority.app_connections.note("known");
+        let kept = authority.endings.hold(holder("known"));
+        let forgotten = authority.endings.hold(holder("forgotten"));
+        authority.recheck().await.unwrap();
+        assert!(!kept.ended().is_cancelled());
+        assert!(forgotten.ended().is_cancelled() && forgotten.may_return());
     }
 }

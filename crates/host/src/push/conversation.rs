@@ -17,6 +17,7 @@ use super::seats::Seat;
 use super::upstream::Feed;
 use super::wishes::Wishes;
 use super::{EndReason, Listener, Notice, Shared};
+use crate::service::Door;
 
 /// How often it is asked whether a session still holds.
 const RECHECK: Duration = Duration::from_mins(1);
@@ -31,6 +32,8 @@ pub(super) const MOST_UNHEARD: usize = 16;
 pub(super) struct Conversation {
     shared: Arc<Shared>,
     seat: Seat,
+    /// By which the client came.
+    door: Door,
     heard: mpsc::Receiver<Vec<Value>>,
     outbox: Outbox,
     notices: broadcast::Receiver<Notice>,
@@ -76,6 +79,7 @@ impl Conversation {
     pub(super) fn new(
         shared: Arc<Shared>,
         seat: Seat,
+        door: Door,
         outbox: Outbox,
     ) -> (Self, mpsc::Sender<Vec<Value>>) {
         let (ear, heard) = mpsc::channel(MOST_UNHEARD);
@@ -90,6 +94,7 @@ impl Conversation {
             notices: shared.notices.subscribe(),
             shared,
             seat,
+            door,
             heard,
             outbox,
             cuts,
@@ -159,7 +164,15 @@ impl Conversation {
         });
         match explained.await {
             Ok(Some(reason)) => self.turn_out(reason).await,
-            Ok(None) | Err(_) => Err(Goodbye::Revoked),
+            Ok(None) | Err(_) => Err(self.goodbye()),
+        }
+    }
+
+    /// Why a client goes whose hold has ended.
+    fn goodbye(&self) -> Goodbye {
+        match &self.known {
+            Some(known) if known.listener.hold.may_return() => Goodbye::Unsure,
+            _ => Goodbye::Revoked,
         }
     }
 
@@ -222,7 +235,7 @@ impl Conversation {
         tokio::select! {
             biased;
             goodbye = self.cuts.cut() => Err(goodbye),
-            listener = self.shared.listeners.identify(user, session) => Ok(listener),
+            listener = self.shared.listeners.identify(user, session, &self.door) => Ok(listener),
         }
     }
 

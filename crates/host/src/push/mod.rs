@@ -34,13 +34,19 @@ use self::xhr::XhrSessions;
 use crate::authority::endings::Hold;
 use crate::config::{Credential, UpstreamAddress};
 pub(crate) use crate::notices::{EndReason, Notice};
-use crate::service::Inbound;
+use crate::service::{Door, Inbound};
 use crate::upstream::Answer;
 
 /// Who may listen. Asked when a socket says who it is, and every minute from then on.
 pub(crate) trait Listeners: Send + Sync + 'static {
-    /// Whose session this is, which keeps it alive; `None` if it is nobody's.
-    fn identify<'a>(&'a self, user: &'a str, session: &'a str) -> BoxFuture<'a, Option<Listener>>;
+    /// Whose session this is, which keeps it alive; `None` if it is nobody's. The door by which they
+    /// came may let them no further than looking.
+    fn identify<'a>(
+        &'a self,
+        user: &'a str,
+        session: &'a str,
+        door: &'a Door,
+    ) -> BoxFuture<'a, Option<Listener>>;
 }
 
 /// One who may listen.

@@ -21,6 +21,8 @@ pub(super) enum Goodbye {
     Stopping,
     /// The key or session behind it was revoked.
     Revoked,
+    /// The host no longer knows whether what is behind it holds; who comes back is told.
+    Unsure,
     /// It gave way to others.
     Crowded,
     /// It did not read what was there for it.
@@ -36,7 +38,7 @@ impl Goodbye {
     pub(super) fn code(self) -> u16 {
         match self {
             Self::Left => 1000,
-            Self::Stopping => 1001,
+            Self::Stopping | Self::Unsure => 1001,
             Self::Interrupted => 1002,
             Self::Revoked => 1008,
             Self::Unfit => 1009,
@@ -50,6 +52,7 @@ impl Goodbye {
             Self::Left | Self::Stopping | Self::Crowded => "Go away!",
             Self::Interrupted => "Connection interrupted!",
             Self::Revoked => "Revoked",
+            Self::Unsure => "Sign in again",
             Self::Unfit => "Unfit message",
             Self::TooSlow => "Too slow",
         }

@@ -137,7 +137,8 @@ fn upgrade(
         return Answer::Plain(crowded());
     };
     let shared = Arc::clone(shared);
-    let serve = move |caller| socket::serve(shared, seat, framing, caller).boxed();
+    let door = inbound.door.clone();
+    let serve = move |caller| socket::serve(shared, seat, door, framing, caller).boxed();
     Answer::OwnSocket(fields, Box::new(serve))
 }
 

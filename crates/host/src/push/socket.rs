@@ -20,6 +20,7 @@ use super::conversation::Conversation;
 use super::framing::{self, Framing};
 use super::outbox::{Goodbye, Outbox, PATIENCE, Taken};
 use super::seats::Seat;
+use crate::service::Door;
 
 /// The largest message a client may send; theirs are short.
 pub(super) const LARGEST_MESSAGE: usize = 64 * 1024;
@@ -33,6 +34,7 @@ const BUFFER: usize = 8 * 1024;
 pub(super) async fn serve(
     shared: Arc<Shared>,
     seat: Seat,
+    door: Door,
     framing: Framing,
     socket: OnUpgrade,
 ) -> Option<Copied> {
@@ -41,11 +43,17 @@ pub(super) async fn serve(
         socket = socket => socket.ok()?,
         () = stopping.cancelled() => return None,
     };
-    Some(talk(shared, seat, framing, TokioIo::new(socket)).await)
+    Some(talk(shared, seat, door, framing, TokioIo::new(socket)).await)
 }
 
 /// Talks over a byte stream on which the upgrade is done.
-pub(super) async fn talk<S>(shared: Arc<Shared>, seat: Seat, framing: Framing, stream: S) -> Copied
+pub(super) async fn talk<S>(
+    shared: Arc<Shared>,
+    seat: Seat,
+    door: Door,
+    framing: Framing,
+    stream: S,
+) -> Copied
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -56,7 +64,7 @@ where
         .max_frame_size(Some(LARGEST_MESSAGE));
     let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
     let outbox = Outbox::default();
-    let (conversation, ear) = Conversation::new(shared, seat, outbox.clone());
+    let (conversation, ear) = Conversation::new(shared, seat, door, outbox.clone());
     let mut pump = Pump {
         socket,
         framing,

@@ -129,7 +129,8 @@ pub(super) fn receive(
 fn begin(shared: &Arc<Shared>, session: Session, address: IpAddr) -> Option<Arc<Line>> {
     let seat = shared.seats.take(address)?;
     let outbox = Outbox::default();
-    let (conversation, ear) = Conversation::new(Arc::clone(shared), seat, outbox.clone());
+    let (door, heard) = (session.door.clone(), outbox.clone());
+    let (conversation, ear) = Conversation::new(Arc::clone(shared), seat, door, heard);
     let line = Arc::new(Line {
         ear,
         outbox,

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::{HeaderMap, HeaderValue};
+use latchkey_model::access::KeyScope;
 use latchkey_model::app_key::network_of;
 use latchkey_model::chance::Chance;
 use latchkey_model::clock::{Clock, Timestamp};
@@ -210,7 +211,11 @@ impl Sessions {
                 Err(error) => tracing::warn!(%error, "the use of a session could not be noted"),
             }
         }
-        Ok(Some(Caller::Person(Box::new((user, session)))))
+        Ok(Some(Caller::Person(Box::new((
+            user,
+            session,
+            KeyScope::Full,
+        )))))
     }
 
     /// The values of the session cookie, the one of this very address first.

@@ -1,6 +1,7 @@
 //! Signing in with a name and a password.
 
 use http::{HeaderMap, HeaderValue};
+use latchkey_model::access::KeyScope;
 use latchkey_model::secret::{PasswordHash, SessionToken};
 use latchkey_model::session::{Mechanism, Session};
 use latchkey_model::user::{User, UserName};
@@ -88,7 +89,7 @@ impl Sessions {
             cookies.push(Cookie::RememberToken.set(token.expose(), public));
         }
         Ok(SignedIn {
-            caller: Caller::Person(Box::new((user, session))),
+            caller: Caller::Person(Box::new((user, session, KeyScope::Full))),
             cookies,
         })
     }

@@ -132,12 +132,12 @@ impl Upstream {
     ) -> Result<Answer, HostFailure> {
         let path = request.uri().path().to_owned();
         let route = self.shared.routes.find(&path);
-        if let Some(level) = level(admission, inbound, &path)
+        if let Some(level) = self.level(admission, inbound, &request)
             && let Some(refusal) = self.refusal(&request, inbound, &route, level)
         {
             return Ok(Answer::Plain(refusal));
         }
-        let blank = self.tells_secrets(&path, &route, admission, inbound);
+        let blank = self.tells_secrets(&request, &route, admission, inbound);
         let is_head = request.method() == Method::HEAD;
         let (parts, body) = request.into_parts();
         let mut parts = self.prepare(parts, inbound, &route, admission)?;
@@ -154,18 +154,48 @@ impl Upstream {
         })
     }
 
-    /// Whether the host's credential makes the server answer what is not the caller's to see.
+    /// Whether the server answers what is not the caller's to see: by the host's credential, or keys
+    /// of people to an app that may only look.
     fn tells_secrets(
         &self,
-        path: &str,
+        request: &Request<Body>,
         route: &Route<'_>,
         admission: &Admission,
         inbound: &Inbound,
     ) -> bool {
-        let reaches_admin = |level: Access| level >= Access::Admin && !inbound.door.only_shows();
-        matches!(admission, Admission::Upto(level, _) if !reaches_admin(*level))
+        let shows = inbound.door.only_shows();
+        let (kind, path) = (self.kind(), request.uri().path());
+        let is_below_admin = match admission {
+            Admission::Upto(level, _) => shows || *level < Access::Admin,
+            // What a person reads with their own rights there is not for an app that may look.
+            Admission::Untouched => shows,
+        };
+        let signs_in = || {
+            matches!(admission, Admission::Untouched)
+                && kind == UpstreamKind::OctoPrint
+                && request.method() == Method::POST
+                && path == LOGIN
+        };
+        is_below_admin
             && route.target == Target::Printer
-            && access::is_settings(self.shared.config.upstream.kind, path)
+            && (access::is_settings(kind, path) || signs_in())
+    }
+
+    /// How far a request may go here, if that is the host's to say. Through an app connection that
+    /// only shows the printer nobody gets further, whoever else judges: one rule set for both
+    /// authorities.
+    fn level(
+        &self,
+        admission: &Admission,
+        inbound: &Inbound,
+        request: &Request<Body>,
+    ) -> Option<Access> {
+        let limit = inbound.door.only_shows().then_some(Access::View);
+        match admission {
+            Admission::Upto(level, _) => Some(limit.map_or(*level, |limit| limit.min(*level))),
+            Admission::Untouched if is_signing_in(self.kind(), inbound.websocket, request) => None,
+            Admission::Untouched => limit,
+        }
     }
 
     /// What a caller is told who may not go as far as the request needs.
@@ -299,21 +329,17 @@ impl Upstream {
     }
 }
 
-/// How far a request may go here, if that is the host's to say. Through an app connection that only
-/// shows the printer nobody gets further, whoever else judges: one rule set for both authorities.
-fn level(admission: &Admission, inbound: &Inbound, path: &str) -> Option<Access> {
-    let limit = inbound.door.only_shows().then_some(Access::View);
-    match admission {
-        Admission::Upto(level, _) => Some(limit.map_or(*level, |limit| limit.min(*level))),
-        // Where the printer's server keeps people and keys, an app needs to say whose it is there,
-        // to look too. What it is told there opens nothing that is not judged here.
-        Admission::Untouched if SIGNING_IN.contains(&path) => None,
-        Admission::Untouched => limit,
-    }
-}
+const LOGIN: &str = "/api/login";
 
-/// Of an `OctoPrint` that judges its callers itself.
-const SIGNING_IN: [&str; 3] = ["/api/login", "/api/logout", "/api/currentuser"];
+/// Whether somebody says who they are at an `OctoPrint` that keeps people and keys itself. An app
+/// needs to do that to look, too. What it is told there opens nothing that is not judged here.
+fn is_signing_in(kind: UpstreamKind, websocket: bool, request: &Request<Body>) -> bool {
+    let method = request.method();
+    kind == UpstreamKind::OctoPrint
+        && !websocket
+        && (access::is_reading(method) || method == Method::POST)
+        && [LOGIN, "/api/logout", "/api/currentuser"].contains(&request.uri().path())
+}
 
 /// Names the framing of a body that hyper would leave out: it takes a `GET` for
 /// bodiless unless a field says otherwise.

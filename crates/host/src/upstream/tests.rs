@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http_body::Frame;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use latchkey_model::access::KeyScope;
 use latchkey_net::body::BodyError;
 use latchkey_net::client_addr::Scheme;
 use latchkey_net::proxy::splice::Farewell;
@@ -47,12 +48,16 @@ fn holder() -> Holder {
 
 impl Bench {
     async fn new() -> Self {
+        Self::of(UpstreamKind::OctoPrint).await
+    }
+
+    async fn of(kind: UpstreamKind) -> Self {
         let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let url = format!("http://{}", server.local_addr().unwrap());
         let address = UpstreamAddress::from_url(&url.parse().unwrap()).unwrap();
         let config = Config {
             upstream: crate::config::Upstream {
-                kind: UpstreamKind::OctoPrint,
+                kind,
                 address: address.clone(),
                 credential: None,
             },
@@ -86,8 +91,29 @@ impl Bench {
     }
 
     async fn pass(&self, request: Request<Body>, websocket: bool) -> Answer {
+        self.pass_by(Door::Lan, &self.admission, request, websocket)
+            .await
+    }
+
+    /// Through an app connection that only shows the printer, before a server that judges itself.
+    async fn show(&self, request: Request<Body>, websocket: bool) -> Answer {
+        let door = Door::Tunnel {
+            app_connection: Some("c1".to_owned()),
+            scope: KeyScope::View,
+        };
+        self.pass_by(door, &Admission::Untouched, request, websocket)
+            .await
+    }
+
+    async fn pass_by(
+        &self,
+        door: Door,
+        admission: &Admission,
+        request: Request<Body>,
+        websocket: bool,
+    ) -> Answer {
         let inbound = Inbound {
-            door: Door::Lan,
+            door,
             address: Ipv4Addr::LOCALHOST.into(),
             scheme: Scheme::Http,
             authority: "door".parse().unwrap(),
@@ -95,7 +121,7 @@ impl Bench {
             websocket,
             request_id: "r".to_owned(),
         };
-        let passed = self.upstream.pass(request, &inbound, &self.admission);
+        let passed = self.upstream.pass(request, &inbound, admission);
         passed.await.unwrap()
     }
 
@@ -252,4 +278,84 @@ async fn a_socket_is_closed_as_not_allowed_when_its_key_ends() {
     assert_eq!(heard, [0x88, 2, 0x03, 0xF0]);
     assert!(soon("the end", joined).await.unwrap().is_some());
     closed(server).await;
+}
+
+fn asked(method: &Method, path: &str) -> Request<Body> {
+    let request = Request::builder().method(method).uri(path);
+    request.body(body::empty()).unwrap()
+}
+
+#[tokio::test]
+async fn signing_in_through_a_view_is_octoprints_alone_and_nothing_but_that() {
+    const DONE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+    let (get, post) = (Method::GET, Method::POST);
+    for (method, path) in [
+        (&post, "/api/login"),
+        (&post, "/api/logout"),
+        (&get, "/api/currentuser"),
+        (&Method::OPTIONS, "/api/login"),
+    ] {
+        let bench = Bench::new().await;
+        let request = asked(method, path);
+        let (answer, _server) = tokio::join!(bench.show(request, false), bench.take(DONE));
+        assert_eq!(plain(answer).status(), StatusCode::OK, "{method} {path}");
+    }
+    for (kind, method, path, websocket) in [
+        (UpstreamKind::OctoPrint, &get, "/api/login", true),
+        (UpstreamKind::OctoPrint, &Method::PUT, "/api/login", false),
+        (
+            UpstreamKind::OctoPrint,
+            &Method::DELETE,
+            "/api/currentuser",
+            false,
+        ),
+        (UpstreamKind::OctoPrint, &Method::TRACE, "/api/login", false),
+        (UpstreamKind::OctoPrint, &post, "/api/login/", false),
+        (UpstreamKind::Moonraker, &post, "/api/login", false),
+        (UpstreamKind::PrusaLink, &post, "/api/logout", false),
+        (UpstreamKind::PrusaLink, &post, "/api/currentuser", false),
+        (UpstreamKind::Generic, &post, "/api/login", false),
+        (UpstreamKind::Generic, &get, "/api/currentuser", false),
+    ] {
+        let bench = Bench::of(kind).await;
+        let request = asked(method, path);
+        let answer = soon("a refusal", bench.show(request, websocket)).await;
+        let status = plain(answer).status();
+        assert!(
+            status.is_client_error(),
+            "{kind:?} {method} {path}: {status}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn through_a_view_octoprint_tells_nobodys_key() {
+    const KEYS: &str = r#"{"apikey":"planted","api":{"key":"planted"},"session":"s","name":"bob"}"#;
+    let told = format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{KEYS}",
+        KEYS.len()
+    );
+    for (method, path) in [(Method::POST, "/api/login"), (Method::GET, "/api/settings")] {
+        let bench = Bench::new().await;
+        let request = asked(&method, path);
+        let (answer, _server) = tokio::join!(bench.show(request, false), bench.take(&told));
+        let body = plain(answer).into_body().collect().await.unwrap();
+        let body = String::from_utf8(body.to_bytes().to_vec()).unwrap();
+        assert!(
+            !body.contains("planted") && body.contains("bob"),
+            "{path}: {body}"
+        );
+        assert!(body.contains("\"s\""), "{path}: {body}");
+        let bench = Bench::new().await;
+        // At home they are the person's own.
+        let at_home = bench.pass_by(
+            Door::Lan,
+            &Admission::Untouched,
+            asked(&method, path),
+            false,
+        );
+        let (answer, _server) = tokio::join!(at_home, bench.take(&told));
+        let body = plain(answer).into_body().collect().await.unwrap();
+        assert_eq!(body.to_bytes(), KEYS, "{path}");
+    }
 }

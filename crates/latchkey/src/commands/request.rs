@@ -61,7 +61,10 @@ pub(crate) async fn run(args: &RequestArgs) -> anyhow::Result<()> {
 fn target(path: &str, connection: &AppConnection) -> Result<String, UsageError> {
     // Addresses are pasted; another's address must not seem to work.
     let root = connection.text("url").trim_end_matches('/');
-    let path = path.strip_prefix(root).unwrap_or(path);
+    let below = path.strip_prefix(root);
+    // A host that only begins like this one is another's.
+    let below = below.filter(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']));
+    let path = below.unwrap_or(path);
     if path.contains("://") && !path.starts_with('/') {
         let sentence = "PATH is an address elsewhere; the app connection leads to one printer, so \
                         give the path there, as in /api/version";
@@ -258,6 +261,8 @@ mod tests {
             ("", "/"),
             ("https://app-x.relay.example/api?x", "/api?x"),
             ("https://app-x.relay.example", "/"),
+            ("https://app-x.relay.example?x", "/?x"),
+            ("https://app-x.relay.example#a", "/"),
         ] {
             assert_eq!(target(given, &connection()).unwrap(), sent, "{given}");
         }
@@ -277,8 +282,19 @@ mod tests {
 
     #[test]
     fn an_address_elsewhere_and_what_cannot_be_sent_are_refused() {
-        for given in ["https://evil.example/", "/a b", "/ä", "/a\nb"] {
+        for given in [
+            "https://evil.example/",
+            "https://app-x.relay.example.evil.example/api",
+            "https://app-x.relay.example:8443/api",
+            "https://app-x.relay.example@evil.example/",
+            "https://app-x.relay.examples",
+            "/a b",
+            "/ä",
+            "/a\nb",
+        ] {
             assert!(target(given, &connection()).is_err(), "{given}");
         }
+        let below = connection_at("https://relay.example/c/app-x");
+        assert!(target("https://relay.example/c/app-xy/api", &below).is_err());
     }
 }

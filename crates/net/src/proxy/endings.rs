@@ -2,28 +2,41 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio_util::sync::CancellationToken;
 
 /// Held by whatever is open; the last one dropped forgets the holder.
 #[derive(Debug, Clone)]
-pub struct Hold(Arc<CancellationToken>);
+pub struct Hold(Arc<Held>);
+
+#[derive(Debug, Default)]
+struct Held {
+    ended: CancellationToken,
+    /// Whether it ended without anybody knowing that the holder did.
+    may_return: AtomicBool,
+}
 
 impl Hold {
     /// Of what cannot be ended here: whoever opened it does.
     pub fn elsewhere() -> Self {
-        Self(Arc::new(CancellationToken::new()))
+        Self(Arc::default())
     }
 
     /// Cancelled when the holder ends.
     pub fn ended(&self) -> &CancellationToken {
-        &self.0
+        &self.0.ended
+    }
+
+    /// Whether it was only let go, and the holder may be back at once.
+    pub fn may_return(&self) -> bool {
+        self.0.may_return.load(Ordering::Relaxed)
     }
 
     /// Waits for the end, and holds on until then: a clone of the token alone would be forgotten.
     pub async fn until_ended(self) {
-        self.0.cancelled().await;
+        self.0.ended.cancelled().await;
     }
 }
 
@@ -50,7 +63,7 @@ impl<H> Default for Endings<H> {
 
 #[derive(Debug)]
 struct Open<H> {
-    by_holder: HashMap<H, Weak<CancellationToken>>,
+    by_holder: HashMap<H, Weak<Held>>,
     /// Size at which the forgotten are swept out next.
     sweep_at: usize,
     /// How many holders have ended.
@@ -70,7 +83,7 @@ impl<H: Clone + Eq + Hash> Endings<H> {
             open.by_holder.retain(|_, token| token.strong_count() > 0);
             open.sweep_at = open.by_holder.len() * 2;
         }
-        let token = Arc::new(CancellationToken::new());
+        let token: Arc<Held> = Arc::default();
         open.by_holder.insert(holder, Arc::downgrade(&token));
         Hold(token)
     }
@@ -98,12 +111,22 @@ impl<H: Clone + Eq + Hash> Endings<H> {
     /// Ends what is open in the holder's name, and nothing that is opened later. Says whether
     /// anything was.
     pub fn end(&self, holder: &H) -> bool {
+        self.close(holder, false)
+    }
+
+    /// Ends the same where nobody knows whether the holder has ended: who comes back finds out.
+    pub fn let_go(&self, holder: &H) -> bool {
+        self.close(holder, true)
+    }
+
+    fn close(&self, holder: &H, may_return: bool) -> bool {
         let mut open = self.open();
         open.ended += 1;
         let token = open.by_holder.remove(holder);
         let token = token.and_then(|token| token.upgrade());
         if let Some(token) = &token {
-            token.cancel();
+            token.may_return.store(may_return, Ordering::Relaxed);
+            token.ended.cancel();
         }
         token.is_some()
     }
@@ -128,6 +151,17 @@ mod tests {
         assert_eq!(endings.count(), 1);
         assert!(!endings.hold('a').ended().is_cancelled());
         assert!(!endings.end(&'c'));
+    }
+
+    #[test]
+    fn what_is_let_go_may_return_and_what_ended_may_not() {
+        let endings = Endings::default();
+        let (gone, over) = (endings.hold('a'), endings.hold('b'));
+        assert!(endings.let_go(&'a') && endings.end(&'b'));
+        assert!(gone.ended().is_cancelled() && over.ended().is_cancelled());
+        assert!(gone.may_return() && !over.may_return());
+        assert_eq!(endings.count(), 2);
+        assert!(!endings.hold('a').may_return());
     }
 
     #[test]

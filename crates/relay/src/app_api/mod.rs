@@ -73,10 +73,11 @@ impl AppApi {
 
     fn of(facts: Facts) -> Self {
         let guesses = Guesses::new(Arc::clone(&facts.clock));
+        let issued = Issued::new(Arc::clone(&facts.clock));
         Self {
             shared: Arc::new(Shared {
                 facts,
-                issued: Issued::default(),
+                issued,
                 guesses,
             }),
         }

@@ -13,9 +13,11 @@ use tokio_util::sync::CancellationToken;
 
 /// How long a use may stay unwritten.
 const PERIOD: Duration = Duration::from_secs(5);
-/// App connections with something to write; at more it is written at once, and while that fails
-/// the use of others is not counted.
-const MOST: usize = 1024;
+/// With so many app connections to write for, it is not waited for the end of the period.
+const MANY: usize = 1024;
+/// App connections with something to write. At more, the use of others is not counted while
+/// writing fails; what goes on counts for itself until it ends.
+const MOST: usize = 16 * MANY;
 
 /// Uses that are not written yet. Clones share them.
 #[derive(Clone)]
@@ -93,7 +95,7 @@ impl Usage {
         let now = self.0.clock.now();
         let mut unwritten = self.lock();
         unwritten.add(id, now, requests, bytes);
-        if unwritten.uses.len() >= MOST {
+        if unwritten.uses.len() >= MANY {
             self.0.full.notify_one();
         }
     }
@@ -138,6 +140,11 @@ impl Unwritten {
         if self.uses.len() >= MOST && !self.uses.contains_key(id) {
             return;
         }
+        self.grow(id, at, requests, bytes);
+    }
+
+    /// The same, whether there is room or not.
+    fn grow(&mut self, id: &AppConnectionId, at: Timestamp, requests: u64, bytes: u64) {
         let used = self.uses.entry(id.clone()).or_insert_with(|| Use {
             id: id.clone(),
             at,
@@ -156,8 +163,9 @@ impl Unwritten {
             .values_mut()
             .filter_map(|meter| meter.advance().map(|bytes| (meter.id.clone(), bytes)))
             .collect();
+        // All of it goes out now, so it needs no room here.
         for (id, bytes) in moved {
-            self.add(&id, now, 0, bytes);
+            self.grow(&id, now, 0, bytes);
         }
         std::mem::take(&mut self.uses).into_values().collect()
     }
@@ -190,6 +198,7 @@ impl Drop for Running {
 mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
+    use futures_util::FutureExt as _;
     use latchkey_model::chance::SeededChance;
     use latchkey_model::clock::FixedClock;
 
@@ -234,6 +243,35 @@ mod tests {
         usage.write().await;
         let kept = usage.lock().take(clock.now());
         assert_eq!((kept[0].requests, kept[0].bytes), (1, 5));
+    }
+
+    #[tokio::test]
+    async fn what_goes_on_is_counted_however_many_they_are() {
+        let (usage, clock) = usage().await;
+        let chance = SeededChance::new(1);
+        let ids: Vec<_> = (0..=MOST)
+            .map(|_| AppConnectionId::generate(&chance))
+            .collect();
+        let running: Vec<_> = ids.iter().map(|id| usage.follow(id, || 1)).collect();
+        let uses = usage.lock().take(clock.now());
+        assert_eq!(
+            uses.iter().map(|used| used.bytes).sum::<u64>(),
+            ids.len() as u64
+        );
+        assert!(usage.lock().take(clock.now()).is_empty(), "and once");
+        drop(running);
+    }
+
+    #[tokio::test]
+    async fn many_are_written_at_once_and_all_of_them() {
+        let (usage, clock) = usage().await;
+        let chance = SeededChance::new(1);
+        for index in 1..=MANY + 1 {
+            drop(usage.begin(&AppConnectionId::generate(&chance), || 1));
+            let is_due = usage.0.full.notified().now_or_never().is_some();
+            assert_eq!(is_due, index >= MANY, "{index}");
+        }
+        assert_eq!(usage.lock().take(clock.now()).len(), MANY + 1);
     }
 
     #[tokio::test]

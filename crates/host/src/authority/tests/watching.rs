@@ -1,7 +1,10 @@
 //! An app connection that only shows the printer: whoever calls through it, and whatever they bring.
 
+use serde_json::json;
+
 use super::routes::ROUTES;
 use super::*;
+use crate::push::Listeners;
 
 /// Whoever may be known through one.
 const CALLERS: [Who; 8] = [
@@ -71,5 +74,65 @@ async fn through_it_nobody_sees_what_is_the_administrators() {
                 );
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn through_it_nobody_is_told_a_key() {
+    let bench = host().await;
+    let things = Things::new(&bench).await;
+    let key = key_of(&bench, "bob", "Owned", KeyScope::Full).await;
+    for who in [Who::Bob, Who::Ann, Who::BobsFullKey] {
+        let mut caller = Caller::new(&bench, who).await;
+        let one = "/api/plugin/appkeys?app=Owned&user=bob";
+        let at_home = caller.send("GET", one, Sent::Nothing).await;
+        assert_eq!(at_home.json()["key"]["api_key"], json!(key), "{who:?}");
+        caller.browser.inbound.door = watching();
+        for route in ROUTES.iter().filter(|route| route.method == "GET") {
+            let path = things.fill(route.path);
+            let reply = caller.send("GET", &path, Sent::Nothing).await;
+            assert!(!reply.text.contains(&key), "{who:?} {path}");
+        }
+        for path in [
+            one,
+            "/api/plugin/appkeys?app=Owned",
+            "/api/plugin/appkeys?all=true",
+        ] {
+            let reply = caller.send("GET", path, Sent::Nothing).await;
+            assert!(!reply.text.contains("api_key"), "{who:?} {path}");
+        }
+    }
+    // The entry itself may be seen: it is the person's own.
+    let mut bob = Caller::new(&bench, Who::Bob).await;
+    bob.browser.inbound.door = watching();
+    let reply = bob
+        .send("GET", "/api/plugin/appkeys?app=Owned", Sent::Nothing)
+        .await;
+    assert_eq!(reply.json()["key"]["app_id"], "Owned");
+}
+
+#[tokio::test]
+async fn through_it_nobody_hears_of_key_requests_at_the_push_socket() {
+    let bench = host().await;
+    for who in [Who::Bob, Who::Ann, Who::BobsFullKey] {
+        let mut caller = Caller::new(&bench, who).await;
+        let passive = Sent::Json(r#"{"passive":true}"#);
+        let told = caller.send("POST", "/api/login", passive).await.json();
+        let text = |name: &str| told[name].as_str().map(str::to_owned).unwrap_or_default();
+        let (user, session) = (text("name"), text("session"));
+        let listen = |door: Door| {
+            let (authority, user, session) = (&bench.authority, &user, &session);
+            async move {
+                Listeners::identify(authority, user, session, &door)
+                    .await
+                    .unwrap()
+            }
+        };
+        assert!(listen(Door::Lan).await.sees_requests, "{who:?}");
+        let through = listen(watching()).await;
+        assert!(
+            !through.sees_requests && through.receives_upstream,
+            "{who:?}"
+        );
     }
 }

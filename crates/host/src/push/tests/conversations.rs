@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use latchkey_model::access::KeyScope;
 use serde_json::json;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
@@ -376,4 +377,41 @@ async fn a_seat_is_free_again_when_its_client_has_gone() {
         bench.push.0.seats.take(SOMEBODY).unwrap();
     }
     one.hears_nothing().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_asked_who_listens_with_the_door_they_came_by() {
+    let bench = Bench::new(None);
+    bench.admit("ada", "s", true, false);
+    let door = Door::Tunnel {
+        app_connection: Some("c1".to_owned()),
+        scope: KeyScope::View,
+    };
+    let mut client = bench.connect_by(door.clone(), Framing::Raw).await;
+    client.next().await;
+    client.say(json!({ "auth": "ada:s" })).await;
+    bench.settle().await;
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    let asked = bench.people.doors.lock().unwrap().clone();
+    assert_eq!(asked, [door.clone(), door], "at first, and a minute later");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_was_only_let_go_is_told_that_it_may_come_back() {
+    let bench = Bench::new(None);
+    for (framing, farewell) in [
+        (Framing::Raw, None),
+        (Framing::SockJs, Some("c[1001,\"Sign in again\"]")),
+    ] {
+        let holder = bench.admit("ada", "s", true, false);
+        let mut client = bench.connect(framing).await;
+        client.say(json!({ "auth": "ada:s" })).await;
+        bench.settle().await;
+        assert!(bench.people.endings.let_go(&holder));
+        if let Some(farewell) = farewell {
+            while client.text().await != farewell {}
+        }
+        assert_eq!(client.close_code().await, 1001);
+        bench.forget("ada:s");
+    }
 }

@@ -37,10 +37,18 @@ const LIMIT: Duration = Duration::from_secs(40);
 struct People {
     known: Mutex<HashMap<String, Listener>>,
     endings: Endings,
+    /// By which they came who said who they are.
+    doors: Mutex<Vec<Door>>,
 }
 
 impl Listeners for People {
-    fn identify<'a>(&'a self, user: &'a str, session: &'a str) -> BoxFuture<'a, Option<Listener>> {
+    fn identify<'a>(
+        &'a self,
+        user: &'a str,
+        session: &'a str,
+        door: &'a Door,
+    ) -> BoxFuture<'a, Option<Listener>> {
+        self.doors.lock().unwrap().push(door.clone());
         let known = self.known.lock().unwrap();
         let listener = known.get(&format!("{user}:{session}")).cloned();
         async { listener }.boxed()
@@ -99,10 +107,15 @@ impl Bench {
 
     /// A client whose upgrade is done.
     async fn connect(&self, framing: Framing) -> Client {
+        self.connect_by(Door::Lan, framing).await
+    }
+
+    async fn connect_by(&self, door: Door, framing: Framing) -> Client {
         let (near, far) = tokio::io::duplex(256 * 1024);
         let shared = Arc::clone(&self.push.0);
         let seat = shared.seats.take(SOMEBODY).unwrap();
-        self.tracker.spawn(socket::talk(shared, seat, framing, far));
+        self.tracker
+            .spawn(socket::talk(shared, seat, door, framing, far));
         let socket = WebSocketStream::from_raw_socket(near, Role::Client, None).await;
         Client { socket }
     }

@@ -199,3 +199,22 @@ async fn a_stopping_host_ends_what_waits() {
     bench.tracker.wait().await;
     assert!(bench.push.0.xhr.is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_listens_is_asked_with_the_door_the_session_came_by() {
+    let bench = Bench::new(None);
+    bench.admit("ada", "s", true, false);
+    let through = Inbound {
+        door: Door::Tunnel {
+            app_connection: Some("c1".to_owned()),
+            scope: KeyScope::View,
+        },
+        ..inbound(false)
+    };
+    whole(post_by(&bench, "/sockjs/1/abc/xhr", "", &through).await).await;
+    let auth = r#"["{\"auth\":\"ada:s\"}"]"#;
+    let sent = post_by(&bench, "/sockjs/1/abc/xhr_send", auth, &through).await;
+    assert_eq!(sent.status(), 204);
+    bench.settle().await;
+    assert_eq!(*bench.people.doors.lock().unwrap(), [through.door]);
+}

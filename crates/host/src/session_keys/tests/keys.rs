@@ -8,6 +8,7 @@ use latchkey_store::host::SessionKeyOutcome;
 use super::*;
 use crate::authority::endings::Holder;
 use crate::push::Listeners;
+use crate::service::Door;
 
 fn keys_of(bench: &Bench) -> &crate::session_keys::SessionKeys {
     &bench.authority.session_keys
@@ -70,19 +71,19 @@ async fn a_passive_login_introduces_it_to_the_push_socket_until_it_ends() {
     let told = bench.ask(login, &at_home()).await.json();
     assert_eq!(told["name"], "_api");
     let session = told["session"].as_str().unwrap();
-    let listener = Listeners::identify(&bench.authority, "_api", session)
+    let listener = Listeners::identify(&bench.authority, "_api", session, &Door::Lan)
         .await
         .unwrap();
     assert!(!listener.sees_requests && listener.receives_upstream);
     assert!(
-        Listeners::identify(&bench.authority, "ann", session)
+        Listeners::identify(&bench.authority, "ann", session, &Door::Lan)
             .await
             .is_none()
     );
     keys_of(&bench).set_files(FileApps::default()).await;
     assert!(listener.hold.ended().is_cancelled());
     assert!(
-        Listeners::identify(&bench.authority, "_api", session)
+        Listeners::identify(&bench.authority, "_api", session, &Door::Lan)
             .await
             .is_none()
     );
