@@ -64,7 +64,7 @@ impl State {
         let accounts = Accounts::new(&config, &store, &clock, &chance);
         let pairings = Pairings::new(&config, &store, &clock, &chance);
         let keys = Keys::new(tunnels.clone());
-        let portal = Portal::new(&config, &store, &clock, &chance, keys, &mail);
+        let portal = Portal::new(&config, &store, &clock, &chance, keys, &mail, &life);
         Self(Arc::new(Parts {
             config,
             store,

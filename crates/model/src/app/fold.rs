@@ -33,7 +33,8 @@ pub fn fold(text: &str) -> String {
 
 /// Whether a name's fold is another's, or has it in it.
 pub(super) fn resembles(folded: &str, known: &str) -> bool {
-    folded == known || (known.chars().count() >= INSIDE && folded.contains(known))
+    (folded == known && !known.is_empty())
+        || (known.chars().count() >= INSIDE && folded.contains(known))
 }
 
 fn bare(text: &str) -> String {

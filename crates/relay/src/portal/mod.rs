@@ -19,7 +19,7 @@ use latchkey_model::app::{AppName, RegisteredApp};
 use latchkey_model::app_connection::{AccessMode, NewAppConnection};
 use latchkey_model::chance::{Chance, letters};
 use latchkey_model::clock::Clock;
-use latchkey_model::id::SessionId;
+use latchkey_model::id::{AccountId, SessionId};
 use latchkey_model::portal::{Completion, Given, PortalRequest, Refused, RequestError, TargetKind};
 use latchkey_model::printer::Printer;
 use latchkey_store::{RelayStore, StoreError};
@@ -29,11 +29,12 @@ use zeroize::Zeroizing;
 
 use crate::apps;
 use crate::config::{Config, UnregisteredApps};
+use crate::life::Life;
 use crate::mail::{Letter, Mail};
 use crate::state::State;
 use codes::Codes;
 use keys::{KeyWish, Keys};
-use outcomes::{Making, Outcomes};
+use outcomes::{Making, Outcomes, Terms};
 
 pub(crate) use outcomes::{KeyOutcome, Outcome};
 
@@ -116,15 +117,26 @@ pub(crate) struct Decision<'a> {
     pub(crate) once: &'a str,
 }
 
+impl Decision<'_> {
+    fn terms(&self) -> Terms {
+        Terms {
+            request: self.asked.request.to_query(),
+            printer: self.printer.id.clone(),
+            scope: self.scope,
+            with_key: self.with_key,
+        }
+    }
+}
+
 /// Why nothing was given although somebody decided to.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotGiven {
     /// The printer went away in between, or may no longer be used.
     #[error("the printer is not this account's to use any more")]
     PrinterGone,
-    /// The form was another one's before.
+    /// The form was sent before, and something else was said in it. Nothing of that is left.
     #[error("the form was sent before, with something else in it")]
-    OtherForm,
+    Changed,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -137,6 +149,7 @@ pub(crate) struct Portal {
     chance: Arc<dyn Chance>,
     keys: Keys,
     mail: Mail,
+    life: Life,
     outcomes: Outcomes,
     codes: Codes,
 }
@@ -149,6 +162,7 @@ impl Portal {
         chance: &Arc<dyn Chance>,
         keys: Keys,
         mail: &Mail,
+        life: &Life,
     ) -> Self {
         Self {
             config: Arc::clone(config),
@@ -157,6 +171,7 @@ impl Portal {
             chance: Arc::clone(chance),
             keys,
             mail: mail.clone(),
+            life: life.clone(),
             outcomes: Outcomes::default(),
             codes: Codes::default(),
         }
@@ -209,25 +224,56 @@ impl Portal {
     }
 
     /// Makes the app connection that somebody decided to give; one, however often the form of
-    /// the decision arrives.
+    /// the decision arrives. If it says something else than before, none is left.
     pub(crate) async fn give(&self, decision: Decision<'_>) -> Result<Arc<Outcome>, NotGiven> {
-        let Decision { session, once, .. } = &decision;
+        let Decision {
+            account,
+            session,
+            once,
+            ..
+        } = decision;
         let now = self.clock.now();
+        let terms = decision.terms();
         let making = self.outcomes.of(session, once, now, || {
-            self.wanted(&decision).generate(&*self.chance, &*self.clock)
+            let wanted = self.wanted(&decision);
+            let (connection, credentials) = wanted.generate(&*self.chance, &*self.clock);
+            (terms.clone(), connection, credentials)
         });
-        let live = making.connection.live();
-        let same = live.is_some_and(|live| {
-            live.app == decision.asked.request.app && live.printer == decision.printer.id
-        });
-        if !same {
-            return Err(NotGiven::OtherForm);
+        let Some(making) = making.filter(|making| making.terms == terms) else {
+            self.take_back(&account.id, session, once).await?;
+            return Err(NotGiven::Changed);
+        };
+        let made = making.outcome(self.make(&making, decision)).await;
+        match made {
+            Ok(outcome) if !making.is_void() => Ok(outcome),
+            Ok(_) => Err(NotGiven::Changed),
+            Err(error) => {
+                // Whether any of it was kept is not known; nobody gets it.
+                if let Err(failure) = self.take_back(&account.id, session, once).await {
+                    tracing::error!(error = %failure, "what was made in vain could not be ended");
+                }
+                Err(error)
+            }
         }
-        let outcome = making
-            .outcome
-            .get_or_try_init(|| self.make(&making, decision))
-            .await?;
-        Ok(Arc::clone(outcome))
+    }
+
+    /// Takes back what was given by a form, or is being given at this moment, because somebody
+    /// changed their mind; and lets nothing be given by it from now on.
+    pub(crate) async fn take_back(
+        &self,
+        account: &AccountId,
+        session: &SessionId,
+        once: &str,
+    ) -> Result<(), StoreError> {
+        let Some(making) = self.outcomes.void(session, once, self.clock.now()) else {
+            return Ok(());
+        };
+        making.void().await;
+        let id = &making.connection.id;
+        if self.life.revoke(account, id).await? {
+            tracing::info!(app_connection.id = %id, "an app's access was taken back in the portal");
+        }
+        Ok(())
     }
 
     fn wanted(&self, decision: &Decision<'_>) -> NewAppConnection {
@@ -253,7 +299,14 @@ impl Portal {
         making: &Making,
         decision: Decision<'_>,
     ) -> Result<Arc<Outcome>, NotGiven> {
+        if making.is_void() {
+            return Err(NotGiven::Changed);
+        }
         self.keep(making).await?;
+        // Whoever changed their mind meanwhile waits, to end it.
+        if making.is_void() {
+            return Err(NotGiven::Changed);
+        }
         let connection = &making.connection;
         tracing::info!(
             app_connection.id = %connection.id,
@@ -287,7 +340,10 @@ impl Portal {
             None => values,
             Some(wish) => {
                 let (chance, now) = (&*self.chance, self.clock.now());
-                let code = self.codes.issue(wish.challenge, values, chance, now);
+                let session = decision.session;
+                let code = self
+                    .codes
+                    .issue(session, wish.challenge, values, chance, now);
                 Completion::code(&code, wish.state.as_deref())
             }
         };
