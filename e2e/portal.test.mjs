@@ -282,18 +282,13 @@ test('while a key is asked for, the page says so and waits', async () => {
   await signIn(page);
   await page.getByRole('radio', { name: /Bench Mini/ }).check();
   await press(page, 'Continue');
-  // The answer takes its time.
-  let answer;
+  // An answer that leaves the page where it is, as one that never comes does.
   let sent = 0;
-  await page.route('**/appportal/v1/allow', async (route) => {
-    if (route.request().method() !== 'POST') return route.continue();
+  await page.route('**/appportal/v1/allow', (route) => {
     sent += 1;
-    await new Promise((resolve) => (answer = resolve));
-    await route.continue();
+    return route.fulfill({ status: 204 });
   });
-  await page.getByRole('checkbox', { name: /I started this/ }).check();
-  await until('Allow to be ready', () => page.locator('#allow').getAttribute('aria-disabled'), (held) => held === null);
-  await page.locator('#allow').evaluate((button) => button.click());
+  await allow(page);
   await page.getByRole('button', { name: 'Asking the printer …' }).waitFor();
   assert.equal(await page.locator('form[aria-busy=true]').count(), 1);
   for (const name of ['Asking the printer …', 'Deny']) assert.equal(await page.getByRole('button', { name }).getAttribute('aria-disabled'), 'true');
@@ -301,7 +296,14 @@ test('while a key is asked for, the page says so and waits', async () => {
   await page.getByRole('button', { name: 'Deny' }).evaluate((button) => button.click());
   await page.waitForTimeout(200);
   assert.equal(sent, 1, 'nothing more is sent meanwhile');
-  answer();
+  // Back on the page, all is as before, and Allow is guarded anew.
+  await page.unroute('**/appportal/v1/allow');
+  await page.evaluate(() => window.dispatchEvent(new Event('pageshow')));
+  assert.equal(await page.locator('form[aria-busy]').count(), 0);
+  assert.equal(await page.getByRole('button', { name: 'Deny' }).getAttribute('aria-disabled'), null);
+  assert.equal(await page.locator('#allow').getAttribute('aria-disabled'), 'true');
+  await page.getByRole('checkbox', { name: /key at the printer/ }).uncheck();
+  await allow(page);
   await heading(page, 'OctoPod can reach Bench Mini');
   await page.context().close();
 });
