@@ -221,7 +221,12 @@ test('every page can be left, and the app is told', async () => {
   await told('cancelled');
   await page.goto(portal(query));
   await press(page, 'Continue');
-  await page.getByRole('link', { name: /go back to/ }).click();
+  await press(page, 'Cancel');
+  await told('cancelled');
+  await page.goto(portal(query));
+  await press(page, 'Continue');
+  await page.getByRole('link', { name: 'Create an account' }).click();
+  await press(page, 'Cancel');
   await told('cancelled');
   await page.goto(portal(query));
   await press(page, 'Continue');
@@ -234,7 +239,72 @@ test('every page can be left, and the app is told', async () => {
   await press(page, 'Continue');
   await press(page, 'Deny');
   await told('denied');
+  await page.goto(portal(query));
+  await press(page, 'Continue');
+  await page.getByRole('radio', { name: /Demo printer/ }).check();
+  await press(page, 'Continue');
+  await press(page, 'Cancel');
+  await told('cancelled');
   assert.deepEqual(page.problems, []);
+  await page.context().close();
+});
+
+test('turning back at the sign-in leads an unknown website on, too', async () => {
+  const page = await open(browser, { device: PHONE });
+  await page.goto(portal('appid=spool-butler&returnUrl=https://spool-butler.example/done'));
+  await press(page, 'Continue');
+  await heading(page, /Sign in to/);
+  const gone = await navigations(page);
+  await press(page, 'Cancel');
+  await until('the page to go on by itself', () => gone.some(({ url }) => url.startsWith('https://spool-butler.example/done?success=false&error=cancelled')), Boolean);
+  await page.context().close();
+});
+
+test('a page that was open while the person signed in elsewhere comes anew', async () => {
+  const page = await open(browser, { device: PHONE });
+  await page.goto(portal(OCTOPOD));
+  const other = await page.context().newPage();
+  await other.goto(`${demo.relay_url}/sign-in`);
+  await signIn(other);
+  await other.getByRole('heading', { level: 1 }).waitFor();
+  await press(page, 'Continue');
+  await heading(page, 'OctoPod would like to reach one of your printers');
+  await press(page, 'Continue');
+  await heading(page, 'Which printer may OctoPod reach?');
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});
+
+test('while a key is asked for, the page says so and waits', async () => {
+  const page = await open(browser, { device: PHONE });
+  await page.goto(portal(`${OCTOPOD}&OctoPrintApiKeyAppName=OctoPod`));
+  await press(page, 'Continue');
+  await signIn(page);
+  await page.getByRole('radio', { name: /Bench Mini/ }).check();
+  await press(page, 'Continue');
+  // An answer that leaves the page where it is, as one that never comes does.
+  let sent = 0;
+  await page.route('**/appportal/v1/allow', (route) => {
+    sent += 1;
+    return route.fulfill({ status: 204 });
+  });
+  await allow(page);
+  await page.getByRole('button', { name: 'Asking the printer …' }).waitFor();
+  assert.equal(await page.locator('form[aria-busy=true]').count(), 1);
+  for (const name of ['Asking the printer …', 'Deny']) assert.equal(await page.getByRole('button', { name }).getAttribute('aria-disabled'), 'true');
+  await look(page, 'allow-busy');
+  await page.getByRole('button', { name: 'Deny' }).evaluate((button) => button.click());
+  await page.waitForTimeout(200);
+  assert.equal(sent, 1, 'nothing more is sent meanwhile');
+  // Back on the page, all is as before, and Allow is guarded anew.
+  await page.unroute('**/appportal/v1/allow');
+  await page.evaluate(() => window.dispatchEvent(new Event('pageshow')));
+  assert.equal(await page.locator('form[aria-busy]').count(), 0);
+  assert.equal(await page.getByRole('button', { name: 'Deny' }).getAttribute('aria-disabled'), null);
+  assert.equal(await page.locator('#allow').getAttribute('aria-disabled'), 'true');
+  await page.getByRole('checkbox', { name: /key at the printer/ }).uncheck();
+  await allow(page);
+  await heading(page, 'OctoPod can reach Bench Mini');
   await page.context().close();
 });
 

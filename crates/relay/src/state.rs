@@ -13,8 +13,8 @@ use crate::config::Config;
 use crate::life::Life;
 use crate::mail::Mail;
 use crate::pairing::Pairings;
-use crate::portal::Portal;
 use crate::portal::keys::Keys;
+use crate::portal::{self, Portal};
 use crate::sessions::Sessions;
 use crate::tunnels::Tunnels;
 
@@ -64,7 +64,15 @@ impl State {
         let accounts = Accounts::new(&config, &store, &clock, &chance);
         let pairings = Pairings::new(&config, &store, &clock, &chance);
         let keys = Keys::new(tunnels.clone());
-        let portal = Portal::new(&config, &store, &clock, &chance, keys, &mail);
+        let portal = Portal::new(portal::Parts {
+            config: Arc::clone(&config),
+            store: store.clone(),
+            clock: Arc::clone(&clock),
+            chance,
+            keys,
+            mail: mail.clone(),
+            life: life.clone(),
+        });
         Self(Arc::new(Parts {
             config,
             store,

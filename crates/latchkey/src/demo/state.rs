@@ -58,18 +58,26 @@ pub(super) async fn keep(
 }
 
 /// Apps that exist, with the return addresses they use, and one for trying things out.
-const APPS: [(&str, &str, &str); 5] = [
-    ("devtest", "Test app", "*"),
-    ("octopod", "OctoPod", "octopod:"),
-    ("mobileraker", "Mobileraker", "mobileraker:"),
-    ("octoapp", "OctoApp", "octoapp:"),
-    ("centaurilink", "Centauri Link", "centaurilink:"),
+const APPS: [(&str, &str, &[&str]); 5] = [
+    ("devtest", "Test app", &["*"]),
+    ("octopod", "OctoPod", &["octopod:"]),
+    ("mobileraker", "Mobileraker", &["mobileraker:"]),
+    (
+        "octoapp",
+        "OctoApp",
+        &[
+            "octoapp:",
+            "https://app.octoapp.eu/",
+            "https://app.octoapp.eu/connect-octoeverywhere",
+        ],
+    ),
+    ("centaurilink", "Centauri Link", &["centaurilink:"]),
 ];
 
 /// Registers the apps that are not there, whether they never were or somebody removed them.
 async fn apps(store: &RelayStore) -> anyhow::Result<()> {
-    for (id, name, target) in APPS {
-        let targets = [target.to_owned()];
+    for (id, name, targets) in APPS {
+        let targets: Vec<_> = targets.iter().map(|&text| text.to_owned()).collect();
         let wanted = Registration {
             id,
             name,
@@ -248,6 +256,8 @@ async fn create(
 
 #[cfg(test)]
 mod tests {
+    use latchkey_model::portal::ReturnTarget;
+
     use super::*;
 
     #[tokio::test]
@@ -267,6 +277,17 @@ mod tests {
             assert_eq!(ids, all);
             let brands = known.iter().filter(|app| app.is_brand()).count();
             assert_eq!(brands, 4, "anybody can be the test app");
+            let octoapp = &known[3];
+            for (address, leads) in [
+                ("octoapp://x", true),
+                ("https://app.octoapp.eu/", true),
+                ("https://app.octoapp.eu/connect-octoeverywhere", true),
+                ("https://app.octoapp.eu/elsewhere", false),
+                ("https://octoapp.eu.evil.example/", false),
+            ] {
+                let target = ReturnTarget::parse(address).unwrap();
+                assert_eq!(octoapp.allows(&target), leads, "{address}");
+            }
             store.apps().remove(&known[0].id).await.unwrap();
         }
     }

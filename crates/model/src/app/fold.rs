@@ -12,8 +12,8 @@ const INSIDE: usize = 5;
 /// The rule: compatibility forms are taken apart and accents dropped (NFKD), each letter becomes
 /// the one it looks like in any script (the skeleton of UTS 39), case is dropped, digits that pass
 /// for letters become them (`0` is `o`, `1` and `i` are `l`, `3` is `e`, `4` is `a`, `5` is `s`,
-/// `8` is `b`, `vv` is `w`), and whatever is neither letter nor digit is left out. That makes some
-/// honest names equal; what it costs them is a sentence on a page.
+/// `8` is `b`, `vv` is `w`), and whatever is neither letter nor digit is left out, unless there is nothing
+/// else. That makes some honest names equal; what it costs them is a sentence on a page.
 pub fn fold(text: &str) -> String {
     // Twice: lower case brings letters that look like others again.
     let once = without_case(&skeleton(&bare(text)).collect::<String>());
@@ -27,12 +27,14 @@ pub fn fold(text: &str) -> String {
         '8' => Some('b'),
         c => c.is_alphanumeric().then_some(c),
     });
-    letters.collect::<String>().replace("vv", "w")
+    let letters = letters.collect::<String>().replace("vv", "w");
+    if letters.is_empty() { twice } else { letters }
 }
 
 /// Whether a name's fold is another's, or has it in it.
 pub(super) fn resembles(folded: &str, known: &str) -> bool {
-    folded == known || (known.chars().count() >= INSIDE && folded.contains(known))
+    (folded == known && !known.is_empty())
+        || (known.chars().count() >= INSIDE && folded.contains(known))
 }
 
 fn bare(text: &str) -> String {
@@ -105,6 +107,15 @@ mod tests {
                 assert_ne!(fold(one), fold(other));
             }
         }
+    }
+
+    #[test]
+    fn symbols_stand_for_themselves() {
+        assert_eq!(fold("★ ★"), fold("★ ★"));
+        assert_ne!(fold("★★"), fold("♥♥"));
+        assert_ne!(fold("★★"), fold("!!!"));
+        assert_ne!(fold("★★"), fold("OctoPod"));
+        assert_eq!(fold("★OctoPod★"), fold("OctoPod"));
     }
 
     #[test]

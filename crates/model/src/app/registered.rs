@@ -76,7 +76,7 @@ impl Website {
 
     /// The host in it, which is what people know a maker by.
     pub fn host(&self) -> &str {
-        self.0.shown()
+        self.0.host()
     }
 }
 

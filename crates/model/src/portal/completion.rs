@@ -18,20 +18,35 @@ const VALUE: &AsciiSet = &NON_ALPHANUMERIC
 
 /// Names that an app believes when it comes back. A return address that brings one of its own
 /// could put somebody else's printer into an app that reads the first of two.
-const OURS: [&str; 8] = [
+const OURS: [&str; 6] = [
     "success",
-    "url",
     "appapitoken",
     "authbasichttpuser",
     "authbasichttppassword",
     "authbearertoken",
     "octoprintapikey",
-    "code",
 ];
+/// The same, of a completion with a code.
+const OURS_WITH_CODE: [&str; 2] = ["code", "state"];
+/// The same, of one with the values themselves.
+const OURS_WITH_VALUES: [&str; 1] = ["url"];
 
-/// Whether a parameter's name is one that only the portal may send.
+/// Whether a parameter's name is one that only the portal may send, whatever it sends.
 pub(super) fn is_ours(name: &str) -> bool {
-    OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name))
+    is_one_of(&OURS, name)
+}
+
+/// Whether a parameter's name is one that the portal sends beside those, with a code or without.
+pub(super) fn is_ours_in(name: &str, with_code: bool) -> bool {
+    if with_code {
+        is_one_of(&OURS_WITH_CODE, name)
+    } else {
+        is_one_of(&OURS_WITH_VALUES, name)
+    }
+}
+
+fn is_one_of(names: &[&str], name: &str) -> bool {
+    names.iter().any(|ours| ours.eq_ignore_ascii_case(name))
 }
 
 /// What an app is given, beside its credentials.

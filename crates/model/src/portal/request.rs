@@ -102,6 +102,11 @@ impl PortalRequest {
             moonraker: get("moonraker").is_some_and(|word| word.eq_ignore_ascii_case("true")),
             code: code(query)?,
         };
+        let with_code = request.code.is_some();
+        let target = request.target.as_ref();
+        if target.is_some_and(|target| target.has_names_of(with_code)) {
+            return Err(RequestError::Target(TargetError::Reserved));
+        }
         if request.to_query().len() > LONGEST {
             return Err(RequestError::TooLong);
         }
@@ -409,6 +414,31 @@ mod tests {
             assert_eq!(with(&rest), Err(RequestError::Code), "{rest}");
         }
         assert_eq!(with("responseMode=query&state=x").unwrap().code, None);
+    }
+
+    #[test]
+    fn return_addresses_bring_nothing_that_is_sent_to_them() {
+        let with = |target: &str, rest: &str| {
+            PortalRequest::parse(&format!("appId=a&returnUrl={target}{rest}"))
+        };
+        let code = format!("&responseMode=code&codeChallenge={CHALLENGE}&codeChallengeMethod=S256");
+        let reserved = Err(RequestError::Target(TargetError::Reserved));
+        for (target, query, in_code) in [
+            ("https://a.example/?code=1", true, false),
+            ("https://a.example/?CODE", true, false),
+            ("https://a.example/?st%61te=1", true, false),
+            ("https://a.example/?url=x", false, true),
+            ("https://a.example/?success=x", false, false),
+            ("https://a.example/?authBearerToken=x", false, false),
+            ("https://a.example/?octoPrintApiKey=x", false, false),
+            ("https://a.example/?id=x", true, true),
+        ] {
+            let encoded = target.replace('%', "%25").replace('&', "%26");
+            let plain = with(&encoded, "");
+            assert_eq!(plain != reserved, query, "{target}: {plain:?}");
+            let coded = with(&encoded, &code);
+            assert_eq!(coded != reserved, in_code, "{target}: {coded:?}");
+        }
     }
 
     proptest! {

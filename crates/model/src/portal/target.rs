@@ -6,13 +6,17 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use percent_encoding::percent_decode_str;
 use url::{Host, Position, Url};
 
-use super::completion::is_ours;
+use super::completion::{is_ours, is_ours_in};
 
 #[cfg(test)]
 mod tests;
 
 /// Longest address an app may name. It is carried along through the whole flow.
 const LONGEST: usize = 1024;
+/// Longest host (RFC 1035 section 2.3.4). A person reads it whole, since its end says whose it is.
+const LONGEST_HOST: usize = 253;
+/// Most of an app's own address that a person is shown, after its scheme.
+const MOST_SHOWN: usize = 64;
 
 /// Schemes that are no app's: they run or read something in the browser, or are another thing to
 /// it than an app that opens.
@@ -107,7 +111,7 @@ impl ReturnTarget {
             "https" | "http" => web(text, &url)?,
             scheme => app(text, &url, scheme)?,
         };
-        if url.query().is_some_and(has_ours) {
+        if url.query().is_some_and(|query| has(query, is_ours)) {
             return Err(TargetError::Reserved);
         }
         let text = text.to_owned();
@@ -124,13 +128,32 @@ impl ReturnTarget {
         self.kind
     }
 
-    /// What a person is shown of it: the host with its port, or of an app's address everything
-    /// before the query.
-    pub fn shown(&self) -> &str {
+    /// What a person is shown of it: scheme, host and port, or the beginning of an app's own
+    /// address.
+    pub fn shown(&self) -> String {
+        if self.kind != TargetKind::App {
+            return format!("{}://{}", self.url.scheme(), self.host());
+        }
+        let address = self.text.split(['?', '#']).next().unwrap_or_default();
+        let most = self.url.scheme().len() + 1 + MOST_SHOWN;
+        match address.get(..most) {
+            Some(start) if start.len() < address.len() => format!("{start}…"),
+            _ => address.to_owned(),
+        }
+    }
+
+    /// The host with its port; nothing in an app's own address that means one.
+    pub fn host(&self) -> &str {
         match self.kind {
-            TargetKind::App => self.text.split(['?', '#']).next().unwrap_or_default(),
+            TargetKind::App => "",
             _ => &self.url[Position::BeforeHost..Position::AfterPort],
         }
+    }
+
+    /// Whether its query has a name in it that the portal sends, with a code or with the values.
+    pub(super) fn has_names_of(&self, with_code: bool) -> bool {
+        let query = self.url.query();
+        query.is_some_and(|query| has(query, |name| is_ours_in(name, with_code)))
     }
 }
 
@@ -149,10 +172,10 @@ const fn is_plain(byte: u8) -> bool {
         )
 }
 
-fn has_ours(query: &str) -> bool {
+fn has(query: &str, is_meant: impl Fn(&str) -> bool) -> bool {
     query.split('&').any(|pair| {
         let name = pair.split('=').next().unwrap_or_default();
-        is_ours(&percent_decode_str(name).decode_utf8_lossy())
+        is_meant(&percent_decode_str(name).decode_utf8_lossy())
     })
 }
 
@@ -175,7 +198,10 @@ fn web(text: &str, url: &Url) -> Result<TargetKind, TargetError> {
     };
     let written = written.to_ascii_lowercase();
     let as_read = written == read || written.strip_suffix(usual) == Some(read);
-    if !as_read || url.port() == Some(0) {
+    let fits = url
+        .host_str()
+        .is_some_and(|host| host.len() <= LONGEST_HOST);
+    if !as_read || !fits || url.port() == Some(0) {
         return Err(TargetError::Unreadable);
     }
     let host = url.host().ok_or(TargetError::Unreadable)?;
@@ -217,9 +243,11 @@ fn place(host: &Host<&str>) -> Option<TargetKind> {
         Host::Ipv6(address) => (*address).into(),
         Host::Domain(name) => {
             let loopback = *name == "localhost" || name.ends_with(".localhost");
-            let home = AT_HOME
-                .iter()
-                .any(|ending| name.len() > ending.len() && name.ends_with(ending));
+            // A name of one label is a neighbour's: no name of the internet is one.
+            let home = !name.contains('.')
+                || AT_HOME
+                    .iter()
+                    .any(|ending| name.len() > ending.len() && name.ends_with(ending));
             return match (loopback, home) {
                 (true, _) => Some(TargetKind::Loopback),
                 (_, true) => Some(TargetKind::Neighbour),
@@ -238,7 +266,13 @@ fn place(host: &Host<&str>) -> Option<TargetKind> {
 }
 
 const fn is_near_v4(address: Ipv4Addr) -> bool {
-    address.is_private() || address.is_link_local()
+    address.is_private() || address.is_link_local() || is_behind_carrier(address)
+}
+
+/// RFC 6598: what carriers have, and private networks over the internet take for themselves.
+const fn is_behind_carrier(address: Ipv4Addr) -> bool {
+    let [first, second, ..] = address.octets();
+    first == 100 && second & 0xc0 == 64
 }
 
 const fn is_near_v6(address: Ipv6Addr) -> bool {

@@ -17,7 +17,7 @@ use crate::pages::paths;
 use crate::pages::views::{SignIn, SignInProblem, SignUp, SignUpProblem, WhoMaySignUp};
 use crate::pages::visit::{Answered, Visit, with_cookie};
 use crate::people;
-use crate::portal::http::{asking_app, without_key};
+use crate::portal::http::asking_app;
 use crate::state::State;
 
 /// Where somebody goes who came for nothing in particular.
@@ -174,7 +174,8 @@ async fn sign_in_page(
 
 async fn show_again(visit: Visit, Query(asked): Query<Asked>) -> Answered {
     let account = visit.account()?;
-    Ok(visit.page(&again_page(&visit, account, &asked.then, None)))
+    let page = again_page(&visit, account, &asked.then, None).await;
+    Ok(visit.page(&page))
 }
 
 async fn again(visit: Visit, Form(fields): Form<Fields>) -> Answered {
@@ -192,17 +193,17 @@ async fn again(visit: Visit, Form(fields): Form<Fields>) -> Answered {
         Err(Tried::TooMany(too_many)) => {
             let minutes = too_many.minutes();
             let problem = SignInProblem::TooMany { minutes };
-            let page = again_page(&visit, account, &fields.then, Some(problem));
+            let page = again_page(&visit, account, &fields.then, Some(problem)).await;
             let answer = visit.page_with(StatusCode::TOO_MANY_REQUESTS, &page);
             return Ok(retry_after(answer, too_many));
         }
         Err(Tried::Error(error)) => sign_in_problem(&visit, error)?,
     };
-    let page = again_page(&visit, account, &fields.then, Some(problem.1));
+    let page = again_page(&visit, account, &fields.then, Some(problem.1)).await;
     Ok(visit.page_with(problem.0, &page))
 }
 
-fn again_page(
+async fn again_page(
     visit: &Visit,
     account: &Account,
     then: &str,
@@ -212,10 +213,10 @@ fn again_page(
     SignIn {
         shell: site.door(),
         site,
-        app: None,
+        app: asking_app(visit, then).await,
         email: account.email.as_str().to_owned(),
         again: true,
-        turn_back: without_key(then).unwrap_or_else(|| HOME.to_owned()),
+        turn_back: HOME.to_owned(),
         then: then.to_owned(),
         sign_up: None,
         by_mail: false,

@@ -72,9 +72,7 @@ pub async fn register(
         if known.id == app.id {
             return Err(RegisterError::Taken(known.id));
         }
-        let known_folds = [fold(known.id.as_str()), fold(known.name.as_str())];
-        let alike = [app.id.as_str(), app.name.as_str()];
-        if alike.iter().any(|text| known_folds.contains(&fold(text))) {
+        if are_alike(&known, &app) {
             let RegisteredApp { id, name, .. } = known;
             return Err(RegisterError::LooksLike { id, name });
         }
@@ -85,6 +83,15 @@ pub async fn register(
         Err(StoreError::Conflict) => Err(RegisterError::Taken(app.id)),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether a new app could be taken for one that is there.
+fn are_alike(known: &RegisteredApp, app: &RegisteredApp) -> bool {
+    let names = |of: &RegisteredApp| [fold(of.id.as_str()), fold(of.name.as_str())];
+    let known_names = names(known);
+    names(app).iter().any(|name| known_names.contains(name))
+        || known.is_imitated_by(app.id.as_str())
+        || known.is_imitated_by(app.name.as_str())
 }
 
 fn read(
@@ -185,6 +192,8 @@ mod tests {
             ("0ctopod", "Other"),
             ("other", "Octo-Pod"),
             ("other", "ОсtоPоd"),
+            ("other", "OctoPod for tablets"),
+            ("com.octopod.app", "Other"),
         ] {
             let answer = register(&store, &wanted(id, name), NOW).await;
             assert!(
@@ -192,9 +201,11 @@ mod tests {
                 "{id} {name}"
             );
         }
-        register(&store, &wanted("octoapp", "OctoApp"), NOW)
-            .await
-            .unwrap();
+        for (id, name) in [("octoapp", "OctoApp"), ("stars", "★★"), ("hearts", "♥♥")] {
+            register(&store, &wanted(id, name), NOW).await.unwrap();
+        }
+        let answer = register(&store, &wanted("more", "★★"), NOW).await;
+        assert!(matches!(answer, Err(RegisterError::LooksLike { .. })));
     }
 
     #[tokio::test]

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use latchkey_model::chance::Chance;
 use latchkey_model::clock::Timestamp;
+use latchkey_model::id::SessionId;
 use latchkey_model::portal::{CodeChallenge, Completion};
 use latchkey_model::secret::{PortalCode, PortalCodeHash};
 
 /// How long a code is good.
 const LASTS: Duration = Duration::from_mins(1);
-/// Most codes at a time; then the oldest go.
+/// Most codes of one session at a time, and of all; then its oldest, or the oldest of all, go.
+const MOST_OF_A_SESSION: usize = 20;
 const MOST: usize = 1000;
 
 /// Codes that wait, in memory only: what they stand for is secret.
@@ -19,6 +21,7 @@ const MOST: usize = 1000;
 pub(super) struct Codes(Mutex<VecDeque<Waiting>>);
 
 struct Waiting {
+    session: SessionId,
     hash: PortalCodeHash,
     challenge: CodeChallenge,
     values: Arc<Completion>,
@@ -29,6 +32,7 @@ impl Codes {
     /// Makes a code for these values.
     pub(super) fn issue(
         &self,
+        session: &SessionId,
         challenge: CodeChallenge,
         values: Completion,
         chance: &dyn Chance,
@@ -37,10 +41,14 @@ impl Codes {
         let code = PortalCode::generate(chance);
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.retain(|one| one.until > now);
-        if waiting.len() >= MOST {
+        if waiting.iter().filter(|one| one.session == *session).count() >= MOST_OF_A_SESSION {
+            let oldest = waiting.iter().position(|one| one.session == *session);
+            oldest.and_then(|at| waiting.remove(at));
+        } else if waiting.len() >= MOST {
             waiting.pop_front();
         }
         waiting.push_back(Waiting {
+            session: session.clone(),
             hash: code.hash(),
             challenge,
             values: Arc::new(values),
@@ -86,9 +94,15 @@ mod tests {
     }
 
     fn issue(codes: &Codes, seed: u64, now: Timestamp) -> PortalCode {
+        // Every one of a session of its own.
+        let session = SessionId::generate(&SeededChance::new(seed));
+        issue_in(&session, codes, seed, now)
+    }
+
+    fn issue_in(session: &SessionId, codes: &Codes, seed: u64, now: Timestamp) -> PortalCode {
         let values = Completion::refused(Refused::Denied, None);
         let challenge = CodeChallenge::parse(CHALLENGE).unwrap();
-        codes.issue(challenge, values, &SeededChance::new(seed), now)
+        codes.issue(session, challenge, values, &SeededChance::new(seed), now)
     }
 
     #[test]
@@ -118,5 +132,18 @@ mod tests {
         assert_eq!(codes.0.lock().unwrap().len(), 1);
         codes.forget(at(121));
         assert_eq!(codes.0.lock().unwrap().len(), 0);
+    }
+
+    #[test]
+    fn one_session_pushes_out_its_own_only() {
+        let codes = Codes::default();
+        let others = issue(&codes, 0, at(0));
+        let session = SessionId::generate(&SeededChance::new(1));
+        let own: Vec<_> = (1..=21)
+            .map(|seed| issue_in(&session, &codes, seed, at(0)))
+            .collect();
+        assert_eq!(codes.0.lock().unwrap().len(), 21);
+        let good = |code: &PortalCode| codes.take(code.expose(), VERIFIER, at(1)).is_some();
+        assert!(!good(&own[0]) && good(&own[1]) && good(&own[20]) && good(&others));
     }
 }

@@ -1,16 +1,18 @@
 //! `/appportal/v1…`.
 
-use axum::extract::{Query, RawQuery};
+use axum::extract::{DefaultBodyLimit, Query, RawQuery};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Form, Router};
 use http::StatusCode;
-use http::header::{HeaderName, REFERER};
+use http::header::{HeaderName, ORIGIN};
 use latchkey_model::access::KeyScope;
 use latchkey_model::account::Account;
 use latchkey_model::app::AppId;
-use latchkey_model::portal::{Refused, ReturnTarget, TargetKind};
+use latchkey_model::id::SessionId;
+use latchkey_model::portal::Refused;
 use latchkey_model::printer::Printer;
+use latchkey_store::StoreError;
 
 use super::exchange;
 use super::pages::{self, Choice};
@@ -18,12 +20,15 @@ use super::wire::{Chosen, Done, Fields};
 use super::{Asked, Decision, NotAsked, NotGiven, START, names_form};
 use crate::pages::paths;
 use crate::pages::views::{
-    AskingApp, ChooseProblem, PortalComplete, PortalFault, PortalNoPlan, PortalRefused,
+    AllowProblem, AskingApp, ChooseProblem, PortalComplete, PortalFault, PortalNoPlan,
+    PortalRefused,
 };
 use crate::pages::visit::{Answered, Visit};
 use crate::state::State;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+/// Largest form: a request, and a few words.
+const LARGEST: usize = 16 * 1024;
 
 pub(crate) fn routes() -> Router<State> {
     Router::new()
@@ -32,9 +37,9 @@ pub(crate) fn routes() -> Router<State> {
         .route("/appportal/v1/printer", get(choose).post(chosen))
         .route("/appportal/v1/allow", get(ask).post(decide))
         .route("/appportal/v1/done", get(done))
-        .route("/appportal/v1/cancel", get(cancelled))
         .route("/appportal/v1/complete", get(complete))
         .route("/appportal/v1/nosupporterperks", get(no_plan))
+        .layer(DefaultBodyLimit::max(LARGEST))
         .merge(exchange::routes())
 }
 
@@ -61,9 +66,33 @@ async fn welcome(visit: Visit, RawQuery(query): RawQuery) -> Answered {
     Ok(visit.page(&pages::welcome(&visit, &asked)))
 }
 
+/// Whether a form is of the page as it is now. One that is older, since the person signed in or
+/// out in another window, leads to the page anew: a GET changes nothing. One from elsewhere leads
+/// nowhere.
+fn current(visit: &Visit, token: &str, page: &str) -> Result<(), Response> {
+    match visit.own_form(token) {
+        Ok(()) => Ok(()),
+        Err(refusal) if is_from_elsewhere(visit) => Err(refusal),
+        Err(_) => Err(visit.go_on(page)),
+    }
+}
+
+/// Whether the browser says that a page of another address made the request.
+fn is_from_elsewhere(visit: &Visit) -> bool {
+    let own = visit.state.config.public_url.to_string();
+    let mut origins = visit.headers.get_all(ORIGIN).iter();
+    let site = visit.headers.get(SEC_FETCH_SITE);
+    origins.any(|origin| origin.as_bytes() != own.as_bytes())
+        || site.is_some_and(|site| site != "same-origin" && site != "none")
+}
+
 async fn begin(visit: Visit, Form(fields): Form<Fields>) -> Answered {
-    visit.own_form(&fields.csrf_token)?;
+    // What cannot be read has no page to lead to.
+    if is_from_elsewhere(&visit) {
+        visit.own_form(&fields.csrf_token)?;
+    }
     let asked = read(&visit, &fields.request).await?;
+    current(&visit, &fields.csrf_token, &asked.path(""))?;
     if fields.decision == "continue" {
         return Ok(visit.go_on(&asked.path("/printer")));
     }
@@ -77,21 +106,32 @@ fn entitled(visit: &Visit, asked: &Asked, account: &Account) -> Result<(), Respo
         Some(false) => Err(pages::ended(visit, asked, Refused::NotEntitled, false)),
         None => {
             tracing::error!(account.id = %account.id, "an account's plan is not defined");
-            Err(visit.problem(StatusCode::SERVICE_UNAVAILABLE))
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            Err(pages::trouble(visit, asked, status))
         }
     }
 }
 
-async fn printers(visit: &Visit, account: &Account) -> Result<Vec<Printer>, Response> {
+async fn printers(
+    visit: &Visit,
+    asked: &Asked,
+    account: &Account,
+) -> Result<Vec<Printer>, Response> {
     let found = visit.state.store.printers().list_usable(&account.id).await;
-    found.map_err(|failure| visit.failed(&failure))
+    found.map_err(|failure| failed(visit, asked, &failure))
+}
+
+/// The database failed; the person need not stay here for that.
+fn failed(visit: &Visit, asked: &Asked, failure: &StoreError) -> Response {
+    tracing::error!(error = %failure, "the relay's database failed");
+    pages::trouble(visit, asked, StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 async fn choose(visit: Visit, RawQuery(query): RawQuery) -> Answered {
     let asked = read(&visit, &query.unwrap_or_default()).await?;
     let account = visit.account()?;
     entitled(&visit, &asked, account)?;
-    let printers = printers(&visit, account).await?;
+    let printers = printers(&visit, &asked, account).await?;
     Ok(choose_page(&visit, &asked, &printers, None))
 }
 
@@ -117,11 +157,13 @@ fn choose_page(
 
 async fn chosen(visit: Visit, Form(fields): Form<Fields>) -> Answered {
     let asked = read(&visit, &fields.request).await?;
-    let account = visit.form(&fields.csrf_token, &asked.path("/printer"))?;
+    let page = asked.path("/printer");
+    current(&visit, &fields.csrf_token, &page)?;
+    let account = visit.form(&fields.csrf_token, &page)?;
     if fields.decision != "continue" {
         return Ok(pages::ended(&visit, &asked, Refused::Cancelled, true));
     }
-    let printers = printers(&visit, account).await?;
+    let printers = printers(&visit, &asked, account).await?;
     if fields.printer.is_empty() {
         let problem = Some(ChooseProblem::Nothing);
         return Ok(choose_page(&visit, &asked, &printers, problem));
@@ -145,60 +187,103 @@ async fn ask(visit: Visit, RawQuery(query): RawQuery, Query(so_far): Query<Chose
     let asked = read(&visit, &query.unwrap_or_default()).await?;
     let account = visit.account()?;
     entitled(&visit, &asked, account)?;
-    let printers = printers(&visit, account).await?;
+    let printers = printers(&visit, &asked, account).await?;
     let Some(printer) = find(&printers, &so_far.printer) else {
         return Ok(visit.go_on(&asked.path("/printer")));
     };
+    // Who finds a browser open gives nothing away.
+    visit.fresh(&visit.here())?;
     let choice = Choice {
         printer,
         scope: so_far.scope.parse().unwrap_or(KeyScope::Full),
         with_key: so_far.key != "no",
-        not_sure: false,
+        problem: None,
         once: visit.state.portal.name_form(),
     };
     Ok(visit.page(&pages::allow(&visit, &asked, choice)))
 }
 
 async fn decide(visit: Visit, Form(fields): Form<Fields>) -> Answered {
+    if is_from_elsewhere(&visit) {
+        visit.own_form(&fields.csrf_token)?;
+    }
     let asked = read(&visit, &fields.request).await?;
     let back = way_back(&asked, &fields);
+    current(&visit, &fields.csrf_token, &back)?;
     let account = visit.form(&fields.csrf_token, &back)?;
     let session = visit.session().map(|session| session.id.clone());
     let Some(session) = session.filter(|_| names_form(&fields.once)) else {
         return Err(visit.problem(StatusCode::BAD_REQUEST));
     };
-    // A second press of either button changes nothing about what was given already.
-    if visit.state.portal.outcome(&session, &fields.once).is_some() {
+    match fields.decision.as_str() {
+        "allow" => allow(&visit, asked, &fields, account, &session).await,
+        "cancel" => {
+            refuse(
+                &visit,
+                &asked,
+                &fields,
+                account,
+                &session,
+                Refused::Cancelled,
+            )
+            .await
+        }
+        _ => refuse(&visit, &asked, &fields, account, &session, Refused::Denied).await,
+    }
+}
+
+/// Once the last page is there it says what was given, and where that ends. Before, nothing is
+/// given any more.
+async fn refuse(
+    visit: &Visit,
+    asked: &Asked,
+    fields: &Fields,
+    account: &Account,
+    session: &SessionId,
+    why: Refused,
+) -> Answered {
+    let portal = &visit.state.portal;
+    if portal.outcome(session, &fields.once).is_some() {
         return Ok(visit.go_on(&done_path(&fields.once)));
     }
-    if fields.decision != "allow" {
-        return Ok(pages::ended(&visit, &asked, Refused::Denied, true));
-    }
-    entitled(&visit, &asked, account)?;
-    let printers = printers(&visit, account).await?;
+    let taken_back = portal.take_back(&account.id, session, &fields.once).await;
+    taken_back.map_err(|failure| failed(visit, asked, &failure))?;
+    Ok(pages::ended(visit, asked, why, true))
+}
+
+async fn allow(
+    visit: &Visit,
+    asked: Asked,
+    fields: &Fields,
+    account: &Account,
+    session: &SessionId,
+) -> Answered {
+    entitled(visit, &asked, account)?;
+    let printers = printers(visit, &asked, account).await?;
+    let gone = |left: &[Printer]| choose_page(visit, &asked, left, Some(ChooseProblem::Gone));
     let Some(printer) = find(&printers, &fields.printer) else {
-        let problem = Some(ChooseProblem::Gone);
-        return Ok(choose_page(&visit, &asked, &printers, problem));
+        return Ok(gone(&printers));
     };
     let with_key = asked.request.key_name.is_some() && fields.wants_key();
-    if !fields.is_sure() {
+    let once_more = |problem, once| {
         let choice = Choice {
             printer,
             scope: fields.scope(),
             with_key,
-            not_sure: true,
-            once: fields.once,
+            problem: Some(problem),
+            once,
         };
-        let page = pages::allow(&visit, &asked, choice);
+        pages::allow(visit, &asked, choice)
+    };
+    if !fields.is_sure() {
+        let page = once_more(AllowProblem::NotSure, fields.once.clone());
         return Ok(visit.page_with(StatusCode::BAD_REQUEST, &page));
     }
-    if with_key {
-        visit.fresh(&back)?;
-    }
+    visit.fresh(&way_back(&asked, fields))?;
     let decision = Decision {
         asked: asked.clone(),
         account,
-        session: &session,
+        session,
         printer: printer.clone(),
         scope: fields.scope(),
         with_key,
@@ -207,20 +292,14 @@ async fn decide(visit: Visit, Form(fields): Form<Fields>) -> Answered {
     match visit.state.portal.give(decision).await {
         Ok(_) => Ok(visit.go_on(&done_path(&fields.once))),
         Err(NotGiven::PrinterGone) => {
-            let left: Vec<_> = printers
-                .iter()
-                .filter(|one| one.id != printer.id)
-                .cloned()
-                .collect();
-            Ok(choose_page(
-                &visit,
-                &asked,
-                &left,
-                Some(ChooseProblem::Gone),
-            ))
+            let others = printers.iter().filter(|one| one.id != printer.id);
+            Ok(gone(&others.cloned().collect::<Vec<_>>()))
         }
-        Err(NotGiven::OtherForm) => Err(visit.problem(StatusCode::BAD_REQUEST)),
-        Err(NotGiven::Store(failure)) => Err(visit.failed(&failure)),
+        Err(NotGiven::Changed) => {
+            let page = once_more(AllowProblem::Changed, visit.state.portal.name_form());
+            Ok(visit.page_with(StatusCode::CONFLICT, &page))
+        }
+        Err(NotGiven::Store(failure)) => Err(failed(visit, &asked, &failure)),
     }
 }
 
@@ -246,36 +325,17 @@ async fn done(visit: Visit, Query(asked): Query<Done>) -> Answered {
     })
 }
 
-/// For who turns back where no form of the portal is: at the sign-in. Goes on by itself only if
-/// the person was on a page of ours before; else any page could lead through here to anywhere.
-/// And never to a website that nobody registered: a way back through the sign-in is taken by
-/// itself, too.
-async fn cancelled(visit: Visit, RawQuery(query): RawQuery) -> Answered {
-    let asked = read(&visit, &query.unwrap_or_default()).await?;
-    let kind = asked.request.target.as_ref().map(ReturnTarget::kind);
-    let is_known = asked.is_verified() || kind != Some(TargetKind::Web);
-    let leads_on = is_known && comes_from_here(&visit);
-    Ok(pages::ended(&visit, &asked, Refused::Cancelled, leads_on))
-}
-
-fn comes_from_here(visit: &Visit) -> bool {
-    if let Some(site) = visit.headers.get(SEC_FETCH_SITE) {
-        return site == "same-origin";
-    }
-    let own = format!("{}/", visit.state.config.public_url);
-    let referer = visit.headers.get(REFERER);
-    referer.is_some_and(|referer| referer.as_bytes().starts_with(own.as_bytes()))
-}
-
 /// The default completion address. Apps read it from the navigation; nothing of it is shown.
 async fn complete(visit: Visit, RawQuery(query): RawQuery) -> Response {
     let query = query.unwrap_or_default();
     let site = visit.site();
-    visit.page(&PortalComplete {
+    let page = visit.page(&PortalComplete {
         shell: site.door(),
         site,
         success: !query.split('&').any(|pair| pair == "success=false"),
-    })
+    });
+    // Its own address has everything in it.
+    pages::unreferred(page)
 }
 
 async fn no_plan(visit: Visit, RawQuery(query): RawQuery) -> Answered {
@@ -320,13 +380,6 @@ pub(crate) async fn asking_app(visit: &Visit, then: &str) -> Option<AskingApp> {
         name: asked.name().to_owned(),
         verified: asked.is_verified(),
         logo: pages::logo(asked.registered.as_ref()),
-        cancel: asked.path("/cancel"),
+        request: asked.request.to_query(),
     })
-}
-
-/// Where who is asked for the password once more goes on without typing it: to the decision,
-/// without the key that it was asked for.
-pub(crate) fn without_key(then: &str) -> Option<String> {
-    let path = paths::way_back(then).filter(|path| path.starts_with("/appportal/v1/allow?"))?;
-    Some(path.replace("&key=yes", "&key=no"))
 }

@@ -2,6 +2,7 @@
 
 mod codes;
 mod exchange;
+mod give;
 pub(crate) mod http;
 pub(crate) mod keys;
 mod outcomes;
@@ -13,14 +14,12 @@ mod wire;
 use std::sync::Arc;
 use std::time::Duration;
 
-use latchkey_model::access::KeyScope;
 use latchkey_model::account::Account;
 use latchkey_model::app::{AppName, RegisteredApp};
-use latchkey_model::app_connection::{AccessMode, NewAppConnection};
 use latchkey_model::chance::{Chance, letters};
 use latchkey_model::clock::Clock;
 use latchkey_model::id::SessionId;
-use latchkey_model::portal::{Completion, Given, PortalRequest, Refused, RequestError, TargetKind};
+use latchkey_model::portal::{Completion, PortalRequest, Refused, RequestError, TargetKind};
 use latchkey_model::printer::Printer;
 use latchkey_store::{RelayStore, StoreError};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -29,12 +28,14 @@ use zeroize::Zeroizing;
 
 use crate::apps;
 use crate::config::{Config, UnregisteredApps};
-use crate::mail::{Letter, Mail};
+use crate::life::Life;
+use crate::mail::Mail;
 use crate::state::State;
 use codes::Codes;
-use keys::{KeyWish, Keys};
-use outcomes::{Making, Outcomes};
+use keys::Keys;
+use outcomes::Outcomes;
 
+pub(crate) use give::{Decision, NotGiven};
 pub(crate) use outcomes::{KeyOutcome, Outcome};
 
 /// Where the portal begins.
@@ -103,60 +104,28 @@ pub(crate) enum NotAsked {
     Store(#[from] StoreError),
 }
 
-/// What a person decided.
-#[derive(Debug)]
-pub(crate) struct Decision<'a> {
-    pub(crate) asked: Asked,
-    pub(crate) account: &'a Account,
-    pub(crate) session: &'a SessionId,
-    pub(crate) printer: Printer,
-    pub(crate) scope: KeyScope,
-    pub(crate) with_key: bool,
-    /// By what this form is known when it comes again.
-    pub(crate) once: &'a str,
-}
-
-/// Why nothing was given although somebody decided to.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum NotGiven {
-    /// The printer went away in between, or may no longer be used.
-    #[error("the printer is not this account's to use any more")]
-    PrinterGone,
-    /// The form was another one's before.
-    #[error("the form was sent before, with something else in it")]
-    OtherForm,
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
 /// Gives apps access, as people decide.
 pub(crate) struct Portal {
-    config: Arc<Config>,
-    store: RelayStore,
-    clock: Arc<dyn Clock>,
-    chance: Arc<dyn Chance>,
-    keys: Keys,
-    mail: Mail,
+    parts: Parts,
     outcomes: Outcomes,
     codes: Codes,
 }
 
+/// What a [`Portal`] works with.
+pub(crate) struct Parts {
+    pub(crate) config: Arc<Config>,
+    pub(crate) store: RelayStore,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) chance: Arc<dyn Chance>,
+    pub(crate) keys: Keys,
+    pub(crate) mail: Mail,
+    pub(crate) life: Life,
+}
+
 impl Portal {
-    pub(crate) fn new(
-        config: &Arc<Config>,
-        store: &RelayStore,
-        clock: &Arc<dyn Clock>,
-        chance: &Arc<dyn Chance>,
-        keys: Keys,
-        mail: &Mail,
-    ) -> Self {
+    pub(crate) fn new(parts: Parts) -> Self {
         Self {
-            config: Arc::clone(config),
-            store: store.clone(),
-            clock: Arc::clone(clock),
-            chance: Arc::clone(chance),
-            keys,
-            mail: mail.clone(),
+            parts,
             outcomes: Outcomes::default(),
             codes: Codes::default(),
         }
@@ -165,7 +134,8 @@ impl Portal {
     /// Reads a request, and finds out who asks and whether the portal may lead back to them.
     pub(crate) async fn read(&self, query: &str) -> Result<Asked, NotAsked> {
         let request = PortalRequest::parse(query)?;
-        let known = apps::look_up(&self.store, &request.app, request.key_name.as_ref()).await?;
+        let known =
+            apps::look_up(&self.parts.store, &request.app, request.key_name.as_ref()).await?;
         match &known.registered {
             Some(app) => {
                 let allowed = request
@@ -188,7 +158,7 @@ impl Portal {
             .target
             .as_ref()
             .map(latchkey_model::portal::ReturnTarget::kind);
-        let may = match self.config.unregistered_apps {
+        let may = match self.parts.config.unregistered_apps {
             UnregisteredApps::Allow => true,
             UnregisteredApps::Loopback => kind == Some(TargetKind::Loopback),
             UnregisteredApps::Refuse => false,
@@ -199,173 +169,30 @@ impl Portal {
     /// Whether an account may have app connections; nothing if its plan is not defined, which is
     /// the operator's mistake.
     pub(crate) fn entitles(&self, account: &Account) -> Option<bool> {
-        let plan = self.config.plans.find(&account.plan)?;
+        let plan = self.parts.config.plans.find(&account.plan)?;
         Some(plan.app_connections)
     }
 
     /// A name for a form.
     pub(crate) fn name_form(&self) -> String {
-        letters(&*self.chance, NAME_OF_FORM, LENGTH_OF_NAME)
-    }
-
-    /// Makes the app connection that somebody decided to give; one, however often the form of
-    /// the decision arrives.
-    pub(crate) async fn give(&self, decision: Decision<'_>) -> Result<Arc<Outcome>, NotGiven> {
-        let Decision { session, once, .. } = &decision;
-        let now = self.clock.now();
-        let making = self.outcomes.of(session, once, now, || {
-            self.wanted(&decision).generate(&*self.chance, &*self.clock)
-        });
-        let live = making.connection.live();
-        let same = live.is_some_and(|live| {
-            live.app == decision.asked.request.app && live.printer == decision.printer.id
-        });
-        if !same {
-            return Err(NotGiven::OtherForm);
-        }
-        let outcome = making
-            .outcome
-            .get_or_try_init(|| self.make(&making, decision))
-            .await?;
-        Ok(Arc::clone(outcome))
-    }
-
-    fn wanted(&self, decision: &Decision<'_>) -> NewAppConnection {
-        let request = &decision.asked.request;
-        let app_name = AppName::parse(decision.asked.name());
-        let access = if request.hostname_only && self.config.allow_hostname_only {
-            AccessMode::None
-        } else {
-            AccessMode::Enhanced
-        };
-        NewAppConnection {
-            account: decision.account.id.clone(),
-            printer: decision.printer.id.clone(),
-            app: request.app.clone(),
-            app_name: app_name.expect("an id or a name of an app is a name"),
-            access,
-            scope: decision.scope,
-        }
-    }
-
-    async fn make(
-        &self,
-        making: &Making,
-        decision: Decision<'_>,
-    ) -> Result<Arc<Outcome>, NotGiven> {
-        self.keep(making).await?;
-        let connection = &making.connection;
-        tracing::info!(
-            app_connection.id = %connection.id,
-            account.id = %decision.account.id,
-            printer.id = %decision.printer.id,
-            "an app was given access in the portal"
-        );
-        self.mail.tell(
-            &decision.account.id,
-            Letter::AppConnected {
-                app: AppName::parse(decision.asked.name()).expect("a name of an app is a name"),
-                printer: decision.printer.name.clone(),
-            },
-        );
-        let (key, key_text) = self.key(making, &decision).await;
-        let printer = &decision.printer;
-        let local_ip = printer.local_address.as_deref().and_then(ip_of);
-        let given = Given {
-            id: &connection.id,
-            url: &self
-                .config
-                .connection_url(making.credentials.label.expose()),
-            printer_name: printer.name.as_str(),
-            printer_page: &self.page_of(printer),
-            local_ip: local_ip.as_deref(),
-            key: key_text.as_deref().map(String::as_str),
-        };
-        let values = Completion::given(&given, &making.credentials);
-        let request = &decision.asked.request;
-        let completion = match &request.code {
-            None => values,
-            Some(wish) => {
-                let (chance, now) = (&*self.chance, self.clock.now());
-                let code = self.codes.issue(wish.challenge, values, chance, now);
-                Completion::code(&code, wish.state.as_deref())
-            }
-        };
-        Ok(Arc::new(Outcome {
-            address: completion.address(&self.base(request)),
-            asked: decision.asked,
-            printer: decision.printer,
-            key,
-        }))
-    }
-
-    /// Keeps the new app connection, unless an earlier arrival of the same form did, whose
-    /// sender did not wait for the end.
-    async fn keep(&self, making: &Making) -> Result<(), NotGiven> {
-        let app_connections = self.store.app_connections();
-        match app_connections.insert(&making.connection).await {
-            Ok(()) => Ok(()),
-            Err(StoreError::Conflict) => {
-                let label = making.credentials.label.hash();
-                let found = app_connections.find_by_label_hash(&label).await?;
-                let kept = found.is_some_and(|found| found.connection == making.connection);
-                kept.then_some(()).ok_or(NotGiven::PrinterGone)
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Without a key the rest goes on: what was asked for above all is the app connection.
-    async fn key(
-        &self,
-        making: &Making,
-        decision: &Decision<'_>,
-    ) -> (KeyOutcome, Option<Zeroizing<String>>) {
-        let Some(name) = &decision.asked.request.key_name else {
-            return (KeyOutcome::NotAsked, None);
-        };
-        if !decision.with_key {
-            return (KeyOutcome::Declined, None);
-        }
-        // A key at the host is its owner's, and goes further than one who only uses the printer.
-        if decision.printer.account != decision.account.id {
-            return (KeyOutcome::Failed, None);
-        }
-        let asked = self.keys.make_key(KeyWish {
-            printer: &decision.printer,
-            name,
-            scope: decision.scope,
-            connection: &making.connection.id,
-        });
-        let refusal = match tokio::time::timeout(keys::PATIENCE, asked).await {
-            Ok(Ok(key)) => return (KeyOutcome::Made, Some(key)),
-            Ok(Err(refusal)) => refusal.to_string(),
-            Err(_) => "the printer's host did not answer in time".to_owned(),
-        };
-        tracing::warn!(
-            app_connection.id = %making.connection.id,
-            printer.id = %decision.printer.id,
-            reason = refusal,
-            "an app was given access without the key it asked for"
-        );
-        (KeyOutcome::Failed, None)
+        letters(&*self.parts.chance, NAME_OF_FORM, LENGTH_OF_NAME)
     }
 
     /// What came of a form, for its session and for a short while.
     pub(crate) fn outcome(&self, session: &SessionId, once: &str) -> Option<Arc<Outcome>> {
-        self.outcomes.find(session, once, self.clock.now())
+        self.outcomes.find(session, once, self.parts.clock.now())
     }
 
     /// Lets go of what nobody may see any more.
     fn forget_past(&self) {
-        let now = self.clock.now();
+        let now = self.parts.clock.now();
         self.outcomes.forget(now);
         self.codes.forget(now);
     }
 
     /// What a code stands for, for whoever proves that they asked for it.
     pub(crate) fn redeem(&self, code: &str, verifier: &str) -> Option<Arc<Completion>> {
-        self.codes.take(code, verifier, self.clock.now())
+        self.codes.take(code, verifier, self.parts.clock.now())
     }
 
     /// The address that tells an app that it gets nothing.
@@ -376,14 +203,14 @@ impl Portal {
     fn base(&self, request: &PortalRequest) -> String {
         match &request.target {
             Some(target) => target.as_str().to_owned(),
-            None => format!("{}{COMPLETE}", self.config.public_url),
+            None => format!("{}{COMPLETE}", self.parts.config.public_url),
         }
     }
 
     /// Where a person watches a printer: by its name, since apps build the address from that.
     fn page_of(&self, printer: &Printer) -> String {
         let name = utf8_percent_encode(printer.name.as_str(), SEGMENT);
-        format!("{}/view/{name}", self.config.public_url)
+        format!("{}/view/{name}", self.parts.config.public_url)
     }
 }
 
@@ -401,11 +228,4 @@ pub(crate) async fn forget(state: State, stop: CancellationToken) {
 /// Whether a text has the shape of a form's name.
 fn names_form(text: &str) -> bool {
     text.len() == LENGTH_OF_NAME && text.bytes().all(|b| NAME_OF_FORM.contains(&b))
-}
-
-/// The IP address in what a host says of where it is.
-fn ip_of(text: &str) -> Option<String> {
-    let ip = text.parse().ok();
-    let ip = ip.or_else(|| Some(text.parse::<std::net::SocketAddr>().ok()?.ip()));
-    ip.map(|ip: std::net::IpAddr| ip.to_string())
 }

@@ -1,8 +1,8 @@
 //! The facts of the portal's pages.
 
 use axum::response::Response;
-use http::HeaderValue;
 use http::header::{REFERRER_POLICY, REFRESH};
+use http::{HeaderValue, StatusCode};
 use latchkey_model::access::KeyScope;
 use latchkey_model::app::{AppName, RegisteredApp, Website};
 use latchkey_model::portal::{PortalRequest, Refused, RequestError, ReturnTarget, TargetKind};
@@ -12,9 +12,9 @@ use super::{Asked, KeyOutcome, NotAsked, Outcome};
 use crate::apps::http::logo_path;
 use crate::pages::paths;
 use crate::pages::views::{
-    AppStanding, ChooseProblem, EndedWhy, PortalAdd, PortalAllow, PortalApp, PortalChoose,
-    PortalDone, PortalEnded, PortalFault, PortalKey, PortalPrinter, PortalTarget, PortalWelcome,
-    TargetPlace,
+    AllowProblem, AppStanding, ChooseProblem, EndedWhy, PortalAdd, PortalAllow, PortalApp,
+    PortalChoose, PortalDone, PortalEnded, PortalFault, PortalKey, PortalPrinter, PortalTarget,
+    PortalWelcome, TargetPlace,
 };
 use crate::pages::visit::Visit;
 
@@ -46,10 +46,7 @@ pub(super) fn logo(registered: Option<&RegisteredApp>) -> Option<String> {
 
 fn target(request: &PortalRequest) -> PortalTarget {
     PortalTarget {
-        shown: request
-            .target
-            .as_ref()
-            .map(|target| target.shown().to_owned()),
+        shown: request.target.as_ref().map(ReturnTarget::shown),
         place: match request.target.as_ref().map(ReturnTarget::kind) {
             None => TargetPlace::Here,
             Some(TargetKind::App) => TargetPlace::App,
@@ -124,14 +121,10 @@ fn is_online(visit: &Visit, printer: &Printer) -> bool {
 /// `has_others`: whether the account has printers, and only not the one the app means.
 pub(super) fn add(visit: &Visit, asked: &Asked, has_others: bool) -> PortalAdd {
     let site = visit.site();
+    // A printer that is paired gets an id of its own: whichever the app means stays away.
     let mut any = asked.clone();
     any.request.printer = None;
-    // What is no id of this relay's printers will not be there after pairing either.
-    let may_come = |text: &str| text.parse::<latchkey_model::id::PrinterId>().is_ok();
-    let back = match asked.request.printer.as_deref() {
-        Some(text) if may_come(text) => asked.path("/printer"),
-        _ => any.path("/printer"),
-    };
+    let back = any.path("/printer");
     PortalAdd {
         shell: site.door(),
         site,
@@ -148,14 +141,12 @@ pub(super) struct Choice<'a> {
     pub(super) printer: &'a Printer,
     pub(super) scope: KeyScope,
     pub(super) with_key: bool,
-    pub(super) not_sure: bool,
+    pub(super) problem: Option<AllowProblem>,
     pub(super) once: String,
 }
 
 pub(super) fn allow(visit: &Visit, asked: &Asked, choice: Choice<'_>) -> PortalAllow {
     let site = visit.site();
-    let now = visit.state.clock.now();
-    let fresh = visit.session().is_some_and(|session| session.is_fresh(now));
     PortalAllow {
         shell: site.door(),
         site,
@@ -167,9 +158,8 @@ pub(super) fn allow(visit: &Visit, asked: &Asked, choice: Choice<'_>) -> PortalA
         printer: choice.printer.name.as_str().to_owned(),
         scope: choice.scope,
         with_key: choice.with_key,
-        asks_password: !fresh,
         hostname_only: asked.request.hostname_only && visit.state.config.allow_hostname_only,
-        not_sure: choice.not_sure,
+        problem: choice.problem,
         choose: asked.path("/printer"),
     }
 }
@@ -195,25 +185,39 @@ pub(super) fn done(visit: &Visit, outcome: &Outcome) -> Response {
 
 /// The last page when nothing came of it. `leads_on`: whether it goes on by itself.
 pub(super) fn ended(visit: &Visit, asked: &Asked, why: Refused, leads_on: bool) -> Response {
-    let site = visit.site();
-    let address = visit.state.portal.refusal(&asked.request, why);
-    let page = PortalEnded {
-        shell: site.door(),
-        site,
-        app: app(asked),
-        address: address.to_string(),
-        why: match why {
-            Refused::Cancelled => EndedWhy::Cancelled,
-            Refused::Denied => EndedWhy::Denied,
-            Refused::NotEntitled => EndedWhy::NoPlan,
-        },
-        signed_in: visit.maybe_account().is_some(),
+    let said = match why {
+        Refused::Cancelled => EndedWhy::Cancelled,
+        Refused::Denied => EndedWhy::Denied,
+        Refused::NotEntitled => EndedWhy::NoPlan,
     };
-    let mut answer = visit.page(&page);
+    let address = visit.state.portal.refusal(&asked.request, why);
+    let mut answer = visit.page(&ended_page(visit, asked, said, &address));
     if leads_on {
         answer = going_on(answer, &address);
     }
     unreferred(answer)
+}
+
+/// The relay is at fault. Who goes back to the app instead of trying again tells it so.
+pub(super) fn trouble(visit: &Visit, asked: &Asked, status: StatusCode) -> Response {
+    let address = visit
+        .state
+        .portal
+        .refusal(&asked.request, Refused::Cancelled);
+    let page = ended_page(visit, asked, EndedWhy::Trouble, &address);
+    unreferred(visit.page_with(status, &page))
+}
+
+fn ended_page(visit: &Visit, asked: &Asked, why: EndedWhy, address: &str) -> PortalEnded {
+    let site = visit.site();
+    PortalEnded {
+        shell: site.door(),
+        site,
+        app: app(asked),
+        address: address.to_owned(),
+        why,
+        signed_in: visit.maybe_account().is_some(),
+    }
 }
 
 /// Goes on at once (HTML standard, "shared declarative refresh steps"): a redirect after a form
@@ -226,7 +230,7 @@ fn going_on(mut answer: Response, address: &str) -> Response {
     unreferred(answer)
 }
 
-fn unreferred(mut answer: Response) -> Response {
+pub(super) fn unreferred(mut answer: Response) -> Response {
     let policy = HeaderValue::from_static("no-referrer");
     answer.headers_mut().insert(REFERRER_POLICY, policy);
     answer

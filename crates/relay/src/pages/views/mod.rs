@@ -24,9 +24,9 @@ pub use confirm::{EndAccount, EndAtPrinter, Ending};
 pub use join::{Join, Joining};
 pub use pair::{Pair, PairConfirm, PairEnd, PairEnding, PairProblem};
 pub use portal::{
-    AppStanding, ChooseProblem, EndedWhy, PortalAdd, PortalAllow, PortalApp, PortalChoose,
-    PortalComplete, PortalDone, PortalEnded, PortalFault, PortalKey, PortalNoPlan, PortalPrinter,
-    PortalRefused, PortalTarget, PortalWelcome, TargetPlace,
+    AllowProblem, AppStanding, ChooseProblem, EndedWhy, PortalAdd, PortalAllow, PortalApp,
+    PortalChoose, PortalComplete, PortalDone, PortalEnded, PortalFault, PortalKey, PortalNoPlan,
+    PortalPrinter, PortalRefused, PortalTarget, PortalWelcome, TargetPlace,
 };
 pub use printers::{
     Copied, Invite, InviteProblem, ListedApp, ListedInvitation, ListedMember, Made, NameProblem,

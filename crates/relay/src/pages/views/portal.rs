@@ -142,13 +142,9 @@ pub struct PortalAdd {
     pub moonraker: bool,
 }
 
-/// The decision. Posts `request`, `printer`, `scope`, `key`, `sure`, `once`, `decision` (`allow`
-/// or `deny`), `csrf_token`.
+/// The decision. Posts `request`, `printer`, `scope`, `key`, `sure`, `once`, `decision` (`allow`,
+/// `deny` or `cancel`), `csrf_token`.
 #[derive(Debug, Clone, Template)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "facts that have nothing to do with each other"
-)]
 #[template(path = "relay/portal/allow.html")]
 pub struct PortalAllow {
     pub shell: DoorShell,
@@ -162,14 +158,29 @@ pub struct PortalAllow {
     pub scope: KeyScope,
     /// Whether a key is made, too, if the app asks for one.
     pub with_key: bool,
-    /// Whether the password is asked before a key is made.
-    pub asks_password: bool,
     /// Without credentials: whoever knows the address is let in.
     pub hostname_only: bool,
-    /// The box that says that the person began this themselves was not ticked.
-    pub not_sure: bool,
+    pub problem: Option<AllowProblem>,
     /// Where another printer is chosen.
     pub choose: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AllowProblem {
+    /// The box that says that the person began this themselves was not ticked.
+    NotSure,
+    /// The form was sent before with something else in it, of which nothing is left.
+    Changed,
+}
+
+impl PortalAllow {
+    fn not_sure(&self) -> bool {
+        self.problem == Some(AllowProblem::NotSure)
+    }
+
+    fn changed(&self) -> bool {
+        self.problem == Some(AllowProblem::Changed)
+    }
 }
 
 /// The last page after a yes. It goes on by itself.
@@ -214,6 +225,8 @@ pub enum EndedWhy {
     /// The plan has no app connections; not gone on from by itself, for there is something to
     /// read.
     NoPlan,
+    /// The relay is at fault.
+    Trouble,
 }
 
 /// Where apps send people after a 605.

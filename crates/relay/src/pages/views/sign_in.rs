@@ -13,8 +13,8 @@ pub struct AskingApp {
     pub verified: bool,
     /// Where its logo is, if it has one here.
     pub logo: Option<String>,
-    /// The page that leads back to the app without anything.
-    pub cancel: String,
+    /// The request, for the form that turns back to the app without anything.
+    pub request: String,
 }
 
 /// Posts `email`, `password`, `then`, `csrf_token` to `/sign-in`, or to `/sign-in/again` when

@@ -188,6 +188,14 @@ impl Bench {
         browser
     }
 
+    /// Types the password once more in a browser that is signed in.
+    pub(super) async fn prove(&self, browser: &mut Browser, account: &Account) {
+        let sessions = self.state.store.sessions();
+        let session = sessions.list_of(&account.id).await.unwrap().remove(0);
+        let cookie = self.state.sessions.renew(&session.id).await.unwrap();
+        browser.keep(cookie.to_str().unwrap());
+    }
+
     pub(super) async fn sign_everybody_out(&self, account: &Account) {
         let sessions = self.state.store.sessions();
         for session in sessions.list_of(&account.id).await.unwrap() {
@@ -249,7 +257,10 @@ impl Browser {
         path: &str,
         fields: &[(&str, &str)],
     ) -> Page {
-        let hidden = page.hidden();
+        let mut hidden = page.hidden();
+        // A page may have a second form, with the same token.
+        let mut names = std::collections::BTreeSet::new();
+        hidden.retain(|(name, _)| names.insert(name.clone()));
         let mut all: Vec<(&str, &str)> = hidden
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))

@@ -80,7 +80,7 @@ impl Words {
             name: self.app.into(),
             verified: true,
             logo: None,
-            cancel: "/appportal/v1/cancel?appid=fieldglass".into(),
+            request: "appId=fieldglass".into(),
         }
     }
 }

@@ -4,9 +4,9 @@ use latchkey_model::access::KeyScope;
 
 use super::{Pages, Words, seconds_ago};
 use crate::pages::views::{
-    AppStanding, ChooseProblem, EndedWhy, PortalAdd, PortalAllow, PortalApp, PortalChoose,
-    PortalComplete, PortalDone, PortalEnded, PortalFault, PortalKey, PortalNoPlan, PortalPrinter,
-    PortalRefused, PortalTarget, PortalWelcome, TargetPlace,
+    AllowProblem, AppStanding, ChooseProblem, EndedWhy, PortalAdd, PortalAllow, PortalApp,
+    PortalChoose, PortalComplete, PortalDone, PortalEnded, PortalFault, PortalKey, PortalNoPlan,
+    PortalPrinter, PortalRefused, PortalTarget, PortalWelcome, TargetPlace,
 };
 
 const ADDRESS: &str = "fieldglass://connected?success=true&id=x";
@@ -174,9 +174,8 @@ fn allow(words: &Words, pages: &mut Pages) {
         printer: words.printer.into(),
         scope: KeyScope::Full,
         with_key: false,
-        asks_password: false,
         hostname_only: false,
-        not_sure: false,
+        problem: None,
         choose: "/appportal/v1/printer".into(),
     };
     pages.add("portal-allow", &page);
@@ -185,18 +184,22 @@ fn allow(words: &Words, pages: &mut Pages) {
         target: target(words, TargetPlace::Neighbour),
         scope: KeyScope::View,
         with_key: true,
-        asks_password: true,
         hostname_only: true,
-        not_sure: true,
+        problem: Some(AllowProblem::NotSure),
         ..page.clone()
     };
     pages.add("portal-allow-unverified", &unverified);
     let imitating = PortalAllow {
         app: imitating(words),
         target: target(words, TargetPlace::Web),
-        ..page
+        ..page.clone()
     };
     pages.add("portal-allow-imitating", &imitating);
+    let changed = PortalAllow {
+        problem: Some(AllowProblem::Changed),
+        ..page
+    };
+    pages.add("portal-allow-changed", &changed);
 }
 
 fn last(words: &Words, pages: &mut Pages) {
@@ -220,6 +223,7 @@ fn last(words: &Words, pages: &mut Pages) {
         ("cancelled", verified(words), EndedWhy::Cancelled),
         ("denied", unverified(words), EndedWhy::Denied),
         ("not-entitled", verified(words), EndedWhy::NoPlan),
+        ("trouble", verified(words), EndedWhy::Trouble),
     ] {
         let page = PortalEnded {
             shell: words.site().door(),

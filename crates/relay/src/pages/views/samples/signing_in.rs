@@ -35,6 +35,11 @@ pub(super) fn add(words: &Words, pages: &mut Pages) {
         ..sign_in.clone()
     };
     pages.add("sign-in-again", &again);
+    let for_app = SignIn {
+        app: Some(words.asking_app()),
+        ..again
+    };
+    pages.add("sign-in-again-for-app", &for_app);
     let closed = SignIn {
         sign_up: None,
         by_mail: false,
