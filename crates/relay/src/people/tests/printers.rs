@@ -1,7 +1,10 @@
+use std::time::Duration;
+
 use latchkey_model::app::{AppId, AppName, RegisteredApp};
 use latchkey_model::clock::Clock;
 use latchkey_model::id::{AppConnectionId, PrinterId};
 use latchkey_model::portal::TargetRule;
+use latchkey_model::printer::CopySeen;
 
 use super::{STALE, is_live};
 use crate::tests::Bench;
@@ -58,6 +61,34 @@ async fn apps_that_the_operator_registered_are_told_from_others() {
         page.says("Verified app");
         page.says("src=\"/apps/fieldglass/logo.png\"");
     }
+}
+
+#[tokio::test]
+async fn a_copy_calls_its_owner_alone_and_for_an_hour() {
+    let bench = Bench::new().await;
+    let ann = bench.account("ann@example.com").await;
+    let bob = bench.account("bob@example.com").await;
+    let printer = bench.printer(&ann, "Voron").await;
+    bench.share(&printer, &bob).await;
+    let seen = CopySeen {
+        at: bench.clock.now(),
+        network: "203.0.113.0/24".to_owned(),
+    };
+    let printers = bench.store().printers();
+    assert!(printers.note_copy(&printer.id, Some(&seen)).await.unwrap());
+    let here = format!("/printers/{}", printer.id);
+    let link = format!("href=\"{here}/swap\"");
+    let (mut owner, mut member) = (bench.signed_in(&ann).await, bench.signed_in(&bob).await);
+    owner.get("/printers").await.says("Needs you");
+    owner.get(&here).await.says(&link);
+    owner.get(&format!("{here}/swap")).await.is(200);
+    let theirs = member.get("/printers").await;
+    assert!(!theirs.text.contains("Needs you"));
+    assert!(!member.get(&here).await.text.contains(&link));
+    member.get(&format!("{here}/swap")).await.is(404);
+    bench.clock.advance(Duration::from_hours(1));
+    assert!(!owner.get("/printers").await.text.contains("Needs you"));
+    assert!(!owner.get(&here).await.text.contains(&link));
 }
 
 #[tokio::test]
