@@ -89,7 +89,8 @@ impl Bench {
         let done = self.ann.post("/pair", &fields).await;
         assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
         let location = done.header("location");
-        location.strip_prefix("/printers/").unwrap().to_owned()
+        let id = location.strip_prefix("/printers/").unwrap();
+        id.strip_suffix("?done=paired").unwrap().to_owned()
     }
 
     async fn store(&self) -> RelayStore {
