@@ -212,7 +212,10 @@ async fn the_command_pairs_beside_a_running_host_which_connects_by_itself() {
         ("answer", "add"),
     ];
     let again = bench.ann.post("/pair", &fields).await;
-    assert_eq!(again.header("location"), format!("/printers/{printer}"));
+    assert_eq!(
+        again.header("location"),
+        format!("/printers/{printer}?done=paired")
+    );
     bench.host.stop().await;
     bench.relay.stop().await;
     bench.start_relay().await;
