@@ -21,6 +21,7 @@ use tower::ServiceExt;
 use crate::accounts;
 use crate::app_api::{self, AppApi};
 use crate::apps;
+use crate::config::Registration;
 use crate::pages::links;
 use crate::pages::visit::{Answered, Arrival, Visit};
 use crate::pairing;
@@ -56,7 +57,9 @@ async fn landing(visit: Visit) -> Answered {
         return Ok(visit.go_on("/printers"));
     }
     let relay = visit.state.config.public_url.authority().to_string();
-    Ok(visit.page(&RelayLanding::new(&relay, env!("CARGO_PKG_VERSION"))))
+    let open = visit.state.accounts.registration() == Registration::Open;
+    let page = RelayLanding::new(&relay, open, env!("CARGO_PKG_VERSION"));
+    Ok(visit.page(&page))
 }
 
 /// Answers requests for the public URL.

@@ -9,13 +9,16 @@ use crate::shell::{DoorShell, Place};
 #[template(path = "landing/relay.html")]
 pub struct RelayLanding {
     pub shell: DoorShell,
+    /// Whether everybody may make an account.
+    pub sign_up: bool,
     pub version: &'static str,
 }
 
 impl RelayLanding {
-    pub fn new(relay_host: &str, version: &'static str) -> Self {
+    pub fn new(relay_host: &str, sign_up: bool, version: &'static str) -> Self {
         Self {
             shell: DoorShell::new(Place::relay(relay_host)),
+            sign_up,
             version,
         }
     }

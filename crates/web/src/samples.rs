@@ -106,7 +106,11 @@ fn landings() -> Vec<(String, String)> {
     vec![
         (
             "landing-relay".into(),
-            render(&RelayLanding::new("relay.example.net", "0.1.0")),
+            render(&RelayLanding::new("relay.example.net", true, "0.1.0")),
+        ),
+        (
+            "landing-relay-closed".into(),
+            render(&RelayLanding::new("relay.example.net", false, "0.1.0")),
         ),
         (
             "landing-host".into(),

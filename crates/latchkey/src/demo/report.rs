@@ -100,6 +100,15 @@ impl Report {
             "\nOpen the printer through the relay, as its owner does from anywhere:\n\n  {}",
             self.browser_url()
         );
+        let _ = writeln!(
+            text,
+            "\nAway, sign in at {}/ as {} with the password {}\nand let an app in (it leads you to the relay and back):\n\n  {} connect {} --app-id my-app --open",
+            self.relay_url,
+            self.account.email,
+            self.account.password,
+            this_program(),
+            self.relay_url
+        );
         if let Some(admin) = self.host_users.iter().find(|user| user.admin) {
             let _ = writeln!(
                 text,

@@ -88,9 +88,8 @@ impl Bench {
         let fields = [("code", code), ("name", name), ("answer", "add")];
         let done = self.ann.post("/pair", &fields).await;
         assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
-        let location = done.header("location");
-        let id = location.strip_prefix("/printers/").unwrap();
-        id.strip_suffix("?done=paired").unwrap().to_owned()
+        let page = done.header("location").strip_suffix("?done=paired");
+        page.unwrap().strip_prefix("/printers/").unwrap().to_owned()
     }
 
     async fn store(&self) -> RelayStore {
@@ -212,10 +211,8 @@ async fn the_command_pairs_beside_a_running_host_which_connects_by_itself() {
         ("answer", "add"),
     ];
     let again = bench.ann.post("/pair", &fields).await;
-    assert_eq!(
-        again.header("location"),
-        format!("/printers/{printer}?done=paired")
-    );
+    let paired = format!("/printers/{printer}?done=paired");
+    assert_eq!(again.header("location"), paired);
     bench.host.stop().await;
     bench.relay.stop().await;
     bench.start_relay().await;

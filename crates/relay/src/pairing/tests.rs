@@ -229,8 +229,10 @@ async fn a_host_is_paired_by_its_code_and_both_sides_see_both_names() {
     }
     let done = bench.post(&ann, &add(&code, "Garage Voron")).await;
     let printer = &bench.printers_of(&ann).await[0];
-    let paired = format!("/printers/{}?done=paired", printer.id);
-    assert_eq!(done.location(), paired);
+    assert_eq!(
+        done.location(),
+        format!("/printers/{}?done=paired", printer.id)
+    );
     assert_eq!(printer.name.as_str(), "Garage Voron");
     let key = HostKey::from_bytes(host.public_key());
     assert_eq!(printer.id, PrinterId::from(&key.id()));
