@@ -138,6 +138,16 @@ impl<K: Hash + Eq + Clone> Limits<K> {
     }
 }
 
+impl<K: Hash + Eq> Limits<K> {
+    /// Takes back a try that was counted and is not to count after all.
+    pub fn take_back(&self, who: &K) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        for count in known.counts.get_mut(who).into_iter().flatten() {
+            count.tries = count.tries.saturating_sub(1);
+        }
+    }
+}
+
 impl<K: Hash + Eq> Known<K> {
     fn check(&self, windows: &[Window], who: &K, now: Timestamp) -> Result<(), TooMany> {
         let Some(counts) = self.counts.get(who) else {
@@ -216,6 +226,19 @@ mod tests {
         limits.count(&1, at(60)).unwrap();
         let wait = Duration::from_secs(539);
         assert_eq!(limits.check(&1, at(61)), Err(TooMany { wait }));
+    }
+
+    #[test]
+    fn what_is_taken_back_does_not_count() {
+        let limits = Limits::new(&OF_A_USER);
+        limits.take_back(&1);
+        for _ in 0..10 {
+            limits.count(&1, at(0)).unwrap();
+        }
+        assert!(limits.check(&1, at(1)).is_err());
+        limits.take_back(&1);
+        assert!(limits.count(&1, at(1)).is_ok());
+        assert!(limits.count(&1, at(1)).is_err());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use axum::{Form, Router};
 use http::StatusCode;
 use latchkey_model::account::{Account, Email};
 use latchkey_model::link::LinkPurpose;
+use latchkey_store::relay::SignIn as Proved;
 use latchkey_web::limits::TooMany;
 use serde::Deserialize;
 
@@ -71,12 +72,15 @@ async fn sign_in(visit: Visit, Form(fields): Form<Fields>) -> Answered {
         return Ok(wrong(StatusCode::FORBIDDEN, SignInProblem::WrongPair).await);
     };
     match try_password(&visit, &email, &fields.password).await {
-        Ok(account) => {
-            let opened = visit.state.sessions.open(&account, &visit.visitor()).await;
+        Ok(proved) => {
+            let opened = visit.state.sessions.open(&proved, &visit.visitor()).await;
             let opened = opened.map_err(|failure| visit.failed(&failure))?;
+            let Some(opened) = opened else {
+                return Ok(wrong(StatusCode::FORBIDDEN, SignInProblem::WrongPair).await);
+            };
             if let Some((device, network)) = opened.new_from {
                 let mail = &visit.state.mail;
-                mail.tell(&account.id, Letter::SignedIn { device, network });
+                mail.tell(&proved.account.id, Letter::SignedIn { device, network });
             }
             Ok(with_cookie(visit.go_on(then(&fields.then)), opened.cookie))
         }
@@ -100,20 +104,23 @@ pub(crate) enum Tried {
     Error(AccountError),
 }
 
-/// Tries a password within the limits; a wrong one counts.
+/// Tries a password within the limits; a wrong one counts. Afterwards the limits are looked at
+/// once more, whatever came of it: who guesses many at once learns no more than who guesses one
+/// by one.
 pub(crate) async fn try_password(
     visit: &Visit,
     email: &Email,
     password: &str,
-) -> Result<Account, Tried> {
+) -> Result<Proved, Tried> {
     let (sessions, address) = (&visit.state.sessions, visit.arrival.address);
     sessions.may_try(email, address).map_err(Tried::TooMany)?;
     let outcome = visit.state.accounts.sign_in(email, password).await;
-    if matches!(outcome, Err(AccountError::WrongPassword)) {
-        // Once more: who guesses many at once learns no more than who guesses one by one.
-        sessions.may_try(email, address).map_err(Tried::TooMany)?;
-        sessions.note_failure(email, address);
-    }
+    let within = if matches!(outcome, Err(AccountError::WrongPassword)) {
+        sessions.note_failure(email, address)
+    } else {
+        sessions.may_try(email, address)
+    };
+    within.map_err(Tried::TooMany)?;
     outcome.map_err(Tried::Error)
 }
 
@@ -243,27 +250,38 @@ async fn sign_up(visit: Visit, Form(fields): Form<Fields>) -> Answered {
         let stale = Some(SignUpProblem::Stale);
         return answer_sign_up(&visit, &fields, StatusCode::FORBIDDEN, stale).await;
     }
-    if let Err(too_many) = visit.state.accounts.may_sign_up(visit.arrival.address) {
-        let minutes = too_many.minutes();
-        let problem = Some(SignUpProblem::TooMany { minutes });
-        let answer = answer_sign_up(&visit, &fields, StatusCode::TOO_MANY_REQUESTS, problem);
-        return Ok(retry_after(answer.await?, too_many));
-    }
     let wish = SigningUp {
         email: &fields.email,
         password: &fields.password,
         invitation: &fields.invitation,
+        address: visit.arrival.address,
     };
     let problem = match visit.state.accounts.sign_up(&wish).await {
-        Ok(account) => {
-            let opened = visit.state.sessions.open(&account, &visit.visitor()).await;
+        Ok(made) => {
+            let account = &made.account;
+            let opened = visit.state.sessions.open(&made, &visit.visitor()).await;
             let opened = opened.map_err(|failure| visit.failed(&failure))?;
             // Who signs up with many others' addresses does not make us write to all of them.
             let address = visit.arrival.address;
             if visit.state.accounts.may_ask_for_letter(address).is_ok() {
-                people::send_verification(&visit, &account, &account.email).await?;
+                people::send_verification(&visit, account, &account.email).await?;
             }
-            return Ok(with_cookie(visit.go_on(then(&fields.then)), opened.cookie));
+            let answer = visit.go_on(then(&fields.then));
+            return Ok(match opened {
+                Some(opened) => with_cookie(answer, opened.cookie),
+                // Suspended in this moment: they are not signed in.
+                None => answer,
+            });
+        }
+        Err(AccountError::TooMany(too_many)) => {
+            let minutes = too_many.minutes();
+            let problem = Some(SignUpProblem::TooMany { minutes });
+            let answer = answer_sign_up(&visit, &fields, StatusCode::TOO_MANY_REQUESTS, problem);
+            return Ok(retry_after(answer.await?, too_many));
+        }
+        Err(AccountError::Passwords(_)) => {
+            let busy = Some(SignUpProblem::Busy);
+            return answer_sign_up(&visit, &fields, StatusCode::SERVICE_UNAVAILABLE, busy).await;
         }
         Err(AccountError::Email) => SignUpProblem::EmailUnfit,
         Err(AccountError::Taken) => SignUpProblem::EmailTaken,
@@ -274,13 +292,8 @@ async fn sign_up(visit: Visit, Form(fields): Form<Fields>) -> Answered {
         Err(AccountError::PasswordTooLong) => SignUpProblem::PasswordTooLong {
             most: MOST_PASSWORD,
         },
-        Err(AccountError::Passwords(_)) => SignUpProblem::Busy,
         Err(error) => return Err(unexpected(&visit, &error)),
     };
-    visit
-        .state
-        .accounts
-        .note_failed_sign_up(visit.arrival.address);
     answer_sign_up(&visit, &fields, StatusCode::BAD_REQUEST, Some(problem)).await
 }
 
@@ -314,7 +327,11 @@ async fn answer_sign_up(
 }
 
 async fn sign_out(visit: Visit, Form(fields): Form<Fields>) -> Answered {
-    visit.own_form(&fields.csrf_token)?;
+    if visit.maybe_account().is_none() {
+        visit.not_from_elsewhere()?;
+    } else {
+        visit.form(&fields.csrf_token, HOME)?;
+    }
     if let (Some(account), Some(session)) = (visit.maybe_account(), visit.session()) {
         let ended = visit.state.sessions.end(&account.id, &session.id).await;
         ended.map_err(|failure| visit.failed(&failure))?;

@@ -13,6 +13,7 @@ use latchkey_model::clock::Clock;
 use latchkey_model::id::AccountId;
 use latchkey_model::link::{Link, LinkPurpose};
 use latchkey_model::secret::{LinkHash, LinkSecret, PasswordHash};
+use latchkey_store::relay::SignIn;
 use latchkey_store::{RelayStore, StoreError};
 use latchkey_web::limits::{Limits, TooMany, Window, household};
 use latchkey_web::password::{Passwords, PasswordsError};
@@ -24,9 +25,12 @@ use crate::config::{Config, Registration};
 pub(crate) const LEAST_PASSWORD: usize = 12;
 pub(crate) const MOST_PASSWORD: usize = 1024;
 
-/// Attempts to sign up from one address that came to nothing: each costs a password's hash, and
-/// tells whether an address is taken.
-const OF_AN_ADDRESS: [Window; 1] = [Window::new(20, Duration::from_hours(1))];
+/// Attempts to sign up from one address: each costs a password's hash, and tells whether an
+/// address is taken.
+const ATTEMPTS: [Window; 1] = [Window::new(20, Duration::from_hours(1))];
+
+/// Accounts that come from one address without invitations.
+const SIGN_UPS: [Window; 1] = [Window::new(10, Duration::from_hours(24))];
 
 /// Why an account was not made or changed.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +48,8 @@ pub enum AccountError {
     NotInvited,
     #[error("the password is not the right one")]
     WrongPassword,
+    #[error("too many sign up from this address")]
+    TooMany(TooMany),
     #[error(transparent)]
     Passwords(#[from] PasswordsError),
     #[error(transparent)]
@@ -56,6 +62,14 @@ pub(crate) struct SigningUp<'a> {
     pub(crate) password: &'a str,
     /// The secret of an invitation, or of the first administrator's link.
     pub(crate) invitation: &'a str,
+    /// From where.
+    pub(crate) address: IpAddr,
+}
+
+impl SigningUp<'_> {
+    fn is_local(&self) -> bool {
+        self.address.to_canonical().is_loopback()
+    }
 }
 
 /// The people known to this relay.
@@ -65,6 +79,7 @@ pub(crate) struct Accounts {
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
     passwords: Passwords,
+    attempts: Limits<IpAddr>,
     sign_ups: Limits<IpAddr>,
     causing: recovery::Causing,
 }
@@ -82,7 +97,8 @@ impl Accounts {
             clock: Arc::clone(clock),
             chance: Arc::clone(chance),
             passwords: Passwords::new(Arc::clone(chance)),
-            sign_ups: Limits::new(&OF_AN_ADDRESS),
+            attempts: Limits::new(&ATTEMPTS),
+            sign_ups: Limits::new(&SIGN_UPS),
             causing: recovery::Causing::default(),
         }
     }
@@ -92,27 +108,16 @@ impl Accounts {
         self.config.registration
     }
 
-    /// Whether one more attempt to sign up may come from this address.
-    pub(crate) fn may_sign_up(&self, address: IpAddr) -> Result<(), TooMany> {
-        self.sign_ups.check(&household(address), self.clock.now())
-    }
-
-    /// Counts an attempt that came to nothing.
-    pub(crate) fn note_failed_sign_up(&self, address: IpAddr) {
-        // One that is too many was refused before it was looked at.
-        let _ = self.sign_ups.count(&household(address), self.clock.now());
-    }
-
-    /// The account with this address and password. An unknown address takes as long as a wrong
-    /// password (T-14).
+    /// The account with this address and password, and what the password was checked against. An
+    /// unknown address takes as long as a wrong password (T-14).
     pub(crate) async fn sign_in(
         &self,
         email: &Email,
         password: &str,
-    ) -> Result<Account, AccountError> {
+    ) -> Result<SignIn, AccountError> {
         let found = self.store.accounts().find_sign_in(email).await?;
         let known = found.and_then(|found| Some((found.account, found.password_hash?)));
-        let Some((account, hash)) = known else {
+        let Some((account, mut hash)) = known else {
             self.passwords.pretend(password).await?;
             return Err(AccountError::WrongPassword);
         };
@@ -121,61 +126,98 @@ impl Accounts {
             return Err(AccountError::WrongPassword);
         }
         if verified.rehash {
-            let hash = self.passwords.hash(password).await?;
-            self.store
-                .accounts()
-                .set_password_hash(&account.id, &hash)
-                .await?;
+            let new = self.passwords.hash(password).await?;
+            let accounts = self.store.accounts();
+            let kept = accounts.replace_password_hash(&account.id, &hash, &new);
+            if !kept.await? {
+                return Err(AccountError::WrongPassword);
+            }
+            hash = new;
         }
-        Ok(account)
+        Ok(SignIn {
+            account,
+            password_hash: Some(hash),
+        })
     }
 
     /// Makes an account, if it may be made.
-    pub(crate) async fn sign_up(&self, wish: &SigningUp<'_>) -> Result<Account, AccountError> {
+    pub(crate) async fn sign_up(&self, wish: &SigningUp<'_>) -> Result<SignIn, AccountError> {
         let email = Email::parse(wish.email).map_err(|_| AccountError::Email)?;
         check_password(wish.password)?;
         let invited = self.invitation(wish.invitation).await?;
+        let from = household(wish.address);
+        // Before anything is found out: of many at once no more come through than of one by one.
+        let counted = self.attempts.count(&from, self.clock.now());
+        counted.map_err(AccountError::TooMany)?;
+        let outcome = self.make_account(wish, email, invited).await;
+        let innocent = match &outcome {
+            // Who was invited is known, and a machine's own people have no others' address.
+            Ok(_) => invited.is_some() || wish.is_local(),
+            Err(error) => matches!(error, AccountError::Passwords(_) | AccountError::Store(_)),
+        };
+        if innocent {
+            self.attempts.take_back(&from);
+        }
+        outcome
+    }
+
+    async fn make_account(
+        &self,
+        wish: &SigningUp<'_>,
+        email: Email,
+        invited: Option<LinkPurpose>,
+    ) -> Result<SignIn, AccountError> {
         if invited.is_none() && self.config.registration != Registration::Open {
             return Err(AccountError::NotInvited);
         }
+        let from = household(wish.address);
+        let limited = invited.is_none() && !wish.is_local();
+        if limited {
+            let may = self.sign_ups.check(&from, self.clock.now());
+            may.map_err(AccountError::TooMany)?;
+        }
         let hash = self.passwords.hash(wish.password).await?;
-        let mut account = Account::new(
-            AccountId::generate(&*self.chance),
-            email,
-            self.clock.now(),
-            self.config.default_plan.clone(),
-        );
+        let now = self.clock.now();
+        let id = AccountId::generate(&*self.chance);
+        let mut account = Account::new(id, email, now, self.config.default_plan.clone());
         account.administrator = invited == Some(LinkPurpose::FirstAdministrator);
-        if self
-            .store
-            .accounts()
-            .find_by_email(&account.email)
-            .await?
-            .is_some()
-        {
-            return Err(AccountError::Taken);
+        if limited {
+            // Once more, and counted: others from here may have been hashed at the same time.
+            let counted = self.sign_ups.count(&from, now);
+            counted.map_err(AccountError::TooMany)?;
         }
-        // Of two who use one invitation at once one gets the account.
-        if let Some(purpose) = invited {
-            let taken = self.take(wish.invitation, purpose).await?;
-            taken.ok_or(AccountError::NotInvited)?;
+        let created = self.create(&account, &hash, wish, invited).await;
+        if created.is_err() && limited {
+            self.sign_ups.take_back(&from);
         }
-        self.create(&account, &hash).await?;
-        if account.administrator {
-            let links = self.store.links();
-            links
-                .drop_all(LinkPurpose::FirstAdministrator, None)
-                .await?;
-        }
-        Ok(account)
+        created?;
+        tracing::info!(account.id = %account.id, "an account was made");
+        Ok(SignIn {
+            account,
+            password_hash: Some(hash),
+        })
     }
 
-    async fn create(&self, account: &Account, hash: &PasswordHash) -> Result<(), AccountError> {
-        match self.store.accounts().create(account, Some(hash)).await {
-            Ok(()) => {
-                tracing::info!(account.id = %account.id, "an account was made");
-                Ok(())
+    async fn create(
+        &self,
+        account: &Account,
+        hash: &PasswordHash,
+        wish: &SigningUp<'_>,
+        invited: Option<LinkPurpose>,
+    ) -> Result<(), AccountError> {
+        let accounts = self.store.accounts();
+        let created = match invited {
+            None => accounts.create(account, Some(hash)).await.map(|()| true),
+            // Of two who use one invitation at once one gets the account.
+            Some(purpose) => {
+                let link = LinkHash::of(wish.invitation.trim());
+                let created = accounts.create_by_link(account, hash, &link, purpose);
+                created.await
             }
+        };
+        match created {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(AccountError::NotInvited),
             Err(StoreError::Conflict) => Err(AccountError::Taken),
             Err(error) => Err(error.into()),
         }
@@ -188,13 +230,17 @@ impl Accounts {
         };
         let now = self.clock.now();
         let found = self.store.links().find(&secret.hash(), now).await?;
-        let purpose = found.map(|link| link.purpose);
-        Ok(purpose.filter(|purpose| {
-            matches!(
-                purpose,
-                LinkPurpose::Invitation | LinkPurpose::FirstAdministrator
-            )
-        }))
+        Ok(match found.map(|link| link.purpose) {
+            Some(LinkPurpose::FirstAdministrator)
+                if self.store.accounts().has_administrator().await? =>
+            {
+                None
+            }
+            Some(purpose @ (LinkPurpose::Invitation | LinkPurpose::FirstAdministrator)) => {
+                Some(purpose)
+            }
+            _ => None,
+        })
     }
 
     async fn take(&self, secret: &str, purpose: LinkPurpose) -> Result<Option<Link>, StoreError> {
@@ -203,19 +249,24 @@ impl Accounts {
         self.store.links().take(&hash, purpose, now).await
     }
 
-    /// Changes a password; the account's other sessions are for the caller to end.
+    /// Changes the password of who proved theirs; the account's other sessions are for the
+    /// caller to end.
     pub(crate) async fn set_password(
         &self,
-        account: &AccountId,
+        proved: &SignIn,
         password: &str,
     ) -> Result<(), AccountError> {
         check_password(password)?;
         let hash = self.passwords.hash(password).await?;
-        self.store
-            .accounts()
-            .set_password_hash(account, &hash)
-            .await?;
-        Ok(())
+        let old = proved.password_hash.as_ref();
+        let old = old.ok_or(AccountError::WrongPassword)?;
+        let accounts = self.store.accounts();
+        let changed = accounts.replace_password_hash(&proved.account.id, old, &hash);
+        // It was another one already when the new one was hashed.
+        changed
+            .await?
+            .then_some(())
+            .ok_or(AccountError::WrongPassword)
     }
 
     /// Makes the link by which a relay without administrator gets its first; nothing if it has

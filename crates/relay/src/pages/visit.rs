@@ -11,7 +11,6 @@ use axum::response::{IntoResponse, Redirect, Response};
 use latchkey_model::account::Account;
 use latchkey_model::account_session::AccountSession;
 use latchkey_model::clock::Timestamp;
-use latchkey_model::id::SessionId;
 use latchkey_store::StoreError;
 use latchkey_store::relay::FoundSession;
 use latchkey_web::moment::Moment;
@@ -20,7 +19,7 @@ use latchkey_web::shell::Place;
 
 use super::paths;
 use super::views::{Site, Viewer};
-use crate::sessions::{Csrf, Visitor};
+use crate::sessions::{Csrf, Sender, Visitor};
 use crate::state::State;
 
 /// A page, or what is answered in its place: the way to the sign-in, a refusal.
@@ -112,33 +111,51 @@ impl Visit {
 
     /// Whether a form was sent from a page of ours, in this browser and session.
     pub(crate) fn own_form(&self, token: &str) -> Result<(), Response> {
-        let session = self.session().map(|session| &session.id);
-        if self.is_own_form(token, session) {
+        if self.sender(token) == Sender::Own {
             Ok(())
         } else {
             Err(self.problem(StatusCode::FORBIDDEN))
         }
     }
 
-    fn is_own_form(&self, token: &str, session: Option<&SessionId>) -> bool {
-        self.state
-            .sessions
-            .is_own_form(&self.headers, token, session)
+    fn sender(&self, token: &str) -> Sender {
+        let session = self.session().map(|session| &session.id);
+        let sessions = &self.state.sessions;
+        sessions.sender(&self.headers, token, session)
     }
 
-    /// A signed-in person, in a form of ours. Without a session the form was none of this one:
-    /// nothing is done, and they come back to `back` after signing in.
+    /// Refuses what a page of another address sent. That is all there is to know of a form
+    /// that comes after its session.
+    pub(crate) fn not_from_elsewhere(&self) -> Result<(), Response> {
+        if self.state.sessions.is_from_elsewhere(&self.headers) {
+            Err(self.problem(StatusCode::FORBIDDEN))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// A signed-in person, in a form of ours. A form that comes after its session does nothing:
+    /// they come to `back`, a page that is there for GET and shows the form anew, after signing
+    /// in if they must.
     pub(crate) fn form(&self, token: &str, back: &str) -> Result<&Account, Response> {
         let Some(account) = self.maybe_account() else {
-            // A form from elsewhere is not led anywhere.
-            self.own_form(token)?;
+            self.not_from_elsewhere()?;
             return Err(self.to_sign_in(back));
         };
-        self.own_form(token)?;
+        self.anybodys_form(token, back)?;
         Ok(account)
     }
 
-    /// The same for what needs a password typed lately.
+    /// The same where nobody need be signed in.
+    pub(crate) fn anybodys_form(&self, token: &str, back: &str) -> Result<(), Response> {
+        match self.sender(token) {
+            Sender::Own => Ok(()),
+            Sender::OtherSession => Err(self.go_on(back)),
+            Sender::Unknown => Err(self.problem(StatusCode::FORBIDDEN)),
+        }
+    }
+
+    /// The same as [`Self::form`] for what needs a password typed lately.
     pub(crate) fn fresh_form(&self, token: &str, back: &str) -> Result<&Account, Response> {
         let account = self.form(token, back)?;
         self.fresh(back)?;
@@ -151,7 +168,7 @@ impl Visit {
         token: &str,
         back: &str,
     ) -> Result<&Account, Response> {
-        self.own_form(token)?;
+        self.form(token, back)?;
         let account = self.administrator()?;
         self.fresh(back)?;
         Ok(account)

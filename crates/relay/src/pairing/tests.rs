@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use ::http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
@@ -8,21 +7,17 @@ use http_body_util::BodyExt as _;
 use latchkey_model::account::Email;
 use latchkey_model::chance::SeededChance;
 use latchkey_model::clock::{FixedClock, Timestamp};
-use latchkey_model::plan::{Entitlements, Plans};
-use latchkey_model::sealed::MasterKey;
 use latchkey_net::tunnel::HostIdentity;
+use latchkey_store::relay::SignIn;
 use serde_json::{Value, json};
-use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::config::{PublicUrl, Registration, UnregisteredApps};
-use crate::life::{Endings, Life, Parts};
+use crate::config::PublicUrl;
 use crate::mail::Mail;
 use crate::pages::visit::Arrival;
 use crate::sessions::Visitor;
-use crate::state::{Making, State};
-use crate::tunnels::Tunnels;
+use crate::state::State;
 
 const RELAY: &str = "relay.example.com";
 /// 2025-10-09.
@@ -71,46 +66,14 @@ impl Bench {
         let clock = FixedClock::new(Timestamp::from_millis(NOW));
         let chance = Arc::new(SeededChance::new(7));
         let store = RelayStore::open_in_memory().await.unwrap();
-        let plans = BTreeMap::from([("supporter".parse().unwrap(), Entitlements::default())]);
         let url = "https://relay.example.com".parse().unwrap();
         let config = Arc::new(Config {
-            listen: (Ipv4Addr::LOCALHOST, 0).into(),
-            status_listen: None,
             public_url: PublicUrl::from_url(&url).unwrap(),
-            connection_domain: "printers.example.net".parse().unwrap(),
-            tls: None,
-            trusted_proxies: Vec::new(),
-            data: "unused".into(),
-            registration: Registration::Open,
-            unregistered_apps: UnregisteredApps::Allow,
-            allow_hostname_only: true,
-            default_plan: "supporter".parse().unwrap(),
-            plans: Plans::new(plans),
-            smtp: None,
-            first_byte: Duration::from_secs(1),
-            drain: Duration::from_secs(1),
+            ..crate::tests::config()
         });
         let (as_clock, as_chance): (Arc<dyn Clock>, Arc<dyn Chance>) =
             (Arc::new(clock.clone()), Arc::clone(&chance) as _);
-        let tunnels = Tunnels::default();
-        let life = Life::new(Parts {
-            store: store.clone(),
-            plans: config.plans.clone(),
-            tunnels: tunnels.clone(),
-            endings: Endings::default(),
-            clock: Arc::clone(&as_clock),
-            tracker: TaskTracker::new(),
-        });
-        let state = State::new(Making {
-            config,
-            store,
-            clock: as_clock,
-            chance: as_chance,
-            tunnels,
-            life,
-            mail: Mail::off(),
-            key: MasterKey::from_bytes([1; 32]),
-        });
+        let state = crate::tests::state(config, store, &as_clock, &as_chance, Mail::off());
         Self {
             state,
             clock,
@@ -137,7 +100,12 @@ impl Bench {
             headers: &HeaderMap::new(),
             address: Ipv4Addr::LOCALHOST.into(),
         };
-        let opened = self.state.sessions.open(&account, &visitor).await.unwrap();
+        let proved = SignIn {
+            account: account.clone(),
+            password_hash: None,
+        };
+        let opened = self.state.sessions.open(&proved, &visitor).await.unwrap();
+        let opened = opened.unwrap();
         let first = |set: &::http::HeaderValue| {
             let text = set.to_str().unwrap();
             text.split(';').next().unwrap().to_owned()

@@ -6,7 +6,7 @@ use axum::routing::{get, post};
 use axum::{Form, Router};
 use http::StatusCode;
 use latchkey_model::account::{Account, Email};
-use latchkey_model::id::SessionId;
+use latchkey_model::id::{AccountId, SessionId};
 use latchkey_store::StoreError;
 use serde::Deserialize;
 
@@ -57,6 +57,15 @@ struct ChangingAddress {
 struct EndingSession {
     #[serde(default)]
     session: String,
+    #[serde(default)]
+    csrf_token: String,
+}
+
+#[derive(Deserialize)]
+struct Deleting {
+    /// Whose account, so that a second click finds it done.
+    #[serde(default)]
+    account: String,
     #[serde(default)]
     csrf_token: String,
 }
@@ -141,8 +150,8 @@ async fn change_password(visit: Visit, Form(form): Form<ChangingPassword>) -> An
     if let Err(error) = crate::accounts::check_password(&form.password) {
         return password_problem(&visit, account, &error).await;
     }
-    match try_password(&visit, &account.email, &form.old).await {
-        Ok(_) => {}
+    let proved = match try_password(&visit, &account.email, &form.old).await {
+        Ok(proved) => proved,
         Err(Tried::TooMany(too_many)) => {
             let minutes = too_many.minutes();
             let problem = AccountProblem::TooMany { minutes };
@@ -150,9 +159,9 @@ async fn change_password(visit: Visit, Form(form): Form<ChangingPassword>) -> An
             return Ok(retry_after(answer.await?, too_many));
         }
         Err(Tried::Error(error)) => return password_problem(&visit, account, &error).await,
-    }
+    };
     let accounts = &visit.state.accounts;
-    if let Err(error) = accounts.set_password(&account.id, &form.password).await {
+    if let Err(error) = accounts.set_password(&proved, &form.password).await {
         return password_problem(&visit, account, &error).await;
     }
     // Whoever has a session or a letter by which they could undo it is out (T-11).
@@ -291,12 +300,22 @@ async fn ask_to_delete(visit: Visit) -> Answered {
     let page = EndAccount {
         shell: visit.viewer(account).bar(&site, Tab::Account),
         site,
+        id: account.id.to_string(),
         other: None,
         printers,
         apps,
         last_administrator: is_last_administrator(&visit, account).await?,
     };
     Ok(visit.page(&page))
+}
+
+/// Whether an account that somebody asked to delete is there no longer.
+async fn is_gone(visit: &Visit, account: &str) -> Result<bool, Response> {
+    let Ok(id) = account.parse::<AccountId>() else {
+        return Ok(false);
+    };
+    let found = visit.state.store.accounts().find(&id).await;
+    Ok(found.map_err(|failure| visit.failed(&failure))?.is_none())
 }
 
 async fn is_last_administrator(visit: &Visit, account: &Account) -> Result<bool, Response> {
@@ -308,7 +327,11 @@ async fn is_last_administrator(visit: &Visit, account: &Account) -> Result<bool,
     Ok(!others.map_err(|failure| visit.failed(&failure))?)
 }
 
-async fn delete(visit: Visit, Form(form): Form<Bare>) -> Answered {
+async fn delete(visit: Visit, Form(form): Form<Deleting>) -> Answered {
+    if visit.maybe_account().is_none() && is_gone(&visit, &form.account).await? {
+        visit.not_from_elsewhere()?;
+        return Ok(visit.go_on("/"));
+    }
     let account = visit.fresh_form(&form.csrf_token, "/account/delete")?;
     if is_last_administrator(&visit, account).await? {
         return Ok(visit.go_on("/account/delete"));

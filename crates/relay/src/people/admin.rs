@@ -150,7 +150,7 @@ pub(super) fn listed(visit: &Visit, found: &Overview) -> ListedAccount {
 
 async fn find(visit: Visit, Form(form): Form<Finding>) -> Answered {
     // Nothing is changed by looking, so no password is asked for.
-    visit.own_form(&form.csrf_token)?;
+    visit.form(&form.csrf_token, HERE)?;
     visit.administrator()?;
     let wanted = form.find.trim();
     if wanted.is_empty() {

@@ -247,9 +247,10 @@ async fn ask_to_remove(visit: Visit, Id(id): Id<AccountId>) -> Answered {
     }
     let site = visit.site();
     let page = EndAccount {
+        id: id.to_string(),
         shell: visit.viewer(account).bar(&site, Tab::Administration),
         site,
-        other: Some((id.to_string(), found.account.email.as_str().to_owned())),
+        other: Some(found.account.email.as_str().to_owned()),
         printers: found.printers,
         apps: found.app_connections,
         last_administrator: false,

@@ -6,7 +6,7 @@ use http::StatusCode;
 use latchkey_model::id::{AppConnectionId, PrinterId};
 use serde::Deserialize;
 
-use super::printers::{ask, listed_app, members};
+use super::printers::{ask, listed_app, members, registered};
 use super::{Bare, printer_path, used};
 use crate::pages::ids::Id;
 use crate::pages::views::Ending;
@@ -51,7 +51,8 @@ async fn ask_to_revoke(visit: Visit, Id(id): Id<AppConnectionId>) -> Answered {
         let by = members.into_iter().find(|by| by.account == live.account);
         by.map(|by| by.email.as_str().to_owned())
     };
-    let app = listed_app(&visit, found, |_| allowed_by);
+    let registered = registered(&visit).await?;
+    let app = listed_app(&visit, found, &registered, |_| allowed_by);
     let app = app.ok_or_else(|| visit.problem(StatusCode::NOT_FOUND))?;
     let ending = Ending::AppConnection { app };
     Ok(visit.page(&ask(&visit, account, &printer, ending)))

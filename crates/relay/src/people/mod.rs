@@ -56,10 +56,29 @@ struct Told {
 
 /// A printer that the person may use; to others there is none.
 async fn used(visit: &Visit, account: &Account, id: &PrinterId) -> Result<UsedPrinter, Response> {
+    let found = find_used(visit, account, id).await?;
+    found.ok_or_else(|| visit.problem(StatusCode::NOT_FOUND))
+}
+
+async fn find_used(
+    visit: &Visit,
+    account: &Account,
+    id: &PrinterId,
+) -> Result<Option<UsedPrinter>, Response> {
     let members = visit.state.store.members();
     let found = members.find_used(&account.id, id).await;
-    let found = found.map_err(|failure| visit.failed(&failure))?;
-    found.ok_or_else(|| visit.problem(StatusCode::NOT_FOUND))
+    found.map_err(|failure| visit.failed(&failure))
+}
+
+/// The same for forms by which the person's use of a printer ends. A second click finds it done,
+/// and says nothing of what never was theirs.
+async fn still_used(
+    visit: &Visit,
+    account: &Account,
+    id: &PrinterId,
+) -> Result<UsedPrinter, Response> {
+    let found = find_used(visit, account, id).await?;
+    found.ok_or_else(|| visit.go_on("/printers?done=gone"))
 }
 
 /// A printer of the person's own.

@@ -10,17 +10,19 @@ use axum::{Form, Router};
 use http::StatusCode;
 use latchkey_model::access::KeyScope;
 use latchkey_model::account::Account;
+use latchkey_model::app::RegisteredApp;
 use latchkey_model::id::{AccountId, PrinterId};
 use latchkey_model::printer::{CopySeen, HostKey, NameError, PrinterName};
 use latchkey_store::relay::{Listed, Member, UsedPrinter};
 use serde::Deserialize;
 
-use super::{Bare, Told, listed_invitation, owned, printer_path, reminder, used};
+use super::{Bare, Told, listed_invitation, owned, printer_path, reminder, still_used, used};
+use crate::apps::http::logo_path;
 use crate::mail::Letter;
 use crate::pages::ids::Id;
 use crate::pages::views::{
-    Copied, EndAtPrinter, Ending, ListedApp, ListedMember, NameProblem, Ownership, Presence,
-    PrinterCard, PrinterDone, PrinterPage, Printers, PrintersDone, Rename, Tab,
+    AppStanding, Copied, EndAtPrinter, Ending, ListedApp, ListedMember, NameProblem, Ownership,
+    Presence, PrinterCard, PrinterDone, PrinterPage, Printers, PrintersDone, Rename, Tab,
 };
 use crate::pages::visit::{Answered, Visit};
 use crate::state::State;
@@ -63,6 +65,7 @@ async fn list(visit: Visit, Query(told): Query<Told>) -> Answered {
         done: match told.done.as_str() {
             "removed" => Some(PrintersDone::Removed),
             "left" => Some(PrintersDone::Left),
+            "gone" => Some(PrintersDone::Gone),
             _ => None,
         },
         cards,
@@ -149,9 +152,10 @@ async fn page(
         .iter()
         .map(|member| (&member.account, member.email.as_str()))
         .collect();
+    let registered = registered(visit).await?;
     let apps = listed.iter().filter_map(|listed| {
         let allowed_by = |by: &AccountId| names.get(by).map(|&email| email.to_owned());
-        listed_app(visit, listed, allowed_by)
+        listed_app(visit, listed, &registered, allowed_by)
     });
     let apps = apps.collect();
     let (presence, version) = presence(visit, found);
@@ -219,16 +223,27 @@ pub(super) async fn members(
     members.map_err(|failure| visit.failed(&failure))
 }
 
+/// The apps that the operator registered.
+pub(super) async fn registered(visit: &Visit) -> Result<Vec<RegisteredApp>, Response> {
+    let registered = visit.state.store.apps().list().await;
+    registered.map_err(|failure| visit.failed(&failure))
+}
+
 /// A live app connection, for lists and for the question before it ends.
 pub(super) fn listed_app(
     visit: &Visit,
     listed: &Listed,
+    registered: &[RegisteredApp],
     allowed_by: impl FnOnce(&AccountId) -> Option<String>,
 ) -> Option<ListedApp> {
     let live = listed.connection.live()?;
+    let registered = registered.iter().find(|app| app.id == live.app);
+    let with_logo = registered.filter(|app| app.has_logo);
     Some(ListedApp {
         id: listed.connection.id.to_string(),
         app: live.app_name.as_str().to_owned(),
+        standing: AppStanding::of(registered),
+        logo: with_logo.map(|app| logo_path(&app.id)),
         watch_only: live.scope == KeyScope::View,
         allowed_by: allowed_by(&live.account),
         created: visit.moment(live.created),
@@ -274,7 +289,10 @@ async fn ask_to_remove(visit: Visit, Id(id): Id<PrinterId>) -> Answered {
 async fn remove(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Bare>) -> Answered {
     let back = printer_path(&id, "/remove");
     let account = visit.form(&form.csrf_token, &back)?;
-    let found = owned(&visit, account, &id).await?;
+    let found = still_used(&visit, account, &id).await?;
+    if !found.is_owned_by(&account.id) {
+        return Err(visit.problem(StatusCode::NOT_FOUND));
+    }
     visit.fresh(&back)?;
     let removed = visit.state.life.remove_printer(&account.id, &id).await;
     if removed.map_err(|failure| visit.failed(&failure))? {

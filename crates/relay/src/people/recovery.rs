@@ -12,6 +12,7 @@ use serde::Deserialize;
 use crate::accounts::http::{retry_after, unexpected};
 use crate::accounts::{AccountError, Confirmed, LEAST_PASSWORD, MOST_PASSWORD};
 use crate::mail::Letter;
+use crate::pages::paths;
 use crate::pages::views::{
     Forgetting, Forgotten, ForgottenProblem, Reset, ResetProblem, Resetting, Verify, Verifying,
 };
@@ -208,7 +209,8 @@ async fn show_verify(visit: Visit, Query(asked): Query<Followed>) -> Answered {
 /// Without signing in: the letter may be read on another device, and whoever reads it has the
 /// address.
 async fn verify(visit: Visit, Form(form): Form<Followed>) -> Answered {
-    visit.own_form(&form.csrf_token)?;
+    let back = paths::with("/verify", "code", form.code.trim());
+    visit.anybodys_form(&form.csrf_token, &back)?;
     let confirmed = visit.state.accounts.confirm_address(&form.code).await;
     let (status, state) = match confirmed.map_err(|failure| visit.failed(&failure))? {
         Confirmed::Same(email) => {

@@ -13,7 +13,7 @@ use latchkey_store::relay::UsedPrinter;
 use serde::Deserialize;
 
 use super::printers::{ask, members};
-use super::{Bare, address, named, owned, printer_path, used};
+use super::{Bare, address, named, owned, printer_path, still_used, used};
 use crate::mail::Letter;
 use crate::pages::ids::{Id, Ids};
 use crate::pages::views::{Ending, Invite, InviteProblem, Join, Joining, Made, Tab};
@@ -208,18 +208,18 @@ async fn end(
     Ok(visit.go_on(&printer_path(&id, "?done=ended")))
 }
 
-/// A printer that somebody else shares with the person.
-async fn shared(visit: &Visit, account: &Account, id: &PrinterId) -> Result<UsedPrinter, Response> {
-    let found = used(visit, account, id).await?;
+/// Of a printer of one's own there is nothing to leave.
+fn shared(visit: &Visit, account: &Account, found: &UsedPrinter) -> Result<(), Response> {
     if found.is_owned_by(&account.id) {
         return Err(visit.problem(StatusCode::NOT_FOUND));
     }
-    Ok(found)
+    Ok(())
 }
 
 async fn ask_to_leave(visit: Visit, Id(id): Id<PrinterId>) -> Answered {
     let account = visit.account()?;
-    let found = shared(&visit, account, &id).await?;
+    let found = used(&visit, account, &id).await?;
+    shared(&visit, account, &found)?;
     let ending = Ending::Membership {
         owner: found.owner.as_str().to_owned(),
         apps: usize::try_from(found.app_connections).unwrap_or(usize::MAX),
@@ -229,7 +229,8 @@ async fn ask_to_leave(visit: Visit, Id(id): Id<PrinterId>) -> Answered {
 
 async fn leave(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Bare>) -> Answered {
     let account = visit.form(&form.csrf_token, &printer_path(&id, "/leave"))?;
-    shared(&visit, account, &id).await?;
+    let found = still_used(&visit, account, &id).await?;
+    shared(&visit, account, &found)?;
     let ended = visit.state.life.remove_member(&id, &account.id).await;
     if ended.map_err(|failure| visit.failed(&failure))? {
         tracing::info!(printer.id = %id, account.id = %account.id, "somebody left a printer");

@@ -3,7 +3,8 @@
 //!
 //! A browser has a random cookie from its first page on. The token in a page's forms is a MAC of
 //! that cookie and of the session, so that it is worth nothing in another browser, nor after
-//! signing in as somebody else; and nothing has to be kept.
+//! signing in as somebody else; and nothing has to be kept. A second MAC, of the cookie alone,
+//! tells a page that was open since before from one of somebody else's.
 
 use data_encoding::BASE64URL_NOPAD;
 use http::header::{HeaderMap, HeaderName, HeaderValue, ORIGIN};
@@ -17,6 +18,7 @@ use crate::config::PublicUrl;
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Bytes of chance in the cookie.
 const RANDOM: usize = 16;
+const MAC: usize = 32;
 
 /// What a page needs for the forms in it.
 #[derive(Debug, Clone)]
@@ -24,6 +26,17 @@ pub(crate) struct Csrf {
     pub(crate) token: String,
     /// For a browser that has none yet.
     pub(crate) set_cookie: Option<HeaderValue>,
+}
+
+/// Which page a form was sent from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sender {
+    /// One of ours, in this browser and session.
+    Own,
+    /// One of ours, in this browser, in a session before or after this one.
+    OtherSession,
+    /// None that we know of.
+    Unknown,
 }
 
 /// Makes and checks tokens.
@@ -68,27 +81,36 @@ impl Tokens {
     }
 
     fn token(&self, cookie: &str, session: Option<&SessionId>) -> String {
-        BASE64URL_NOPAD.encode(&self.key.sign(&text(cookie, session)))
+        let macs = [self.key.sign(&text(cookie, session)), self.key.sign(cookie)];
+        BASE64URL_NOPAD.encode(&macs.concat())
     }
 
-    /// Whether a page of ours, in this browser and of this session, sent the form.
-    pub(super) fn is_own(
+    pub(super) fn sender(
         &self,
         headers: &HeaderMap,
         token: &str,
         session: Option<&SessionId>,
-    ) -> bool {
-        let Ok(mac) = BASE64URL_NOPAD.decode(token.as_bytes()) else {
-            return false;
+    ) -> Sender {
+        let decoded = BASE64URL_NOPAD.decode(token.as_bytes());
+        let Ok(Ok(macs)) = decoded.map(<[u8; 2 * MAC]>::try_from) else {
+            return Sender::Unknown;
         };
+        if self.is_from_elsewhere(headers) {
+            return Sender::Unknown;
+        }
+        let (of_session, of_browser) = macs.split_at(MAC);
         let held = Cookie::Form
             .read(headers, self.is_secure())
-            .any(|held| is_ours(held) && self.key.verify(&text(held, session), &mac));
-        held && !self.is_from_elsewhere(headers)
+            .find(|held| is_ours(held) && self.key.verify(held, of_browser));
+        match held {
+            Some(held) if self.key.verify(&text(held, session), of_session) => Sender::Own,
+            Some(_) => Sender::OtherSession,
+            None => Sender::Unknown,
+        }
     }
 
     /// Whether a browser says that a page of another address made the request.
-    fn is_from_elsewhere(&self, headers: &HeaderMap) -> bool {
+    pub(super) fn is_from_elsewhere(&self, headers: &HeaderMap) -> bool {
         let own = self.public.to_string();
         headers
             .get_all(ORIGIN)
@@ -117,6 +139,7 @@ mod tests {
     use latchkey_model::chance::SeededChance;
     use latchkey_model::sealed::MasterKey;
 
+    use super::Sender::{OtherSession, Own, Unknown};
     use super::*;
 
     fn made_with(key: u8) -> Tokens {
@@ -134,7 +157,7 @@ mod tests {
         let chance = SeededChance::new(1);
         let tokens = made_with(1);
         let session: SessionId = "abcdefghijklmnopqrst".parse().unwrap();
-        let other: SessionId = "bbcdefghijklmnopqrst".parse().unwrap();
+        let other_session: SessionId = "bbcdefghijklmnopqrst".parse().unwrap();
         let page = tokens.of_page(&HeaderMap::new(), Some(&session), &chance);
         let elsewhere = tokens.of_page(&HeaderMap::new(), Some(&session), &chance);
         let cookie = cookie_of(&page);
@@ -146,7 +169,7 @@ mod tests {
             for (name, value) in more {
                 headers.append(*name, value.parse().unwrap());
             }
-            tokens.is_own(&headers, token, session)
+            tokens.sender(&headers, token, session)
         };
         let token = page.token.as_str();
         let own = Some(&session);
@@ -154,19 +177,26 @@ mod tests {
             ("origin", "https://relay.example.net"),
             ("sec-fetch-site", "same-origin"),
         ];
-        assert!(ask(Some(&cookie), token, own, &[]));
-        assert!(ask(Some(&cookie), token, own, &good));
-        assert!(!ask(None, token, own, &[]), "no cookie");
-        assert!(!ask(Some(&cookie), "", own, &[]), "no token");
-        assert!(
-            !ask(Some(&cookie), &elsewhere.token, own, &[]),
-            "other browser's"
-        );
-        assert!(
-            !ask(Some(&cookie), token, Some(&other), &[]),
-            "other session's"
-        );
-        assert!(!ask(Some(&cookie), token, None, &[]), "after the end");
+        let held = Some(cookie.as_str());
+        let forged = made_with(2).of_page(&HeaderMap::new(), own, &chance);
+        // Of one page the session's half, of another the browser's.
+        let (halves, other) = (token.split_at(40).0, elsewhere.token.split_at(40).1);
+        let mixed = format!("{halves}{other}");
+        for (held, token, session, expected) in [
+            (held, token, own, Own),
+            (held, token, Some(&other_session), OtherSession),
+            (held, token, None, OtherSession),
+            (None, token, own, Unknown),
+            (held, "", own, Unknown),
+            (held, &token[..43], own, Unknown),
+            (held, elsewhere.token.as_str(), own, Unknown),
+            (held, mixed.as_str(), own, Unknown),
+            (held, forged.token.as_str(), own, Unknown),
+            (Some("__Host-lk_form=a b"), token, own, Unknown),
+        ] {
+            assert_eq!(ask(held, token, session, &[]), expected, "{held:?} {token}");
+        }
+        assert_eq!(ask(held, token, own, &good), Own);
         for (name, value) in [
             ("origin", "null"),
             ("origin", "https://evil.example"),
@@ -175,11 +205,11 @@ mod tests {
             ("sec-fetch-site", "cross-site"),
             ("sec-fetch-site", "same-site"),
         ] {
-            assert!(!ask(Some(&cookie), token, own, &[(name, value)]), "{value}");
+            for session in [own, None] {
+                let sender = ask(held, token, session, &[(name, value)]);
+                assert_eq!(sender, Unknown, "{value}");
+            }
         }
-        let strange = made_with(2).of_page(&HeaderMap::new(), own, &chance);
-        assert!(!ask(Some(&cookie_of(&strange)), &strange.token, own, &[]));
-        assert!(!ask(Some("__Host-lk_form=a b"), token, own, &[]));
     }
 
     #[test]

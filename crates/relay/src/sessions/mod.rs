@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
-use latchkey_model::account::{Account, Email};
+use latchkey_model::account::Email;
 use latchkey_model::account_session::AccountSession;
 use latchkey_model::app_key::network_of;
 use latchkey_model::chance::Chance;
@@ -16,14 +16,14 @@ use latchkey_model::clock::Clock;
 use latchkey_model::id::{AccountId, SessionId};
 use latchkey_model::sealed::MasterKey;
 use latchkey_model::secret::{SessionHash, SessionToken};
-use latchkey_store::relay::{FoundSession, Known};
+use latchkey_store::relay::{FoundSession, Known, SignIn};
 use latchkey_store::{RelayStore, StoreError};
 use latchkey_web::device;
 use latchkey_web::limits::{Limits, TooMany, Window, household};
 
 use self::cookies::Cookie;
-pub(crate) use self::csrf::Csrf;
 use self::csrf::Tokens;
+pub(crate) use self::csrf::{Csrf, Sender};
 use crate::config::Config;
 
 /// Wrong passwords for one account, whoever tries.
@@ -110,14 +110,19 @@ impl Sessions {
         self.tokens.of_page(headers, session, &*self.chance)
     }
 
-    /// Whether a form was sent from a page of ours, in this browser and session.
-    pub(crate) fn is_own_form(
+    /// Which page a form was sent from.
+    pub(crate) fn sender(
         &self,
         headers: &HeaderMap,
         token: &str,
         session: Option<&SessionId>,
-    ) -> bool {
-        self.tokens.is_own(headers, token, session)
+    ) -> Sender {
+        self.tokens.sender(headers, token, session)
+    }
+
+    /// Whether a browser says that a page of another address made the request.
+    pub(crate) fn is_from_elsewhere(&self, headers: &HeaderMap) -> bool {
+        self.tokens.is_from_elsewhere(headers)
     }
 
     /// Whether one more password may be tried.
@@ -127,20 +132,21 @@ impl Sessions {
         self.by_address.check(&household(address), now)
     }
 
-    /// Counts a wrong password.
-    pub(crate) fn note_failure(&self, email: &Email, address: IpAddr) {
+    /// Counts a wrong password, unless it is one too many.
+    pub(crate) fn note_failure(&self, email: &Email, address: IpAddr) -> Result<(), TooMany> {
         let now = self.clock.now();
-        // One that is too many was refused before it was looked at.
-        let _ = self.by_account.count(email, now);
-        let _ = self.by_address.count(&household(address), now);
+        self.by_account.count(email, now)?;
+        self.by_address.count(&household(address), now)
     }
 
-    /// Signs a browser in; what it had before ends.
+    /// Signs a browser in; what it had before ends. Nothing, if what was proved no longer holds:
+    /// the account has another password by now, or is suspended.
     pub(crate) async fn open(
         &self,
-        account: &Account,
+        proved: &SignIn,
         visitor: &Visitor<'_>,
-    ) -> Result<Opened, StoreError> {
+    ) -> Result<Option<Opened>, StoreError> {
+        let account = &proved.account;
         if let Some(before) = self.find(visitor.headers).await? {
             self.end(&before.account.id, &before.session.id).await?;
         }
@@ -155,13 +161,17 @@ impl Sessions {
             network: network_of(visitor.address),
         };
         let token = SessionToken::generate(&*self.chance);
-        self.store.sessions().open(&session, &token.hash()).await?;
+        let password = proved.password_hash.as_ref();
+        let sessions = self.store.sessions();
+        if !sessions.open(&session, &token.hash(), password).await? {
+            return Ok(None);
+        }
         tracing::info!(account.id = %account.id, "somebody signed in");
         let known = self.store.sessions().note_browser(&session).await?;
-        Ok(Opened {
+        Ok(Some(Opened {
             cookie: Cookie::Session.set(token.expose(), self.secure),
             new_from: (known == Known::New).then_some((session.device, session.network)),
-        })
+        }))
     }
 
     /// Notes that the person proved once more who they are. The cookie changes (T-11).

@@ -16,6 +16,8 @@ pub(crate) struct Browser<'a> {
     bench: &'a Bench,
     pub(crate) address: IpAddr,
     pub(crate) agent: &'static str,
+    /// What it says of the page that a form was on.
+    pub(crate) origin: &'static str,
     pub(crate) cookies: BTreeMap<String, String>,
     /// The token of the last page that had one.
     pub(crate) token: String,
@@ -69,6 +71,7 @@ impl<'a> Browser<'a> {
             bench,
             address,
             agent: "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0",
+            origin: "https://relay.example.net",
             cookies: BTreeMap::new(),
             token: String::new(),
         }
@@ -129,7 +132,7 @@ impl<'a> Browser<'a> {
         if method == Method::POST {
             request = request
                 .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-                .header(ORIGIN, "https://relay.example.net");
+                .header(ORIGIN, self.origin);
         }
         let mut request = request.body(Body::from(body)).unwrap();
         request.extensions_mut().insert(Arrival {

@@ -31,7 +31,7 @@ use tokio_util::task::TaskTracker;
 use crate::accounts::SigningUp;
 use crate::config::{Config, PublicUrl, Registration, Sender, Smtp, SmtpTls, UnregisteredApps};
 use crate::life::{Endings, Life, Parts};
-use crate::mail::{self, Post};
+use crate::mail::{self, Mail, Post};
 use crate::state::{Making, State};
 use crate::tunnels::Tunnels;
 
@@ -87,24 +87,7 @@ impl Bench {
             let tracker = TaskTracker::new();
             tracker.spawn(post.run(stop.clone()));
         }
-        let life = Life::new(Parts {
-            store: store.clone(),
-            plans: config.plans.clone(),
-            tunnels: Tunnels::default(),
-            endings: Endings::default(),
-            clock: Arc::clone(&clock),
-            tracker: TaskTracker::new(),
-        });
-        let state = State::new(Making {
-            config,
-            store,
-            clock,
-            chance: Arc::clone(&chance),
-            tunnels: life.tunnels().clone(),
-            life,
-            mail,
-            key: MasterKey::from_bytes([7; 32]),
-        });
+        let state = state(config, store, &clock, &chance, mail);
         Self {
             router: crate::web_origin::router(state.clone()),
             state,
@@ -134,8 +117,9 @@ impl Bench {
             email,
             password: PASSWORD,
             invitation: invitation.expose(),
+            address: Ipv4Addr::LOCALHOST.into(),
         };
-        self.state.accounts.sign_up(&wish).await.unwrap()
+        self.state.accounts.sign_up(&wish).await.unwrap().account
     }
 
     pub(crate) async fn administrator(&self, email: &str) -> Account {
@@ -208,7 +192,36 @@ impl Bench {
     }
 }
 
-fn config() -> Config {
+/// All that a relay is, over this store.
+pub(crate) fn state(
+    config: Arc<Config>,
+    store: RelayStore,
+    clock: &Arc<dyn Clock>,
+    chance: &Arc<dyn Chance>,
+    mail: Mail,
+) -> State {
+    let life = Life::new(Parts {
+        store: store.clone(),
+        plans: config.plans.clone(),
+        tunnels: Tunnels::default(),
+        endings: Endings::default(),
+        clock: Arc::clone(clock),
+        tracker: TaskTracker::new(),
+    });
+    State::new(Making {
+        config,
+        store,
+        clock: Arc::clone(clock),
+        chance: Arc::clone(chance),
+        tunnels: life.tunnels().clone(),
+        life,
+        mail,
+        key: MasterKey::from_bytes([7; 32]),
+    })
+}
+
+/// Everybody may sign up, for a plan with everything, and no letters are sent.
+pub(crate) fn config() -> Config {
     let free = Entitlements {
         app_connections: false,
         ..Entitlements::default()

@@ -18,6 +18,7 @@ use latchkey_model::app_connection::{AppConnection, ConnectionCredentials};
 use latchkey_model::id::AccountId;
 use latchkey_model::link::{Link, LinkPurpose};
 use latchkey_model::printer::Printer;
+use latchkey_store::relay::SignIn;
 use latchkey_web::written_routes::written;
 use tower::ServiceExt;
 
@@ -235,8 +236,12 @@ impl World {
             headers: &HeaderMap::new(),
             address: IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7)),
         };
-        let opened = self.bench.state.sessions.open(account, &visitor).await;
-        let cookie = opened.unwrap().cookie;
+        let proved = SignIn {
+            account: account.clone(),
+            password_hash: None,
+        };
+        let opened = self.bench.state.sessions.open(&proved, &visitor).await;
+        let cookie = opened.unwrap().unwrap().cookie;
         let pair = cookie.to_str().unwrap().split(';').next().unwrap();
         headers.append(COOKIE, pair.parse().unwrap());
     }

@@ -4,12 +4,13 @@ use latchkey_model::account::{Account, Email, Suspension};
 use latchkey_model::app_connection::EndReason;
 use latchkey_model::clock::Timestamp;
 use latchkey_model::id::{AccountId, AppConnectionId, PrinterId};
+use latchkey_model::link::LinkPurpose;
 use latchkey_model::plan::PlanName;
-use latchkey_model::secret::PasswordHash;
+use latchkey_model::secret::{LinkHash, PasswordHash};
 use sqlx::Row as _;
 
-use super::{app_connections, printers};
-use crate::dialect::Row;
+use super::{app_connections, links, printers};
+use crate::dialect::{Connection, Row};
 use crate::error::StoreError;
 use crate::pool::Pools;
 use crate::row::{optional_time, parse, time};
@@ -40,6 +41,9 @@ const FIND_PASSWORD_HASH: &str = "SELECT password_hash FROM accounts WHERE id = 
 
 const SET_PASSWORD_HASH: &str = "UPDATE accounts SET password_hash = $2 WHERE id = $1";
 
+const REPLACE_PASSWORD_HASH: &str = "
+UPDATE accounts SET password_hash = $2 WHERE id = $1 AND password_hash = $3";
+
 const SET_PLAN: &str = "UPDATE accounts SET plan = $2 WHERE id = $1";
 
 const SUSPEND: &str = "
@@ -66,7 +70,7 @@ DELETE FROM links WHERE email = (SELECT accounts.email FROM accounts WHERE accou
 
 const DELETE: &str = "DELETE FROM accounts WHERE id = $1";
 
-/// What a sign-in looks at.
+/// What a sign-in looks at, and later whether that still holds.
 #[derive(Debug, Clone)]
 pub struct SignIn {
     /// Whose it is.
@@ -99,26 +103,46 @@ impl<'a> Accounts<'a> {
         self.pools
     }
 
-    /// Keeps a new account. [`StoreError::Conflict`] if the address is taken.
+    /// Keeps a new account. [`StoreError::Conflict`] if the address is taken. The first
+    /// administrator's link is no longer good once there is one.
     pub async fn create(
         &self,
         account: &Account,
         password_hash: Option<&PasswordHash>,
     ) -> Result<(), StoreError> {
-        let suspension = account.suspended.as_ref();
-        sqlx::query(CREATE)
-            .bind(account.id.as_str())
-            .bind(account.email.as_str())
-            .bind(password_hash.map(PasswordHash::expose))
-            .bind(account.plan.as_str())
-            .bind(account.created.millis())
-            .bind(suspension.map(|suspension| suspension.at.millis()))
-            .bind(suspension.map(|suspension| suspension.reason.as_str()))
-            .bind(i64::from(account.administrator))
-            .bind(account.email_verified.map(Timestamp::millis))
-            .execute(self.pools.write())
-            .await?;
+        let mut work = self.pools.begin().await?;
+        insert(&mut work, account, password_hash).await?;
+        work.commit().await?;
         Ok(())
+    }
+
+    /// The same for who has a link, which is used up if, and only if, there is an account by it.
+    /// False if the link is no longer good, as the first administrator's is once there is one.
+    pub async fn create_by_link(
+        &self,
+        account: &Account,
+        password_hash: &PasswordHash,
+        hash: &LinkHash,
+        purpose: LinkPurpose,
+    ) -> Result<bool, StoreError> {
+        let mut work = self.pools.begin().await?;
+        if purpose == LinkPurpose::FirstAdministrator
+            && sqlx::query(HAS_ADMINISTRATOR)
+                .fetch_optional(&mut *work)
+                .await?
+                .is_some()
+        {
+            return Ok(false);
+        }
+        if links::take(&mut work, hash, purpose, account.created)
+            .await?
+            .is_none()
+        {
+            return Ok(false);
+        }
+        insert(&mut work, account, Some(password_hash)).await?;
+        work.commit().await?;
+        Ok(true)
     }
 
     /// The account with this id, if there is one.
@@ -196,6 +220,22 @@ impl<'a> Accounts<'a> {
         Ok(done.rows_affected() > 0)
     }
 
+    /// Changes the password of whoever proved `old`. False if it is another one by now.
+    pub async fn replace_password_hash(
+        &self,
+        id: &AccountId,
+        old: &PasswordHash,
+        new: &PasswordHash,
+    ) -> Result<bool, StoreError> {
+        let done = sqlx::query(REPLACE_PASSWORD_HASH)
+            .bind(id.as_str())
+            .bind(new.expose())
+            .bind(old.expose())
+            .execute(self.pools.write())
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
     /// Puts the account on another plan. False if there is no such account.
     pub async fn set_plan(&self, id: &AccountId, plan: &PlanName) -> Result<bool, StoreError> {
         let done = sqlx::query(SET_PLAN)
@@ -213,12 +253,18 @@ impl<'a> Accounts<'a> {
         id: &AccountId,
         administrator: bool,
     ) -> Result<bool, StoreError> {
+        let mut work = self.pools.begin().await?;
         let done = sqlx::query(SET_ADMINISTRATOR)
             .bind(id.as_str())
             .bind(i64::from(administrator))
-            .execute(self.pools.write())
+            .execute(&mut *work)
             .await?;
-        Ok(done.rows_affected() > 0)
+        let done = done.rows_affected() > 0;
+        if done && administrator {
+            links::drop_first_administrators(&mut work).await?;
+        }
+        work.commit().await?;
+        Ok(done)
     }
 
     /// Whether anybody administers this relay.
@@ -314,6 +360,30 @@ impl<'a> Accounts<'a> {
             app_connections: ended,
         }))
     }
+}
+
+async fn insert(
+    work: &mut Connection,
+    account: &Account,
+    password_hash: Option<&PasswordHash>,
+) -> Result<(), StoreError> {
+    let suspension = account.suspended.as_ref();
+    sqlx::query(CREATE)
+        .bind(account.id.as_str())
+        .bind(account.email.as_str())
+        .bind(password_hash.map(PasswordHash::expose))
+        .bind(account.plan.as_str())
+        .bind(account.created.millis())
+        .bind(suspension.map(|suspension| suspension.at.millis()))
+        .bind(suspension.map(|suspension| suspension.reason.as_str()))
+        .bind(i64::from(account.administrator))
+        .bind(account.email_verified.map(Timestamp::millis))
+        .execute(&mut *work)
+        .await?;
+    if account.administrator {
+        links::drop_first_administrators(work).await?;
+    }
+    Ok(())
 }
 
 fn account(row: &Row) -> Result<Account, StoreError> {

@@ -7,7 +7,7 @@ use latchkey_model::link::{Link, LinkPurpose};
 use latchkey_model::secret::LinkHash;
 use sqlx::Row as _;
 
-use crate::dialect::Row;
+use crate::dialect::{Connection, Row};
 use crate::error::StoreError;
 use crate::pool::Pools;
 use crate::row::{bytes, inconsistent, parse, time};
@@ -90,13 +90,10 @@ impl<'a> Links<'a> {
         purpose: LinkPurpose,
         now: Timestamp,
     ) -> Result<Option<Link>, StoreError> {
-        let row = sqlx::query(TAKE)
-            .bind(hash.as_bytes().as_slice())
-            .bind(purpose.as_str())
-            .bind(now.millis())
-            .fetch_optional(self.pools.write())
-            .await?;
-        row.as_ref().map(link).transpose()
+        let mut work = self.pools.begin().await?;
+        let taken = take(&mut work, hash, purpose, now).await?;
+        work.commit().await?;
+        Ok(taken)
     }
 
     /// All good links for one purpose with their hashes, the newest first.
@@ -159,6 +156,31 @@ impl<'a> Links<'a> {
             .await?;
         Ok(done.rows_affected())
     }
+}
+
+/// [`Links::take`] as a part of something greater.
+pub(super) async fn take(
+    work: &mut Connection,
+    hash: &LinkHash,
+    purpose: LinkPurpose,
+    now: Timestamp,
+) -> Result<Option<Link>, StoreError> {
+    let row = sqlx::query(TAKE)
+        .bind(hash.as_bytes().as_slice())
+        .bind(purpose.as_str())
+        .bind(now.millis())
+        .fetch_optional(work)
+        .await?;
+    row.as_ref().map(link).transpose()
+}
+
+/// There is an administrator now: nobody else becomes the first.
+pub(super) async fn drop_first_administrators(work: &mut Connection) -> Result<(), StoreError> {
+    sqlx::query(DROP_ALL)
+        .bind(LinkPurpose::FirstAdministrator.as_str())
+        .execute(work)
+        .await?;
+    Ok(())
 }
 
 fn with_hash(row: &Row) -> Result<(LinkHash, Link), StoreError> {

@@ -4,7 +4,7 @@ use latchkey_model::account::Account;
 use latchkey_model::account_session::{AccountSession, IDLE, LONGEST};
 use latchkey_model::clock::Timestamp;
 use latchkey_model::id::{AccountId, SessionId};
-use latchkey_model::secret::SessionHash;
+use latchkey_model::secret::{PasswordHash, SessionHash};
 use sqlx::Row as _;
 
 use super::accounts::account_of;
@@ -17,6 +17,13 @@ const TABLE: &str = "sessions";
 
 /// How many one account has at once.
 const MOST: i64 = 100;
+
+// Takes the account's row for as long as the session is made: who changes the password or suspends
+// at the same time comes before, and then there is none, or after, and then ends this one too.
+const STILL_HOLDS: &str = "
+UPDATE accounts SET password_hash = password_hash
+WHERE id = $1 AND suspended_at IS NULL
+  AND (password_hash = $2 OR (password_hash IS NULL AND $2 IS NULL))";
 
 const INSERT: &str = "
 INSERT INTO sessions (id, session_hash, account_id, created_at, seen_at, proved_at, device, network)
@@ -100,15 +107,26 @@ impl<'a> Sessions<'a> {
         Self { pools }
     }
 
-    /// Keeps a new session. Of more than 100 of one account the longest unseen end.
+    /// Keeps a new session of who proved `password_hash`. Of more than 100 of one account the
+    /// longest unseen end. False if it is another password by now, or the account is suspended
+    /// or gone.
     ///
-    /// [`StoreError::Conflict`] if the id or the hash is taken, or the account is gone.
+    /// [`StoreError::Conflict`] if the id or the hash is taken.
     pub async fn open(
         &self,
         session: &AccountSession,
         hash: &SessionHash,
-    ) -> Result<(), StoreError> {
+        password_hash: Option<&PasswordHash>,
+    ) -> Result<bool, StoreError> {
         let mut work = self.pools.begin().await?;
+        let holds = sqlx::query(STILL_HOLDS)
+            .bind(session.account.as_str())
+            .bind(password_hash.map(PasswordHash::expose))
+            .execute(&mut *work)
+            .await?;
+        if holds.rows_affected() == 0 {
+            return Ok(false);
+        }
         sqlx::query(INSERT)
             .bind(session.id.as_str())
             .bind(hash.as_bytes().as_slice())
@@ -127,7 +145,7 @@ impl<'a> Sessions<'a> {
             .execute(&mut *work)
             .await?;
         work.commit().await?;
-        Ok(())
+        Ok(true)
     }
 
     /// Notes from where an account is used, and says whether that is new. Of more than 50 the

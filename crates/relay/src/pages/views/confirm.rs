@@ -3,7 +3,7 @@
 use askama::Template;
 use latchkey_web::shell::BarShell;
 
-use super::{ListedApp, Site};
+use super::{AppStanding, ListedApp, Site};
 
 /// What is about to end.
 #[derive(Debug, Clone)]
@@ -48,8 +48,9 @@ pub struct EndAtPrinter {
 pub struct EndAccount {
     pub shell: BarShell,
     pub site: Site,
-    /// Whose, if it is not one's own: id and address.
-    pub other: Option<(String, String)>,
+    pub id: String,
+    /// Its address, if it is not one's own.
+    pub other: Option<String>,
     pub printers: u64,
     pub apps: u64,
     /// Nobody else could run the relay.

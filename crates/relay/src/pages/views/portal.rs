@@ -2,6 +2,7 @@
 
 use askama::Template;
 use latchkey_model::access::KeyScope;
+use latchkey_model::app::RegisteredApp;
 use latchkey_web::moment::Moment;
 use latchkey_web::shell::DoorShell;
 
@@ -33,6 +34,16 @@ pub enum AppStanding {
     Trial,
     /// Nobody has checked it.
     Unverified,
+}
+
+impl AppStanding {
+    pub fn of(registered: Option<&RegisteredApp>) -> Self {
+        match registered {
+            Some(app) if app.is_brand() => Self::Verified,
+            Some(_) => Self::Trial,
+            None => Self::Unverified,
+        }
+    }
 }
 
 impl PortalApp {

@@ -4,7 +4,7 @@ use askama::Template;
 use latchkey_web::moment::Moment;
 use latchkey_web::shell::BarShell;
 
-use super::{Reminder, Site, size};
+use super::{AppStanding, Reminder, Site, size};
 
 /// Whether a printer's host is here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +41,8 @@ impl PrinterCard {
 pub enum PrintersDone {
     Removed,
     Left,
+    /// There was none to remove or leave, as at a second click.
+    Gone,
 }
 
 #[derive(Debug, Clone, Template)]
@@ -69,6 +71,9 @@ impl Printers {
 pub struct ListedApp {
     pub id: String,
     pub app: String,
+    pub standing: AppStanding,
+    /// Where its logo is, if it has one here.
+    pub logo: Option<String>,
     /// Whether it may look only.
     pub watch_only: bool,
     /// Who allowed it, if it was somebody else.

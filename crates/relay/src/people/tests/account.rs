@@ -122,7 +122,7 @@ async fn a_session_ends_by_time_in_the_middle_of_a_form() {
     browser.get("/account").await.is(200);
     bench.clock.advance(Duration::from_hours(12));
     let answer = browser.post("/account/end-others", &[]).await;
-    answer.is(403);
+    answer.leads_to("/sign-in?then=/account");
     assert!(
         browser
             .get("/account")
@@ -214,6 +214,7 @@ async fn a_deleted_account_leaves_nothing_and_is_signed_out_everywhere() {
         .leads_to(path);
     let asked = browser.get(path).await;
     asked.says("It cannot be undone");
+    assert_eq!(asked.after("name=\"account\" value=\""), ann.id.as_str());
     browser.post(path, &[]).await.leads_to("/");
     assert!(!browser.cookies.contains_key("__Host-lk_session"));
     for connection in [&own, &there, &bobs] {
@@ -228,14 +229,26 @@ async fn a_deleted_account_leaves_nothing_and_is_signed_out_everywhere() {
             .location()
             .starts_with("/sign-in")
     );
-    assert!(
-        elsewhere
-            .post("/account/end-others", &[])
+    elsewhere
+        .post("/account/end-others", &[])
+        .await
+        .leads_to("/sign-in?then=/account");
+    // A second click finds it done.
+    let id = ann.id.to_string();
+    elsewhere
+        .post(path, &[("account", &id)])
+        .await
+        .leads_to("/");
+    elsewhere.origin = "https://evil.example";
+    elsewhere.post(path, &[("account", &id)]).await.is(403);
+    let id = bob.id.to_string();
+    let mut stranger = bench.browser();
+    for account in [&id, "x", ""] {
+        stranger
+            .post(path, &[("account", account)])
             .await
-            .status
-            .as_u16()
-            == 403
-    );
+            .leads_to("/sign-in?then=/account/delete");
+    }
     let mut member = bench.signed_in(&bob).await;
     member
         .get(&format!("/printers/{}", printer.id))

@@ -1,5 +1,7 @@
 use latchkey_model::account::Email;
+use latchkey_model::clock::Clock;
 use latchkey_model::id::AccountId;
+use latchkey_model::link::{Link, LinkPurpose};
 
 use super::{STALE, is_live};
 use crate::config::Registration;
@@ -95,7 +97,10 @@ async fn an_account_is_suspended_with_a_reason_and_comes_back() {
     }
     browser.get(&here).await.says("did not &#60;pay&#62;");
     // In the middle of what they were doing.
-    theirs.post("/account/end-others", &[]).await.is(403);
+    theirs
+        .post("/account/end-others", &[])
+        .await
+        .leads_to("/sign-in?then=/account");
     assert!(
         theirs
             .get("/printers")
@@ -318,4 +323,58 @@ async fn the_first_administrator_comes_by_the_consoles_link_once() {
     browser.get("/admin").await.is(200);
     bench.browser().get(&page).await.is(404);
     assert!(accounts.first_administrator().await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn the_consoles_link_is_nothing_once_somebody_else_administers() {
+    let bench = Bench::with(|config| config.registration = Registration::Closed).await;
+    let accounts = &bench.state.accounts;
+    let link = accounts.first_administrator().await.unwrap().unwrap();
+    let page = format!("/sign-up?invitation={}", link.expose());
+    let mut browser = bench.browser();
+    browser.get(&page).await.is(200);
+    // By the console, in another process.
+    bench.administrator("ann@example.com").await;
+    browser.get(&page).await.is(404);
+    let fields = [
+        ("email", "eve@example.com"),
+        ("password", PASSWORD),
+        ("invitation", link.expose()),
+    ];
+    let kept = Link::new(LinkPurpose::FirstAdministrator, bench.clock.now());
+    let kept = accounts.make_link(&kept).await.unwrap();
+    browser.get("/forgotten").await.is(200);
+    for secret in [&link, &kept] {
+        let fields = [fields[0], fields[1], ("invitation", secret.expose())];
+        browser.post("/sign-up", &fields).await.is(404);
+    }
+    let eve = Email::parse("eve@example.com").unwrap();
+    let found = bench.store().accounts().find_by_email(&eve).await.unwrap();
+    assert!(found.is_none());
+}
+
+#[tokio::test]
+async fn an_invitation_is_still_good_after_an_address_that_was_taken() {
+    let bench = Bench::with(|config| config.registration = Registration::Closed).await;
+    bench.account("ann@example.com").await;
+    let invitation = Link::new(LinkPurpose::Invitation, bench.clock.now());
+    let invitation = bench.state.accounts.make_link(&invitation).await.unwrap();
+    let page = format!("/sign-up?invitation={}", invitation.expose());
+    let mut browser = bench.browser();
+    let fields = |email| {
+        [
+            ("email", email),
+            ("password", PASSWORD),
+            ("invitation", invitation.expose()),
+        ]
+    };
+    browser
+        .fill(&page, "/sign-up", &fields("ann@example.com"))
+        .await
+        .is(400);
+    browser
+        .post("/sign-up", &fields("bob@example.com"))
+        .await
+        .leads_to("/printers");
+    bench.browser().get(&page).await.is(404);
 }

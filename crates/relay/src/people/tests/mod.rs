@@ -2,9 +2,11 @@
 
 mod account;
 mod admin;
+mod late_forms;
 mod printers;
 mod recovery;
 mod sharing;
+mod signing_in;
 
 use std::time::Duration;
 

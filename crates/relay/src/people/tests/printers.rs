@@ -1,4 +1,10 @@
+use std::time::Duration;
+
+use latchkey_model::app::{AppId, AppName, RegisteredApp};
+use latchkey_model::clock::Clock;
 use latchkey_model::id::{AppConnectionId, PrinterId};
+use latchkey_model::portal::TargetRule;
+use latchkey_model::printer::CopySeen;
 
 use super::{STALE, is_live};
 use crate::tests::Bench;
@@ -26,6 +32,66 @@ async fn an_owner_sees_their_printers_and_what_reaches_them() {
 }
 
 #[tokio::test]
+async fn apps_that_the_operator_registered_are_told_from_others() {
+    let bench = Bench::new().await;
+    let ann = bench.account("ann@example.com").await;
+    let printer = bench.printer(&ann, "Voron").await;
+    let connection = bench.app_connection(&ann, &printer, "Fieldglass").await;
+    let mut browser = bench.signed_in(&ann).await;
+    let here = format!("/printers/{}", printer.id);
+    let revoke = format!("/app-connections/{}/revoke", connection.id);
+    for path in [&here, &revoke] {
+        let page = browser.get(path).await;
+        page.says("Unverified app");
+        assert!(!page.text.contains("logo.png"));
+    }
+    let app = RegisteredApp {
+        id: AppId::parse("fieldglass").unwrap(),
+        name: AppName::parse("Fieldglass").unwrap(),
+        developer: None,
+        website: None,
+        targets: vec![TargetRule::parse("fieldglass:").unwrap()],
+        has_logo: true,
+        created: bench.clock.now(),
+    };
+    let apps = bench.store().apps();
+    apps.insert(&app, Some(b"a picture")).await.unwrap();
+    for path in [&here, &revoke] {
+        let page = browser.get(path).await;
+        page.says("Verified app");
+        page.says("src=\"/apps/fieldglass/logo.png\"");
+    }
+}
+
+#[tokio::test]
+async fn a_copy_calls_its_owner_alone_and_for_an_hour() {
+    let bench = Bench::new().await;
+    let ann = bench.account("ann@example.com").await;
+    let bob = bench.account("bob@example.com").await;
+    let printer = bench.printer(&ann, "Voron").await;
+    bench.share(&printer, &bob).await;
+    let seen = CopySeen {
+        at: bench.clock.now(),
+        network: "203.0.113.0/24".to_owned(),
+    };
+    let printers = bench.store().printers();
+    assert!(printers.note_copy(&printer.id, Some(&seen)).await.unwrap());
+    let here = format!("/printers/{}", printer.id);
+    let link = format!("href=\"{here}/swap\"");
+    let (mut owner, mut member) = (bench.signed_in(&ann).await, bench.signed_in(&bob).await);
+    owner.get("/printers").await.says("Needs you");
+    owner.get(&here).await.says(&link);
+    owner.get(&format!("{here}/swap")).await.is(200);
+    let theirs = member.get("/printers").await;
+    assert!(!theirs.text.contains("Needs you"));
+    assert!(!member.get(&here).await.text.contains(&link));
+    member.get(&format!("{here}/swap")).await.is(404);
+    bench.clock.advance(Duration::from_hours(1));
+    assert!(!owner.get("/printers").await.text.contains("Needs you"));
+    assert!(!owner.get(&here).await.text.contains(&link));
+}
+
+#[tokio::test]
 async fn what_is_somebody_elses_is_not_there() {
     let bench = Bench::new().await;
     let ann = bench.account("ann@example.com").await;
@@ -44,16 +110,18 @@ async fn what_is_somebody_elses_is_not_there() {
         browser.get(&member).await.is(404);
         browser.get("/printers").await.is(200);
         browser.get("/account").await.is(200);
-        for form in [
-            "/rename",
-            "/remove",
-            "/revoke-all",
-            "/invite",
-            "/invite/withdraw",
-            "/leave",
-        ] {
+        for form in ["/rename", "/revoke-all", "/invite", "/invite/withdraw"] {
             let form = format!("/printers/{id}{form}");
             browser.post(&form, &[("name", "Mine")]).await.is(404);
+        }
+        // Like what was theirs and is gone: the answer tells nothing.
+        for form in ["/remove", "/leave"] {
+            let answer = browser.post(&format!("/printers/{id}{form}"), &[]).await;
+            if id == "x" {
+                answer.is(404);
+            } else {
+                answer.leads_to("/printers?done=gone");
+            }
         }
         browser.post(&member, &[]).await.is(404);
     }
@@ -173,7 +241,14 @@ async fn revoking_all_and_removing_ask_for_the_password_anew() {
             .unwrap()
             .is_none()
     );
-    browser.post(&path, &[]).await.is(404);
+    browser
+        .post(&path, &[])
+        .await
+        .leads_to("/printers?done=gone");
+    browser
+        .get("/printers?done=gone")
+        .await
+        .says("That printer is not in your list");
     browser
         .get("/printers?done=removed")
         .await

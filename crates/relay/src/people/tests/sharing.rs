@@ -218,7 +218,10 @@ async fn a_membership_ends_with_its_apps() {
         .await
         .leads_to("/printers?done=left");
     assert!(!is_live(&bench, &bobs).await && is_live(&bench, &owners).await);
-    member.post(&leave, &[]).await.is(404);
+    member
+        .post(&leave, &[])
+        .await
+        .leads_to("/printers?done=gone");
 }
 
 #[tokio::test]

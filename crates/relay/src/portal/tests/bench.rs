@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -13,25 +11,20 @@ use http::header::{CONTENT_TYPE, COOKIE, LOCATION, ORIGIN, REFRESH, SET_COOKIE};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use latchkey_model::account::{Account, Email};
-use latchkey_model::chance::SeededChance;
-use latchkey_model::clock::{Clock as _, FixedClock, Timestamp};
+use latchkey_model::chance::{Chance, SeededChance};
+use latchkey_model::clock::{Clock, FixedClock, Timestamp};
 use latchkey_model::id::{AccountId, PrinterId};
-use latchkey_model::plan::{Entitlements, Plans};
 use latchkey_model::printer::{Printer, PrinterName, Seen};
-use latchkey_model::sealed::MasterKey;
-use latchkey_net::proxy::endings::Endings;
 use latchkey_store::RelayStore;
-use tokio_util::task::TaskTracker;
+use latchkey_store::relay::SignIn;
 use tower::ServiceExt as _;
 
 use crate::apps::{Registration, register};
-use crate::config::{Config, PublicUrl, Registration as Joining, UnregisteredApps};
-use crate::life::{self, Life};
+use crate::config::{Config, PublicUrl};
 use crate::mail::Mail;
 use crate::pages::visit::Arrival;
 use crate::sessions::Visitor;
-use crate::state::{Making, State};
-use crate::tunnels::Tunnels;
+use crate::state::State;
 use crate::web_origin::router;
 
 pub(super) const ORIGIN_OF_OURS: &str = "http://localhost:7010";
@@ -44,30 +37,10 @@ pub(super) struct Bench {
 }
 
 fn config() -> Config {
-    let with = |app_connections| Entitlements {
-        app_connections,
-        ..Entitlements::default()
-    };
-    let plans = [
-        ("supporter".parse().unwrap(), with(true)),
-        ("free".parse().unwrap(), with(false)),
-    ];
     Config {
-        listen: "127.0.0.1:0".parse().unwrap(),
-        status_listen: None,
         public_url: PublicUrl::from_url(&ORIGIN_OF_OURS.parse().unwrap()).unwrap(),
         connection_domain: "localhost:7010".parse().unwrap(),
-        tls: None,
-        trusted_proxies: Vec::new(),
-        data: PathBuf::new(),
-        registration: Joining::Open,
-        unregistered_apps: UnregisteredApps::Allow,
-        allow_hostname_only: false,
-        default_plan: "supporter".parse().unwrap(),
-        plans: Plans::new(BTreeMap::from(plans)),
-        smtp: None,
-        first_byte: Duration::from_secs(1),
-        drain: Duration::from_secs(1),
+        ..crate::tests::config()
     }
 }
 
@@ -82,25 +55,10 @@ impl Bench {
         let chance = Arc::new(SeededChance::new(11));
         let clock = FixedClock::new(Timestamp::from_millis(1_760_000_000_000));
         let store = RelayStore::open_in_memory().await.unwrap();
-        let tunnels = Tunnels::default();
-        let life = Life::new(life::Parts {
-            store: store.clone(),
-            plans: config.plans.clone(),
-            tunnels: tunnels.clone(),
-            endings: Endings::default(),
-            clock: Arc::new(clock.clone()),
-            tracker: TaskTracker::new(),
-        });
-        let state = State::new(Making {
-            config: Arc::new(config),
-            store,
-            clock: Arc::new(clock.clone()),
-            chance: Arc::clone(&chance) as Arc<_>,
-            tunnels,
-            life,
-            mail: Mail::off(),
-            key: MasterKey::from_bytes([7; 32]),
-        });
+        let (as_clock, as_chance): (Arc<dyn Clock>, Arc<dyn Chance>) =
+            (Arc::new(clock.clone()), Arc::clone(&chance) as _);
+        let config = Arc::new(config);
+        let state = crate::tests::state(config, store, &as_clock, &as_chance, Mail::off());
         let bench = Self {
             router: router(state.clone()),
             state,
@@ -183,7 +141,12 @@ impl Bench {
             headers: &headers,
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         };
-        let opened = self.state.sessions.open(account, &visitor).await.unwrap();
+        let proved = SignIn {
+            account: account.clone(),
+            password_hash: None,
+        };
+        let opened = self.state.sessions.open(&proved, &visitor).await.unwrap();
+        let opened = opened.unwrap();
         browser.keep(opened.cookie.to_str().unwrap());
         browser
     }

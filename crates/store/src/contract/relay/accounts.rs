@@ -2,9 +2,10 @@
 
 use std::slice;
 
-use latchkey_model::account::{Email, Suspension};
+use latchkey_model::account::{Account, Email, Suspension};
 use latchkey_model::app_connection::{AppConnectionState, EndReason};
-use latchkey_model::secret::PasswordHash;
+use latchkey_model::link::{Link, LinkPurpose};
+use latchkey_model::secret::{LinkHash, PasswordHash};
 
 use super::{Maker, find};
 use crate::contract::{Case, Outcome, at, cases, check, check_eq};
@@ -16,6 +17,8 @@ cases! { RelayStore,
     account_is_found_as_it_was_kept,
     one_account_for_each_address,
     accounts_are_listed_in_pages,
+    account_is_made_by_a_link_that_is_used_up_by_it_alone,
+    nobody_is_the_first_administrator_after_another,
     password_and_plan_change,
     suspension_begins_and_ends_once,
     deleted_account_leaves_nothing_but_tombstones,
@@ -96,6 +99,24 @@ async fn password_and_plan_change(store: &RelayStore) -> Outcome {
     check!(!store.accounts().set_password_hash(&nobody.id, &phc).await?);
     let kept = store.accounts().find_password_hash(&ann.id).await?;
     check_eq!(kept.as_ref().map(PasswordHash::expose), Some(phc.expose()));
+    let other = PasswordHash::new("$argon2id$other".to_owned());
+    let accounts = store.accounts();
+    check!(
+        !accounts
+            .replace_password_hash(&ann.id, &other, &phc)
+            .await?
+    );
+    check!(
+        accounts
+            .replace_password_hash(&ann.id, &phc, &other)
+            .await?
+    );
+    check!(!accounts.replace_password_hash(&ann.id, &phc, &phc).await?);
+    let kept = accounts.find_password_hash(&ann.id).await?;
+    check_eq!(
+        kept.as_ref().map(PasswordHash::expose),
+        Some(other.expose())
+    );
     let free = "free".parse()?;
     check!(store.accounts().set_plan(&ann.id, &free).await?);
     check!(!store.accounts().set_plan(&nobody.id, &free).await?);
@@ -152,6 +173,57 @@ async fn deleted_account_leaves_nothing_but_tombstones(store: &RelayStore) -> Ou
     // The address is free again.
     let again = make.account("ann@example.com");
     store.accounts().create(&again, None).await?;
+    Ok(())
+}
+
+async fn account_is_made_by_a_link_that_is_used_up_by_it_alone(store: &RelayStore) -> Outcome {
+    let make = Maker::default();
+    let [ann, again, bob] =
+        ["ann@example.com", "Ann@example.com", "bob@example.com"].map(|email| make.account(email));
+    let (phc, hash) = (PasswordHash::new("phc".to_owned()), LinkHash::of("a"));
+    let accounts = store.accounts();
+    accounts.create(&ann, None).await?;
+    let purpose = LinkPurpose::Invitation;
+    let none = accounts.create_by_link(&bob, &phc, &hash, purpose).await?;
+    check!(!none && accounts.find(&bob.id).await?.is_none());
+    let link = Link::new(purpose, at(10));
+    store.links().create(&hash, &link).await?;
+    let taken = accounts.create_by_link(&again, &phc, &hash, purpose).await;
+    check!(matches!(taken, Err(StoreError::Conflict)));
+    let other = LinkPurpose::FirstAdministrator;
+    check!(!accounts.create_by_link(&bob, &phc, &hash, other).await?);
+    check!(accounts.create_by_link(&bob, &phc, &hash, purpose).await?);
+    check_eq!(accounts.load(&bob.id).await?, bob);
+    check_eq!(store.links().find(&hash, at(20)).await?, None);
+    Ok(())
+}
+
+async fn nobody_is_the_first_administrator_after_another(store: &RelayStore) -> Outcome {
+    let make = Maker::default();
+    let [ann, bob] = ["ann@example.com", "bob@example.com"].map(|email| Account {
+        administrator: true,
+        ..make.account(email)
+    });
+    let (phc, hash) = (PasswordHash::new("phc".to_owned()), LinkHash::of("a"));
+    let (accounts, links) = (store.accounts(), store.links());
+    let purpose = LinkPurpose::FirstAdministrator;
+    let link = Link::new(purpose, at(10));
+    let invitation = Link::new(LinkPurpose::Invitation, at(10));
+    let kept = LinkHash::of("kept");
+    links.create(&kept, &invitation).await?;
+    links.create(&hash, &link).await?;
+    accounts.create(&ann, None).await?;
+    check_eq!(links.find(&hash, at(20)).await?, None);
+    // One that was made at the same moment.
+    links.create(&hash, &link).await?;
+    check!(!accounts.create_by_link(&bob, &phc, &hash, purpose).await?);
+    check!(accounts.set_administrator(&ann.id, false).await?);
+    check!(accounts.create_by_link(&bob, &phc, &hash, purpose).await?);
+    check!(accounts.set_administrator(&bob.id, false).await?);
+    links.create(&hash, &link).await?;
+    check!(accounts.set_administrator(&ann.id, true).await?);
+    check_eq!(links.find(&hash, at(20)).await?, None);
+    check_eq!(links.find(&kept, at(20)).await?, Some(invitation));
     Ok(())
 }
 

@@ -62,8 +62,9 @@ async fn involve(store: &RelayStore, make: &Maker, ann: &Household, bob: &Househ
         device: "Bobs browser".to_owned(),
         network: "203.0.113.0/24".to_owned(),
     };
-    let hash = SessionHash::from_bytes([7; 32]);
-    store.sessions().open(&session, &hash).await.unwrap();
+    let cookie = SessionHash::from_bytes([7; 32]);
+    let opened = store.sessions().open(&session, &cookie, Some(&hash)).await;
+    assert!(opened.unwrap());
     let (ann_id, bob_id) = (&ann.account.id, &bob.account.id);
     let (anns, bobs) = (&ann.printer.id, &bob.printer.id);
     let email = bob.account.email.as_str();

@@ -2,8 +2,8 @@
 
 use super::{Pages, Words, seconds_ago};
 use crate::pages::views::{
-    Copied, EndAccount, EndAtPrinter, Ending, Invite, InviteProblem, Join, Joining, ListedApp,
-    ListedInvitation, ListedMember, Made, NameProblem, Ownership, Presence, PrinterCard,
+    AppStanding, Copied, EndAccount, EndAtPrinter, Ending, Invite, InviteProblem, Join, Joining,
+    ListedApp, ListedInvitation, ListedMember, Made, NameProblem, Ownership, Presence, PrinterCard,
     PrinterDone, PrinterPage, Printers, PrintersDone, Reminder, Rename, Tab,
 };
 
@@ -61,6 +61,7 @@ fn list(words: &Words, pages: &mut Pages) {
     for (name, done) in [
         ("removed", PrintersDone::Removed),
         ("left", PrintersDone::Left),
+        ("gone", PrintersDone::Gone),
     ] {
         let empty = Printers {
             reminder: None,
@@ -76,6 +77,8 @@ fn app(words: &Words) -> ListedApp {
     ListedApp {
         id: "abcdefghijklmnopqrst".into(),
         app: words.app.into(),
+        standing: AppStanding::Verified,
+        logo: Some("/apps/fieldglass/logo.png".into()),
         watch_only: false,
         allowed_by: None,
         created: seconds_ago(30 * DAY),
@@ -111,6 +114,8 @@ fn one(words: &Words, pages: &mut Pages) {
         apps: vec![
             app.clone(),
             ListedApp {
+                standing: AppStanding::Unverified,
+                logo: None,
                 watch_only: true,
                 allowed_by: Some(words.email.into()),
                 used: None,
@@ -304,6 +309,7 @@ fn ends(words: &Words, pages: &mut Pages) {
     let own = EndAccount {
         shell: words.viewer().bar(&words.site(), Tab::Account),
         site: words.site(),
+        id: "abcdefghijklmnopqrst".into(),
         other: None,
         printers: 2,
         apps: 5,
@@ -316,7 +322,7 @@ fn ends(words: &Words, pages: &mut Pages) {
     };
     pages.add("end-account-last", &last);
     let other = EndAccount {
-        other: Some(("abcdefghijklmnopqrst".into(), words.email.into())),
+        other: Some(words.email.into()),
         ..own
     };
     pages.add("end-account-other", &other);
