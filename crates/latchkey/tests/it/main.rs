@@ -47,6 +47,7 @@ mod octoprint_tls;
 mod pairing;
 mod relay_app_keys;
 mod secrets_at_home;
+mod secrets_away;
 mod session_key;
 mod session_keys_at_home;
 mod situations;

@@ -1,18 +1,13 @@
 //! A real OctoPrint, reached by an app that walked through the portal, with a key made on the way:
 //! with `authority: upstream` it is OctoPrint's own, with `authority: host` the host's.
 
-use std::collections::HashMap;
-
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::harness::browser::{Browser, attribute};
 use crate::harness::demo::Demo;
-use crate::harness::http::{Request, Response};
+use crate::harness::http::Request;
 use crate::harness::octoprint::{ADMIN_API_KEY, OctoPrint};
-
-/// What an app is given at the end.
-type Completion = HashMap<String, String>;
+use crate::harness::portal::{Completion, through_the_portal};
 
 async fn demo_before(octoprint: &OctoPrint, authority: &str) -> (TempDir, Demo) {
     let data = TempDir::with_prefix("latchkey-portal-").unwrap();
@@ -33,40 +28,6 @@ async fn demo_before(octoprint: &OctoPrint, authority: &str) -> (TempDir, Demo) 
     )
     .await;
     (data, demo)
-}
-
-/// Walks through the portal as the demo's person, and gives what the app gets.
-async fn through_the_portal(demo: &Demo, scope: &str) -> Completion {
-    let mut browser = Browser::at(demo.text("relay_url"));
-    let start = "/appportal/v1?appid=octopod&authType=enhanced&returnUrl=octopod://octoeverywhere\
-                 &OctoPrintApiKeyAppName=OctoPod%20on%20iPhone";
-    let welcome = browser.open(start).await;
-    let mut page = browser.press(&welcome, ("decision", "continue"), &[]).await;
-    let account = &demo.facts["account"];
-    let person = [
-        ("email", account["email"].as_str().unwrap()),
-        ("password", account["password"].as_str().unwrap()),
-    ];
-    assert!(page.text().contains("Sign in"), "{}", page.text());
-    page = browser.press(&page, ("", ""), &person).await;
-    page = browser.press(&page, ("decision", "continue"), &[]).await;
-    let sure = [("sure", "yes"), ("scope", scope), ("key", "yes")];
-    let done = browser.press(&page, ("decision", "allow"), &sure).await;
-    completion(&done)
-}
-
-fn completion(done: &Response) -> Completion {
-    let html = done.text();
-    let link = html
-        .split("<a ")
-        .filter_map(|tag| attribute(tag, "href"))
-        .find(|href| href.starts_with("octopod://"));
-    let link = link.unwrap_or_else(|| panic!("no way back in {html}"));
-    let (address, query) = link.split_once('?').unwrap();
-    assert_eq!(address, "octopod://octoeverywhere");
-    url::form_urlencoded::parse(query.as_bytes())
-        .into_owned()
-        .collect()
 }
 
 fn through(given: &Completion, path: &str) -> Request {

@@ -2,13 +2,14 @@
 //! command line.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
+use crate::harness::files::{has, read_all};
 use crate::harness::home::{ANN, BOB, Browser, Home};
 use crate::harness::http::{Request, websocket};
 use crate::harness::session_keys::{APP, documented, sign};
@@ -300,24 +301,4 @@ async fn do_everything_wrong(home: &Home, key: &str) {
     let refused = browser.log_in(BOB.name, WRONG_PASSWORD).await;
     assert!(matches!(refused.status.as_u16(), 403 | 429), "{refused:?}");
     browser.log_in(WRONG_PASSWORD, WRONG_PASSWORD).await;
-}
-
-/// All files below a folder.
-fn read_all(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files.extend(read_all(&path));
-        } else {
-            files.push((path.clone(), std::fs::read(path).unwrap()));
-        }
-    }
-    files
-}
-
-fn has(content: &[u8], text: &str) -> bool {
-    content
-        .windows(text.len())
-        .any(|part| part == text.as_bytes())
 }

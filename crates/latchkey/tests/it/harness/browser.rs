@@ -90,6 +90,13 @@ impl Browser {
         &self.token
     }
 
+    /// What is in its cookies.
+    pub(crate) fn cookie_values(&self) -> Vec<String> {
+        let line = self.cookies.line();
+        let pairs = line.split("; ").filter_map(|pair| pair.split_once('='));
+        pairs.map(|(_, value)| value.to_owned()).collect()
+    }
+
     /// Sends what is no form, with the cookies.
     pub(crate) async fn send(&mut self, request: Request) -> Response {
         let answer = request.cookies(&self.cookies).send().await.read().await;

@@ -1,6 +1,7 @@
 //! `latchkey demo --json` as a process, and what it says of itself.
 
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use serde_json::Value;
@@ -14,6 +15,8 @@ use super::stack::{latchkey, signal};
 /// A running `latchkey demo`; killed when dropped.
 pub(crate) struct Demo {
     child: Child,
+    /// Where its standard error goes.
+    log: PathBuf,
     /// The line that it printed.
     pub(crate) facts: Value,
 }
@@ -25,6 +28,7 @@ impl Demo {
 
     /// The same with more arguments.
     pub(crate) async fn start_with(data: &Path, more: &[&str]) -> Self {
+        let log = data.with_extension("log");
         let mut child = latchkey()
             .args([
                 "demo",
@@ -37,6 +41,8 @@ impl Demo {
             ])
             .arg(data)
             .args(more)
+            .args(["--log", "debug"])
+            .stderr(File::create(&log).unwrap())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -45,7 +51,12 @@ impl Demo {
         let line = timeout(PATIENCE * 3, lines.next_line()).await;
         let line = line.expect("the demo says something in time").unwrap();
         let facts = serde_json::from_str(&line.expect("one line")).unwrap();
-        Self { child, facts }
+        Self { child, log, facts }
+    }
+
+    /// What it has said so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
     }
 
     pub(crate) async fn stop(mut self) {
