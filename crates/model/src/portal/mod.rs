@@ -11,5 +11,5 @@ mod target;
 
 pub use code::{CodeChallenge, CodeWish, ParseChallengeError};
 pub use completion::{Completion, Given, Refused};
-pub use request::{PortalRequest, RequestError};
+pub use request::{PortalRequest, QUERY_VALUE, RequestError};
 pub use target::{ReturnTarget, RuleError, TargetError, TargetKind, TargetRule};

@@ -18,8 +18,8 @@ const LEAST_KEY_NAME: usize = 2;
 /// Most characters of a key's name.
 const MOST_KEY_NAME: usize = 60;
 
-/// What cannot stand for itself as a value in a query.
-const VALUE: &AsciiSet = &CONTROLS
+/// What cannot stand for itself as a value in a query of ours.
+pub const QUERY_VALUE: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
     .add(b'#')
@@ -121,7 +121,7 @@ impl PortalRequest {
             query.push_str(sign);
             query.push_str(name);
             query.push('=');
-            query.extend(utf8_percent_encode(value, VALUE));
+            query.extend(utf8_percent_encode(value, QUERY_VALUE));
         };
         add("appId", self.app.as_str());
         if self.hostname_only {

@@ -17,21 +17,14 @@ use latchkey_model::relay_status::RelayStatus;
 use latchkey_model::secret::AppToken;
 use latchkey_store::relay::{FoundAppConnection, Holder};
 use latchkey_store::{RelayStore, StoreError};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use self::wire::{GadgetStatus, Info};
 use crate::config::PublicUrl;
 use crate::guesses::Guesses;
 use crate::issued::Issued;
+use crate::pages::paths;
 use crate::state::State;
 use crate::tunnels::Tunnels;
-
-/// What may stand in a segment of a path as it is (RFC 3986, unreserved).
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
 
 /// Answers apps about their app connections.
 #[derive(Clone)]
@@ -94,7 +87,7 @@ impl AppApi {
         let printer = printer.ok_or(RelayStatus::Unknown)?;
         let host = holder.host.as_ref();
         let is_online = host.is_some_and(|host| facts.tunnels.find(host).is_some());
-        let page = self.page_of(printer.name.as_str());
+        let page = paths::page_of(&self.shared.facts.public_url, &printer.name);
         Ok(Info::new(&printer, is_online, page, &plan))
     }
 
@@ -144,12 +137,6 @@ impl AppApi {
             return Ok(());
         }
         Err(RelayStatus::Unknown)
-    }
-
-    /// Where people look at a printer. Apps make the same address of the printer's name.
-    fn page_of(&self, printer: &str) -> String {
-        let name = utf8_percent_encode(printer, SEGMENT);
-        format!("{}/view/{name}", self.shared.facts.public_url)
     }
 }
 

@@ -1,27 +1,17 @@
 //! Addresses within this relay that a person comes back to.
 
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use latchkey_model::portal::QUERY_VALUE;
+use latchkey_model::printer::PrinterName;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// What cannot stand for itself as a value in a query.
-const VALUE: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'#')
-    .add(b'%')
-    .add(b'&')
-    .add(b'+')
-    .add(b'<')
-    .add(b'=')
-    .add(b'>')
-    .add(b'?')
-    .add(b'[')
-    .add(b'\\')
-    .add(b']')
-    .add(b'^')
-    .add(b'`')
-    .add(b'{')
-    .add(b'|')
-    .add(b'}');
+use crate::config::PublicUrl;
+
+/// RFC 3986, unreserved: the rest of a name is encoded in a path.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// Longest way back that is kept.
 const LONGEST: usize = 4096;
@@ -29,7 +19,16 @@ const LONGEST: usize = 4096;
 /// A path with one more value in its query; spaces become `%20`.
 pub(crate) fn with(path: &str, name: &str, value: &str) -> String {
     let sign = if path.contains('?') { '&' } else { '?' };
-    format!("{path}{sign}{name}={}", utf8_percent_encode(value, VALUE))
+    format!(
+        "{path}{sign}{name}={}",
+        utf8_percent_encode(value, QUERY_VALUE)
+    )
+}
+
+/// Where a person looks at a printer: by its name, since apps build the same address from that.
+pub(crate) fn page_of(relay: &PublicUrl, printer: &PrinterName) -> String {
+    let name = utf8_percent_encode(printer.as_str(), SEGMENT);
+    format!("{relay}/view/{name}")
 }
 
 /// The way back that somebody sent, if it leads to a page of ours: a path that no browser reads

@@ -16,6 +16,7 @@ use super::keys::{self, KeyWish};
 use super::outcomes::{KeyOutcome, Making, Outcome, Terms};
 use super::{Asked, Portal};
 use crate::mail::Letter;
+use crate::pages::paths;
 
 /// What a person decided.
 #[derive(Debug)]
@@ -164,7 +165,7 @@ impl Portal {
                 .config
                 .connection_url(making.credentials.label.expose()),
             printer_name: printer.name.as_str(),
-            printer_page: &self.page_of(printer),
+            printer_page: &paths::page_of(&self.parts.config.public_url, &printer.name),
             local_ip: local_ip.as_deref(),
             key: key_text.as_deref().map(String::as_str),
         };

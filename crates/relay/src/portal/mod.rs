@@ -20,9 +20,7 @@ use latchkey_model::chance::{Chance, letters};
 use latchkey_model::clock::Clock;
 use latchkey_model::id::SessionId;
 use latchkey_model::portal::{Completion, PortalRequest, Refused, RequestError, TargetKind};
-use latchkey_model::printer::Printer;
 use latchkey_store::{RelayStore, StoreError};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
@@ -46,13 +44,6 @@ const COMPLETE: &str = "/appportal/v1/complete";
 
 /// How often what is past is let go of.
 const FORGET_EVERY: Duration = Duration::from_secs(15);
-
-/// RFC 3986, unreserved: the rest of a name is encoded in an address.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
 
 /// Letters and digits that name a form: 22 have 130 bits.
 const NAME_OF_FORM: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -205,12 +196,6 @@ impl Portal {
             Some(target) => target.as_str().to_owned(),
             None => format!("{}{COMPLETE}", self.parts.config.public_url),
         }
-    }
-
-    /// Where a person watches a printer: by its name, since apps build the address from that.
-    fn page_of(&self, printer: &Printer) -> String {
-        let name = utf8_percent_encode(printer.name.as_str(), SEGMENT);
-        format!("{}/view/{name}", self.parts.config.public_url)
     }
 }
 
