@@ -16,7 +16,7 @@ use crate::config::Registration;
 use crate::mail::Letter;
 use crate::pages::paths;
 use crate::pages::views::{SignIn, SignInProblem, SignUp, SignUpProblem, WhoMaySignUp};
-use crate::pages::visit::{Answered, Visit, with_cookie};
+use crate::pages::visit::{Answered, Visit, retry_after, with_cookie};
 use crate::people;
 use crate::portal::http::asking_app;
 use crate::state::State;
@@ -351,12 +351,4 @@ fn leading_on(path: &str, then: &str) -> String {
     } else {
         paths::with(path, "then", then)
     }
-}
-
-pub(crate) fn retry_after(mut answer: Response, too_many: TooMany) -> Response {
-    let seconds = too_many.wait.as_secs().max(1);
-    answer
-        .headers_mut()
-        .insert(http::header::RETRY_AFTER, seconds.into());
-    answer
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ::http::header::{CONTENT_TYPE, SET_COOKIE};
+use ::http::header::{CONTENT_TYPE, RETRY_AFTER, SET_COOKIE};
 use ::http::request::Parts;
 use ::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use askama::Template;
@@ -13,6 +13,7 @@ use latchkey_model::account_session::AccountSession;
 use latchkey_model::clock::Timestamp;
 use latchkey_store::StoreError;
 use latchkey_store::relay::FoundSession;
+use latchkey_web::limits::TooMany;
 use latchkey_web::moment::Moment;
 use latchkey_web::problem::Problem;
 use latchkey_web::shell::Place;
@@ -259,5 +260,12 @@ impl Visit {
 /// An answer that sets a cookie.
 pub(crate) fn with_cookie(mut answer: Response, cookie: HeaderValue) -> Response {
     answer.headers_mut().append(SET_COOKIE, cookie);
+    answer
+}
+
+/// An answer that says when the next try counts.
+pub(crate) fn retry_after(mut answer: Response, too_many: TooMany) -> Response {
+    let seconds = too_many.wait.as_secs().max(1);
+    answer.headers_mut().insert(RETRY_AFTER, seconds.into());
     answer
 }

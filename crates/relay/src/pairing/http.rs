@@ -18,7 +18,7 @@ use super::{CodeError, Offer, PollError, StartError, Typist};
 use crate::mail::Letter;
 use crate::pages::paths;
 use crate::pages::views::{Pair, PairConfirm, PairEnd, PairEnding, PairProblem};
-use crate::pages::visit::{Answered, Arrival, Visit};
+use crate::pages::visit::{Answered, Arrival, Visit, retry_after};
 use crate::state::State;
 
 /// Where the code is typed.
@@ -242,11 +242,8 @@ fn wrong(visit: &Visit, account: &Account, code: &str, then: &str, error: CodeEr
             let minutes = too_many.minutes();
             let problem = Some(PairProblem::TooMany { minutes });
             let page = enter(visit, account, code, then, problem);
-            let mut answer = visit.page_with(StatusCode::TOO_MANY_REQUESTS, &page);
-            answer
-                .headers_mut()
-                .insert(http::header::RETRY_AFTER, seconds(too_many).into());
-            return Ok(answer);
+            let answer = visit.page_with(StatusCode::TOO_MANY_REQUESTS, &page);
+            return Ok(retry_after(answer, too_many));
         }
         CodeError::Taken => return Ok(ending(visit, account, then, PairEnding::Taken)),
         CodeError::Store(failure) => return Err(visit.failed(&failure)),

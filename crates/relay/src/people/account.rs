@@ -11,13 +11,13 @@ use latchkey_store::StoreError;
 use serde::Deserialize;
 
 use super::{Bare, Told, reminder, send_verification};
-use crate::accounts::http::{Tried, retry_after, try_password, unexpected};
+use crate::accounts::http::{Tried, try_password, unexpected};
 use crate::accounts::{AccountError, LEAST_PASSWORD, MOST_PASSWORD};
 use crate::mail::Letter;
 use crate::pages::views::{
     AccountDone, AccountPage, AccountProblem, EndAccount, ListedSession, Tab,
 };
-use crate::pages::visit::{Answered, Visit, with_cookie};
+use crate::pages::visit::{Answered, Visit, retry_after, with_cookie};
 use crate::state::State;
 
 const HERE: &str = "/account";

@@ -82,7 +82,11 @@ async fn still_used(
 }
 
 /// A printer of the person's own.
-async fn owned(visit: &Visit, account: &Account, id: &PrinterId) -> Result<UsedPrinter, Response> {
+pub(crate) async fn owned(
+    visit: &Visit,
+    account: &Account,
+    id: &PrinterId,
+) -> Result<UsedPrinter, Response> {
     let found = used(visit, account, id).await?;
     if found.is_owned_by(&account.id) {
         Ok(found)

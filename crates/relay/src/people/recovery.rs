@@ -9,14 +9,14 @@ use latchkey_model::account::{Account, Email};
 use latchkey_model::link::LinkPurpose;
 use serde::Deserialize;
 
-use crate::accounts::http::{retry_after, unexpected};
+use crate::accounts::http::unexpected;
 use crate::accounts::{AccountError, Confirmed, LEAST_PASSWORD, MOST_PASSWORD};
 use crate::mail::Letter;
 use crate::pages::paths;
 use crate::pages::views::{
     Forgetting, Forgotten, ForgottenProblem, Reset, ResetProblem, Resetting, Verify, Verifying,
 };
-use crate::pages::visit::{Answered, Visit};
+use crate::pages::visit::{Answered, Visit, retry_after};
 use crate::state::State;
 
 pub(super) fn routes() -> Router<State> {

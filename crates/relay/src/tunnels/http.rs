@@ -1,16 +1,15 @@
 //! `/printers/<id>/swap`: the owner lets the other host with the same key in.
 
-use axum::extract::Path;
 use axum::routing::get;
 use axum::{Form, Router};
 use http::StatusCode;
-use latchkey_model::account::Account;
 use latchkey_model::id::PrinterId;
-use latchkey_model::printer::Printer;
 use serde::Deserialize;
 
+use crate::pages::ids::Id;
 use crate::pages::views::{SwapHost, Tab};
 use crate::pages::visit::{Answered, Visit};
+use crate::people::owned;
 use crate::state::State;
 
 pub(crate) fn routes() -> Router<State> {
@@ -23,9 +22,9 @@ struct Fields {
     csrf_token: String,
 }
 
-async fn ask(visit: Visit, Path(id): Path<String>) -> Answered {
+async fn ask(visit: Visit, Id(id): Id<PrinterId>) -> Answered {
     let account = visit.account()?;
-    let printer = owned(&visit, account, &id).await?;
+    let printer = owned(&visit, account, &id).await?.printer;
     let (site, viewer) = (visit.site(), visit.viewer(account));
     let copy = printer.seen.copy;
     let page = SwapHost {
@@ -39,10 +38,10 @@ async fn ask(visit: Visit, Path(id): Path<String>) -> Answered {
     Ok(visit.page(&page))
 }
 
-async fn swap(visit: Visit, Path(id): Path<String>, Form(fields): Form<Fields>) -> Answered {
+async fn swap(visit: Visit, Id(id): Id<PrinterId>, Form(fields): Form<Fields>) -> Answered {
     let back = format!("/printers/{id}/swap");
     let account = visit.form(&fields.csrf_token, &back)?;
-    let printer = owned(&visit, account, &id).await?;
+    let printer = owned(&visit, account, &id).await?.printer;
     visit.fresh(&back)?;
     if let Some(host) = printer
         .host
@@ -58,18 +57,4 @@ async fn swap(visit: Visit, Path(id): Path<String>, Form(fields): Form<Fields>) 
         noted.map_err(|failure| visit.failed(&failure))?;
     }
     Ok(visit.go_on(&format!("/printers/{}", printer.id)))
-}
-
-/// The printer, if it is the account's own; to everybody else there is none.
-async fn owned(
-    visit: &Visit,
-    account: &Account,
-    id: &str,
-) -> Result<Printer, axum::response::Response> {
-    let missing = || visit.problem(StatusCode::NOT_FOUND);
-    let id: PrinterId = id.parse().map_err(|_| missing())?;
-    let printers = visit.state.store.printers();
-    let found = printers.find_owned(&account.id, &id).await;
-    let found = found.map_err(|failure| visit.failed(&failure))?;
-    found.ok_or_else(missing)
 }
