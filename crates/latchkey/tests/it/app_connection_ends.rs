@@ -6,8 +6,12 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use http_body_util::BodyExt as _;
 use latchkey_host::relay::Link;
+use latchkey_model::access::KeyScope;
+use latchkey_model::account::{Account, Email};
 use latchkey_model::app_connection::AccessMode;
+use latchkey_model::chance::SystemChance;
 use latchkey_model::clock::{Clock as _, SystemClock};
+use latchkey_model::id::AccountId;
 use latchkey_net::body;
 use latchkey_net::tunnel::DialState;
 use tokio::time::Instant;
@@ -36,9 +40,35 @@ struct House {
     relay: RunningRelay,
     printer: Printer,
     door: Door,
+    /// Who allowed the app connection, if that is not the printer's owner; and the owner's own,
+    /// which keeps the host's folder.
+    member: Option<(AccountId, Door)>,
 }
 
 impl House {
+    /// One whose app connection was allowed by somebody with whom the printer is shared.
+    async fn of_member() -> Self {
+        let mut house = Self::new().await;
+        let (_, printer) = house.door.ids.clone().unwrap();
+        let store = &house.relay.store;
+        let member = Account::new(
+            AccountId::generate(&SystemChance),
+            Email::parse("member@latchkey.example").unwrap(),
+            SystemClock.now(),
+            "supporter".parse().unwrap(),
+        );
+        store.accounts().create(&member, None).await.unwrap();
+        let members = store.members();
+        let added = members.add(&printer, &member.id, SystemClock.now()).await;
+        assert!(added.unwrap());
+        let (access, scope) = (AccessMode::Enhanced, KeyScope::Full);
+        let relay = &house.relay;
+        let door = relay.connect_for(&member.id, &printer, access, scope).await;
+        let owners = std::mem::replace(&mut house.door, door);
+        house.member = Some((member.id, owners));
+        house
+    }
+
     async fn new() -> Self {
         // Long enough to be asked something while it stops.
         let relay = RunningRelay::start(|relay| relay.drain = Duration::from_secs(30)).await;
@@ -49,6 +79,7 @@ impl House {
             relay,
             printer,
             door,
+            member: None,
         }
     }
 
@@ -224,7 +255,8 @@ impl How {
             Self::Revoked => assert!(life.revoke(account, connection).await.unwrap()),
             Self::AllRevoked => assert_eq!(life.revoke_all(account, printer).await.unwrap(), 1),
             Self::MemberEnded => {
-                assert_eq!(life.end_of_member(account, printer).await.unwrap(), 1);
+                let (member, _) = house.member.as_ref().unwrap();
+                assert!(life.remove_member(printer, member).await.unwrap());
             }
             Self::PrinterRemoved => assert!(life.remove_printer(account, printer).await.unwrap()),
             Self::AccountDeleted => assert!(life.delete_account(account).await.unwrap()),
@@ -282,7 +314,10 @@ impl How {
 
 #[expect(clippy::print_stdout, reason = "what was measured is to be seen")]
 async fn everything_open_is_cut(how: How) {
-    let house = House::new().await;
+    let house = match how {
+        How::MemberEnded => House::of_member().await,
+        _ => House::new().await,
+    };
     let mut open = Vec::new();
     for kind in Kind::ALL {
         open.push(house.open(kind).await);

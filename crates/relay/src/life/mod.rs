@@ -101,20 +101,6 @@ impl Life {
         Ok(ended.len())
     }
 
-    /// Ends what an account allowed at somebody else's printer, once it may no longer use that.
-    /// Its membership has to be gone already: otherwise the next one could be made meanwhile.
-    pub async fn end_of_member(
-        &self,
-        account: &AccountId,
-        printer: &PrinterId,
-    ) -> Result<usize, StoreError> {
-        let now = self.0.clock.now();
-        let store = self.0.store.app_connections();
-        let ended = store.end_of_member(account, printer, now).await?;
-        self.cut(&ended);
-        Ok(ended.len())
-    }
-
     /// Ends an account's use of somebody else's printer, with what it allowed there. Who may ask for
     /// it is for the caller to know. False if there was none.
     pub async fn remove_member(

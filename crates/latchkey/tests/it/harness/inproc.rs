@@ -269,8 +269,20 @@ impl RunningRelay {
         access: AccessMode,
         scope: KeyScope,
     ) -> Door {
+        self.connect_for(&self.account, printer, access, scope)
+            .await
+    }
+
+    /// The same, allowed by this account.
+    pub(crate) async fn connect_for(
+        &self,
+        account: &AccountId,
+        printer: &PrinterId,
+        access: AccessMode,
+        scope: KeyScope,
+    ) -> Door {
         let wanted = NewAppConnection {
-            account: self.account.clone(),
+            account: account.clone(),
             printer: printer.clone(),
             app: AppId::parse("devtest").unwrap(),
             app_name: AppName::parse("Test").unwrap(),

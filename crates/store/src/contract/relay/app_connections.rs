@@ -25,7 +25,6 @@ cases! { RelayStore,
     suspension_and_plan_show_on_the_hot_path,
     standings_say_what_may_stay_open,
     an_owner_ends_all_at_a_printer_and_a_stranger_none,
-    app_connections_of_a_member_end_alone,
 }
 
 async fn app_connection_is_found_as_it_was_kept(store: &RelayStore) -> Outcome {
@@ -337,22 +336,5 @@ async fn an_owner_ends_all_at_a_printer_and_a_stranger_none(store: &RelayStore) 
         .standings(slice::from_ref(&bob.connection.id))
         .await?;
     check!(bobs.iter().all(|standing| !standing.has_ended()));
-    Ok(())
-}
-
-async fn app_connections_of_a_member_end_alone(store: &RelayStore) -> Outcome {
-    let make = Maker::default();
-    let ann = make.household(store, "ann@example.com").await?;
-    let bob = make.household(store, "bob@example.com").await?;
-    let connections = store.app_connections();
-    let ended = connections
-        .end_of_member(&bob.account.id, &ann.printer.id, at(80))
-        .await?;
-    // Bob has none there, and keeps his own.
-    check!(ended.is_empty());
-    let ended = connections
-        .end_of_member(&ann.account.id, &ann.printer.id, at(80))
-        .await?;
-    check_eq!(ended, vec![ann.connection.id.clone()]);
     Ok(())
 }

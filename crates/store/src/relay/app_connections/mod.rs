@@ -315,31 +315,7 @@ impl<'a> AppConnections<'a> {
         reason: EndReason,
         at: Timestamp,
     ) -> Result<Vec<AppConnectionId>, StoreError> {
-        self.end_at(END_REVOKED_AT, account, printer, reason, at)
-            .await
-    }
-
-    /// Ends what `account` allowed at a printer, whoever asks. For an account that is no longer a
-    /// member: first that, then this, so that none is made in between.
-    pub async fn end_of_member(
-        &self,
-        account: &AccountId,
-        printer: &PrinterId,
-        at: Timestamp,
-    ) -> Result<Vec<AppConnectionId>, StoreError> {
-        self.end_at(END_OF_MEMBER, account, printer, EndReason::Revoked, at)
-            .await
-    }
-
-    async fn end_at(
-        &self,
-        statement: &'static str,
-        account: &AccountId,
-        printer: &PrinterId,
-        reason: EndReason,
-        at: Timestamp,
-    ) -> Result<Vec<AppConnectionId>, StoreError> {
-        let rows = sqlx::query(statement)
+        let rows = sqlx::query(END_REVOKED_AT)
             .bind(at.millis())
             .bind(reason.as_str())
             .bind(printer.as_str())
