@@ -21,6 +21,7 @@ pub mod permission;
 pub mod plan;
 pub mod portal;
 pub mod printer;
+pub mod printing;
 pub mod relay_status;
 pub mod sealed;
 pub mod secret;

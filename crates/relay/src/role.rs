@@ -26,6 +26,7 @@ use crate::accounts::Accounts;
 use crate::app_connections::usage::Usage;
 use crate::config::Config;
 use crate::edge::{Edge, Shared};
+use crate::events::Events;
 use crate::guesses::Guesses;
 use crate::issued::Issued;
 use crate::life::{Endings, Life, Parts};
@@ -287,6 +288,7 @@ impl Relay {
             tunnels: shared.tunnels.clone(),
             life: self.life.clone(),
             mail: self.mail.clone(),
+            events: Events::new(self.store.clone()),
             key: MasterKey::from_bytes(*self.key.expose()),
         });
         tunnel_tasks.spawn(portal::forget(state.clone(), self.stop.soft.clone()));

@@ -9,7 +9,10 @@ use latchkey_model::sealed::MasterKey;
 use latchkey_store::RelayStore;
 
 use crate::accounts::Accounts;
+use crate::audit::Audit;
+use crate::camera::Camera;
 use crate::config::Config;
+use crate::events::Events;
 use crate::life::Life;
 use crate::mail::Mail;
 use crate::pairing::Pairings;
@@ -30,6 +33,10 @@ pub(crate) struct Parts {
     /// How app connections, printers and accounts end.
     pub(crate) life: Life,
     pub(crate) mail: Mail,
+    /// What printers do.
+    pub(crate) events: Events,
+    pub(crate) camera: Camera,
+    pub(crate) audit: Audit,
     pub(crate) sessions: Sessions,
     pub(crate) accounts: Accounts,
     pub(crate) pairings: Pairings,
@@ -45,6 +52,7 @@ pub(crate) struct Making {
     pub(crate) tunnels: Tunnels,
     pub(crate) life: Life,
     pub(crate) mail: Mail,
+    pub(crate) events: Events,
     pub(crate) key: MasterKey,
 }
 
@@ -58,6 +66,7 @@ impl State {
             tunnels,
             life,
             mail,
+            events,
             key,
         } = making;
         let sessions = Sessions::new(&config, &store, &clock, &chance, &key);
@@ -74,6 +83,9 @@ impl State {
             life: life.clone(),
         });
         Self(Arc::new(Parts {
+            camera: Camera::new(tunnels.clone()),
+            audit: Audit::default(),
+            events,
             config,
             store,
             clock,

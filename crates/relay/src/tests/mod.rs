@@ -30,6 +30,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::accounts::SigningUp;
 use crate::config::{Config, PublicUrl, Registration, Sender, Smtp, SmtpTls, UnregisteredApps};
+use crate::events::Events;
 use crate::life::{Endings, Life, Parts};
 use crate::mail::{self, Mail, Post};
 use crate::state::{Making, State};
@@ -200,6 +201,7 @@ pub(crate) fn state(
     chance: &Arc<dyn Chance>,
     mail: Mail,
 ) -> State {
+    let events = Events::new(store.clone());
     let life = Life::new(Parts {
         store: store.clone(),
         plans: config.plans.clone(),
@@ -216,6 +218,7 @@ pub(crate) fn state(
         tunnels: life.tunnels().clone(),
         life,
         mail,
+        events,
         key: MasterKey::from_bytes([7; 32]),
     })
 }

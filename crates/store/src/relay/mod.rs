@@ -8,6 +8,7 @@ use crate::pool::{Pools, SchemaVersions, Step};
 mod accounts;
 mod app_connections;
 mod apps;
+mod events;
 mod links;
 mod members;
 mod overviews;
@@ -20,6 +21,7 @@ pub use app_connections::{
     AppConnections, FoundAppConnection, Holder, Listed, Standing, Usage, Use,
 };
 pub use apps::Apps;
+pub use events::{Events, NumberedEvent};
 pub use links::Links;
 pub use members::{Member, Members, UsedPrinter};
 pub use overviews::{Overview, Totals};
@@ -37,6 +39,11 @@ pub(crate) const STEPS: &[Step] = &[
         2,
         "sessions links members pairings apps",
         include_str!("../../migrations/relay/sqlite/0002_sessions_links_members_pairings_apps.sql"),
+    ),
+    (
+        3,
+        "printer_events",
+        include_str!("../../migrations/relay/sqlite/0003_printer_events.sql"),
     ),
 ];
 
@@ -100,6 +107,11 @@ impl RelayStore {
     /// Apps that the operator registered.
     pub const fn apps(&self) -> Apps<'_> {
         Apps::new(&self.pools)
+    }
+
+    /// What happened to printers.
+    pub const fn events(&self) -> Events<'_> {
+        Events::new(&self.pools)
     }
 
     /// Who uses the printers.

@@ -18,6 +18,7 @@ use crate::relay::RelayStore;
 mod accounts;
 mod app_connections;
 mod apps;
+mod events;
 mod links;
 mod members;
 mod pairings;
@@ -32,6 +33,7 @@ pub fn cases() -> impl Iterator<Item = Case<RelayStore>> {
         pairings::CASES,
         app_connections::CASES,
         apps::CASES,
+        events::CASES,
         members::CASES,
         sessions::CASES,
         links::CASES,
