@@ -31,6 +31,7 @@ use crate::guesses::Guesses;
 use crate::issued::Issued;
 use crate::life::{Endings, Life, Parts};
 use crate::mail::{self, Mail, Post};
+use crate::own_access::OwnAccess;
 use crate::portal;
 use crate::router::Router;
 use crate::state::{Making, State};
@@ -192,7 +193,15 @@ impl Relay {
         let metrics: Arc<Metrics> = Arc::default();
         let tunnels = self.life.tunnels().clone();
         let usage = Usage::new(self.store.clone(), Arc::clone(&self.clock));
+        let own = OwnAccess::new(
+            &self.config,
+            &self.store,
+            &self.clock,
+            &self.chance,
+            &self.key,
+        );
         let shared = Shared {
+            own: own.clone(),
             config: Arc::clone(&self.config),
             store: self.store.clone(),
             tunnels: tunnels.clone(),
@@ -209,6 +218,7 @@ impl Relay {
         // Also while running requests finish.
         let served = CancellationToken::new();
         tunnel_tasks.spawn(self.life.clone().watch(served.clone()));
+        tunnel_tasks.spawn(own.watch(self.life.changes().clone(), served.clone()));
         tunnel_tasks.spawn(usage.clone().watch(served.clone()));
         if let Some(post) = self.post.take() {
             tunnel_tasks.spawn(post.run(self.stop.soft.clone()));
@@ -289,6 +299,7 @@ impl Relay {
             life: self.life.clone(),
             mail: self.mail.clone(),
             events: Events::new(self.store.clone()),
+            own_access: shared.own.clone(),
             key: MasterKey::from_bytes(*self.key.expose()),
         });
         tunnel_tasks.spawn(portal::forget(state.clone(), self.stop.soft.clone()));

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::events::Events;
 use crate::life::Life;
 use crate::mail::Mail;
+use crate::own_access::OwnAccess;
 use crate::pairing::Pairings;
 use crate::portal::keys::Keys;
 use crate::portal::{self, Portal};
@@ -41,6 +42,7 @@ pub(crate) struct Parts {
     pub(crate) accounts: Accounts,
     pub(crate) pairings: Pairings,
     pub(crate) portal: Portal,
+    pub(crate) own_access: OwnAccess,
 }
 
 /// What a [`State`] is made from.
@@ -53,6 +55,7 @@ pub(crate) struct Making {
     pub(crate) life: Life,
     pub(crate) mail: Mail,
     pub(crate) events: Events,
+    pub(crate) own_access: OwnAccess,
     pub(crate) key: MasterKey,
 }
 
@@ -67,6 +70,7 @@ impl State {
             life,
             mail,
             events,
+            own_access,
             key,
         } = making;
         let sessions = Sessions::new(&config, &store, &clock, &chance, &key);
@@ -96,6 +100,7 @@ impl State {
             accounts,
             pairings,
             portal,
+            own_access,
         }))
     }
 }

@@ -44,6 +44,7 @@ mod octoprint_portal;
 mod octoprint_secrets;
 mod octoprint_session_keys;
 mod octoprint_tls;
+mod own_access;
 mod pairing;
 mod relay_app_keys;
 mod secrets_at_home;

@@ -18,6 +18,8 @@ pub(crate) enum Actor {
 pub(crate) enum Act {
     /// Somebody signed in.
     SignedIn,
+    /// An owner changed how far a member goes at a printer.
+    MemberLevelChanged,
 }
 
 /// An entry in the making.

@@ -12,6 +12,7 @@ mod events;
 mod links;
 mod members;
 mod overviews;
+mod own_access;
 mod pairings;
 mod printers;
 mod sessions;
@@ -25,6 +26,7 @@ pub use events::{Events, NumberedEvent};
 pub use links::Links;
 pub use members::{Member, Members, UsedPrinter};
 pub use overviews::{Overview, Totals};
+pub use own_access::{FoundOwn, OwnAccess, OwnStanding};
 pub use pairings::{Confirmation, Pairings};
 pub use printers::{Printers, RemovedPrinter};
 pub use sessions::{FoundSession, Known, Sessions};
@@ -44,6 +46,11 @@ pub(crate) const STEPS: &[Step] = &[
         3,
         "printer_events",
         include_str!("../../migrations/relay/sqlite/0003_printer_events.sql"),
+    ),
+    (
+        6,
+        "own_access",
+        include_str!("../../migrations/relay/sqlite/0006_own_access.sql"),
     ),
 ];
 
@@ -117,6 +124,11 @@ impl RelayStore {
     /// Who uses the printers.
     pub const fn members(&self) -> Members<'_> {
         Members::new(&self.pools)
+    }
+
+    /// People's own access to printers.
+    pub const fn own_access(&self) -> OwnAccess<'_> {
+        OwnAccess::new(&self.pools)
     }
 
     /// Checks that the database can be read and written, for a readiness probe.

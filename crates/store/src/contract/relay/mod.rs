@@ -21,6 +21,7 @@ mod apps;
 mod events;
 mod links;
 mod members;
+mod own_access;
 mod pairings;
 mod printers;
 mod sessions;
@@ -35,6 +36,7 @@ pub fn cases() -> impl Iterator<Item = Case<RelayStore>> {
         apps::CASES,
         events::CASES,
         members::CASES,
+        own_access::CASES,
         sessions::CASES,
         links::CASES,
     ]
