@@ -45,6 +45,11 @@ pub(crate) const STEPS: &[Step] = &[
         "printer_events",
         include_str!("../../migrations/relay/sqlite/0003_printer_events.sql"),
     ),
+    (
+        4,
+        "event_cursors",
+        include_str!("../../migrations/relay/sqlite/0004_event_cursors.sql"),
+    ),
 ];
 
 /// The relay's database. Clones share it.
