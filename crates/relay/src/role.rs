@@ -27,6 +27,7 @@ use crate::app_connections::usage::Usage;
 use crate::config::Config;
 use crate::edge::{Edge, Shared};
 use crate::events::Events;
+use crate::events::presence::Comings;
 use crate::guesses::Guesses;
 use crate::issued::Issued;
 use crate::life::{Endings, Life, Parts};
@@ -282,6 +283,7 @@ impl Relay {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             settings: Settings::default(),
         };
+        let events = Events::new(self.store.clone());
         let reception = Reception::new(Desk {
             acceptor: Acceptor::new(acceptor, tunnel_tasks.clone()),
             tunnels: shared.tunnels.clone(),
@@ -289,6 +291,9 @@ impl Relay {
             clock: Arc::clone(&self.clock),
             chance: Arc::clone(&self.chance),
             tracker: tunnel_tasks.clone(),
+            comings: Comings::new(events.clone(), Arc::clone(&self.clock)),
+            events: events.clone(),
+            stopping: self.stop.soft.clone(),
         });
         let state = State::new(Making {
             config: Arc::clone(&self.config),
@@ -298,7 +303,7 @@ impl Relay {
             tunnels: shared.tunnels.clone(),
             life: self.life.clone(),
             mail: self.mail.clone(),
-            events: Events::new(self.store.clone()),
+            events,
             own_access: shared.own.clone(),
             key: MasterKey::from_bytes(*self.key.expose()),
         });

@@ -46,6 +46,7 @@ mod octoprint_session_keys;
 mod octoprint_tls;
 mod own_access;
 mod pairing;
+mod printer_events;
 mod relay_app_keys;
 mod secrets_at_home;
 mod secrets_away;

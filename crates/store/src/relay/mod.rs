@@ -48,6 +48,11 @@ pub(crate) const STEPS: &[Step] = &[
         include_str!("../../migrations/relay/sqlite/0003_printer_events.sql"),
     ),
     (
+        4,
+        "event_cursors",
+        include_str!("../../migrations/relay/sqlite/0004_event_cursors.sql"),
+    ),
+    (
         6,
         "own_access",
         include_str!("../../migrations/relay/sqlite/0006_own_access.sql"),
