@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use latchkey_model::chance::Chance;
-use latchkey_model::clock::Clock;
+use latchkey_model::clock::{Clock, Timestamp};
 use latchkey_model::sealed::MasterKey;
 use latchkey_store::RelayStore;
 
@@ -37,6 +37,8 @@ pub(crate) struct Parts {
     pub(crate) events: Events,
     pub(crate) camera: Camera,
     pub(crate) audit: Audit,
+    /// When this relay started.
+    pub(crate) started: Timestamp,
     pub(crate) sessions: Sessions,
     pub(crate) accounts: Accounts,
     pub(crate) pairings: Pairings,
@@ -53,6 +55,7 @@ pub(crate) struct Making {
     pub(crate) life: Life,
     pub(crate) mail: Mail,
     pub(crate) events: Events,
+    pub(crate) audit: Audit,
     pub(crate) key: MasterKey,
 }
 
@@ -67,6 +70,7 @@ impl State {
             life,
             mail,
             events,
+            audit,
             key,
         } = making;
         let sessions = Sessions::new(&config, &store, &clock, &chance, &key);
@@ -81,10 +85,12 @@ impl State {
             keys,
             mail: mail.clone(),
             life: life.clone(),
+            audit: audit.clone(),
         });
         Self(Arc::new(Parts {
             camera: Camera::new(tunnels.clone()),
-            audit: Audit::default(),
+            audit,
+            started: clock.now(),
             events,
             config,
             store,

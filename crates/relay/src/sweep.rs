@@ -7,13 +7,20 @@ use latchkey_model::clock::Clock;
 use latchkey_store::{RelayStore, StoreError};
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::Audit;
+
 /// Nothing depends on it: what is past its time is refused wherever it is looked at.
 const EVERY: Duration = Duration::from_mins(10);
 
 /// Sweeps until stopped.
-pub(crate) async fn run(store: RelayStore, clock: Arc<dyn Clock>, stop: CancellationToken) {
+pub(crate) async fn run(
+    store: RelayStore,
+    audit: Audit,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+) {
     loop {
-        if let Err(error) = sweep(&store, &*clock).await {
+        if let Err(error) = sweep(&store, &audit, &*clock).await {
             tracing::warn!(%error, "cannot forget what is over");
         }
         tokio::select! {
@@ -23,10 +30,11 @@ pub(crate) async fn run(store: RelayStore, clock: Arc<dyn Clock>, stop: Cancella
     }
 }
 
-async fn sweep(store: &RelayStore, clock: &dyn Clock) -> Result<(), StoreError> {
+async fn sweep(store: &RelayStore, audit: &Audit, clock: &dyn Clock) -> Result<(), StoreError> {
     let now = clock.now();
     store.sessions().prune(now).await?;
     store.links().prune(now).await?;
     store.pairings().prune(now).await?;
+    audit.forget().await?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use http::header::{CONNECTION, UPGRADE};
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use latchkey_net::body::{self, Body};
 use latchkey_net::listen::Call;
 use latchkey_net::tunnel::{TUNNEL_PATH, TUNNEL_UPGRADE};
@@ -16,6 +16,7 @@ use latchkey_web::problem::Problem;
 use latchkey_web::request_id::RequestIds;
 use latchkey_web::request_log::RequestLine;
 use latchkey_web::{assets, security_headers};
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::accounts;
@@ -69,15 +70,22 @@ pub(crate) struct WebOrigin {
     reception: Reception,
     metrics: Arc<Metrics>,
     ids: Arc<RequestIds>,
+    tracker: TaskTracker,
 }
 
 impl WebOrigin {
-    pub(crate) fn new(state: State, reception: Reception, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(
+        state: State,
+        reception: Reception,
+        metrics: Arc<Metrics>,
+        tracker: TaskTracker,
+    ) -> Self {
         Self {
             router: router(state),
             reception,
             metrics,
             ids: Arc::default(),
+            tracker,
         }
     }
 
@@ -104,14 +112,28 @@ impl WebOrigin {
                 address: call.caller.address,
                 request_id: line.request_id().to_owned(),
             });
-            let routed = self
-                .router
-                .clone()
-                .oneshot(request.map(axum::body::Body::new));
-            let Ok(response) = routed.await;
-            response.map(body::boxed)
+            self.route(request).await.map(body::boxed)
         };
         line.follow(response).map(body::boxed)
+    }
+
+    /// What may change something goes on to its end when whoever asked goes away meanwhile: what
+    /// was done is also written down, told and cut off.
+    async fn route(&self, request: Request<Body>) -> Response<axum::body::Body> {
+        let looks_only = matches!(*request.method(), Method::GET | Method::HEAD);
+        let router = self.router.clone();
+        let routed = router.oneshot(request.map(axum::body::Body::new));
+        if looks_only {
+            let Ok(response) = routed.await;
+            return response;
+        }
+        match self.tracker.spawn(routed).await {
+            Ok(Ok(response)) => response,
+            Err(error) => {
+                tracing::error!(%error, "a form was not answered");
+                Problem::from_status(StatusCode::INTERNAL_SERVER_ERROR).into_response()
+            }
+        }
     }
 
     /// Turns a host's connection around.

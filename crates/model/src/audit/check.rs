@@ -55,9 +55,9 @@ pub enum AuditFault {
 impl fmt::Display for AuditFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::CutByOther => f.write_str(
-                "the place up to which the log was cut off is not signed by this relay",
-            ),
+            Self::CutByOther => {
+                f.write_str("the place up to which the log was cut off is not signed by this relay")
+            }
             Self::Missing { from, to } if from == to => write!(f, "entry {from} is missing"),
             Self::Missing { from, to } => write!(f, "the entries {from} to {to} are missing"),
             Self::Changed { number } => write!(
@@ -66,7 +66,10 @@ impl fmt::Display for AuditFault {
                 number.saturating_sub(1)
             ),
             Self::AddressChanged { number } => {
-                write!(f, "the address of entry {number} is not the one that was written")
+                write!(
+                    f,
+                    "the address of entry {number} is not the one that was written"
+                )
             }
             Self::EndMissing { last, known } => write!(
                 f,
@@ -80,12 +83,10 @@ impl fmt::Display for AuditFault {
                 f,
                 "entry {number} was cut off by its age, so nothing can be told by it"
             ),
-            Self::NothingKnown => {
-                f.write_str("the file that says where the log ends is missing")
+            Self::NothingKnown => f.write_str("the file that says where the log ends is missing"),
+            Self::KnownByOther => {
+                f.write_str("the file that says where the log ends is not signed by this relay")
             }
-            Self::KnownByOther => f.write_str(
-                "the file that says where the log ends is not signed by this relay",
-            ),
         }
     }
 }

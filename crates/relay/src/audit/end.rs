@@ -26,8 +26,10 @@ pub(super) struct EndFile {
 pub(super) enum Found {
     Nothing,
     Signed(AuditHead),
-    /// It cannot be read, or the relay did not write it.
+    /// The relay did not write it.
     Other,
+    /// It belongs to another user, most likely because a command wrote it as one.
+    Unreadable,
 }
 
 impl EndFile {
@@ -41,7 +43,7 @@ impl EndFile {
             Err(error) if error.kind() == ErrorKind::NotFound => return Found::Nothing,
             Err(error) => {
                 tracing::warn!(%error, "cannot read where the audit log ended");
-                return Found::Other;
+                return Found::Unreadable;
             }
         };
         self.understand(&text).map_or(Found::Other, Found::Signed)

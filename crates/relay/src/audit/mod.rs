@@ -10,8 +10,8 @@ mod tests;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use latchkey_model::app_key::network_of;
@@ -264,20 +264,23 @@ impl Audit {
         let Some(end) = &self.0.end else {
             return Ok(());
         };
-        if let Found::Signed(noted) = end.read().await {
-            if !self.has(noted).await? {
-                if !self.0.doubted.swap(true, Ordering::Relaxed) {
-                    tracing::error!(
-                        audit.number = noted.number,
-                        "the audit log has lost an entry that was in it; see `latchkey audit verify`"
-                    );
+        let is_good = match end.read().await {
+            Found::Nothing | Found::Unreadable => true,
+            Found::Other => false,
+            Found::Signed(noted) => {
+                let has = self.has(noted).await?;
+                // Another process was quicker.
+                if has && noted.number >= head.number {
+                    return Ok(());
                 }
-                return Ok(());
+                has
             }
-            // Another process was quicker.
-            if noted.number >= head.number {
-                return Ok(());
+        };
+        if !is_good {
+            if !self.0.doubted.swap(true, Ordering::Relaxed) {
+                tracing::error!("the audit log was changed: see `latchkey audit verify`");
             }
+            return Ok(());
         }
         if let Err(error) = end.write(head).await {
             tracing::error!(%error, "where the audit log ends was not noted");
@@ -297,8 +300,8 @@ impl Audit {
     /// day where the log ends.
     pub(crate) async fn forget(&self) -> Result<(), StoreError> {
         let (log, now) = (self.0.store.audit(), self.0.clock.now());
-        log.forget_addresses(now.minus(WHOLE_ADDRESSES)).await?;
-        if let Some(last) = log.last_to_cut(now.minus(KEPT), MOST).await? {
+        log.forget_addresses(before(now, WHOLE_ADDRESSES)).await?;
+        if let Some(last) = log.last_to_cut(before(now, KEPT), MOST).await? {
             let head = AuditHead {
                 number: last.number,
                 hash: last.hash,
@@ -368,11 +371,16 @@ impl Audit {
         }
         match noted {
             Some(Found::Nothing) if last > 0 => check.fault(AuditFault::NothingKnown),
-            Some(Found::Other) => check.fault(AuditFault::KnownByOther),
+            Some(Found::Other | Found::Unreadable) => check.fault(AuditFault::KnownByOther),
             _ => {}
         }
         Ok(check.finish())
     }
+}
+
+fn before(now: Timestamp, by: Duration) -> Timestamp {
+    let millis = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+    Timestamp::from_millis(now.millis().saturating_sub(millis))
 }
 
 /// A detail is one line, and not a long one.

@@ -8,9 +8,10 @@ use serde::Deserialize;
 
 use super::printers::{ask, listed_app, members, registered};
 use super::{Bare, printer_path, used};
+use crate::audit::Act;
 use crate::pages::ids::Id;
 use crate::pages::views::Ending;
-use crate::pages::visit::{Answered, Visit};
+use crate::pages::visit::{About, Answered, Visit};
 use crate::state::State;
 
 pub(super) fn routes() -> Router<State> {
@@ -64,6 +65,8 @@ async fn revoke(visit: Visit, Id(id): Id<AppConnectionId>, Form(form): Form<Revo
     let revoked = visit.state.life.revoke(&account.id, &id).await;
     let revoked = revoked.map_err(|failure| visit.failed(&failure))?;
     if revoked {
+        let about = About::default().detail(&id);
+        visit.note(Act::AppConnectionRevoked, about).await;
         tracing::info!(
             account.id = %account.id,
             app_connection.id = %id,
@@ -100,7 +103,9 @@ async fn revoke_all(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Bare>)
     used(&visit, account, &id).await?;
     visit.fresh(&back)?;
     let revoked = visit.state.life.revoke_all(&account.id, &id).await;
-    revoked.map_err(|failure| visit.failed(&failure))?;
+    let count = revoked.map_err(|failure| visit.failed(&failure))?;
+    let about = About::printer(&id).detail(format!("{count} in all"));
+    visit.note(Act::AppConnectionsRevoked, about).await;
     tracing::info!(
         account.id = %account.id,
         printer.id = %id,

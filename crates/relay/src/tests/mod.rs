@@ -29,6 +29,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::SigningUp;
+use crate::audit::{self, Audit};
 use crate::config::{Config, PublicUrl, Registration, Sender, Smtp, SmtpTls, UnregisteredApps};
 use crate::events::Events;
 use crate::life::{Endings, Life, Parts};
@@ -210,6 +211,14 @@ pub(crate) fn state(
         clock: Arc::clone(clock),
         tracker: TaskTracker::new(),
     });
+    let key = MasterKey::from_bytes([7; 32]);
+    let audit = Audit::new(audit::Making {
+        store: store.clone(),
+        clock: Arc::clone(clock),
+        chance: Arc::clone(chance),
+        key: &key,
+        end: None,
+    });
     State::new(Making {
         config,
         store,
@@ -219,7 +228,8 @@ pub(crate) fn state(
         life,
         mail,
         events,
-        key: MasterKey::from_bytes([7; 32]),
+        audit,
+        key,
     })
 }
 
