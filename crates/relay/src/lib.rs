@@ -5,6 +5,7 @@
 //! anything else is answered 421.
 
 mod accounts;
+mod admin;
 mod app_api;
 mod app_connections;
 pub mod apps;

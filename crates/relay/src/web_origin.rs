@@ -1,5 +1,6 @@
 //! The relay's own web address: pages, and the place where hosts dial.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Router;
@@ -20,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::accounts;
+use crate::admin;
 use crate::app_api::{self, AppApi};
 use crate::apps;
 use crate::config::Registration;
@@ -39,6 +41,7 @@ pub(crate) fn router(state: State) -> Router {
     Router::new()
         .route("/", get(landing))
         .merge(accounts::http::routes())
+        .merge(admin::routes())
         .merge(apps::http::routes())
         .merge(links::routes())
         .merge(portal::http::routes())
@@ -127,13 +130,7 @@ impl WebOrigin {
             let Ok(response) = routed.await;
             return response;
         }
-        match self.tracker.spawn(routed).await {
-            Ok(Ok(response)) => response,
-            Err(error) => {
-                tracing::error!(%error, "a form was not answered");
-                Problem::from_status(StatusCode::INTERNAL_SERVER_ERROR).into_response()
-            }
-        }
+        to_its_end(&self.tracker, routed).await
     }
 
     /// Turns a host's connection around.
@@ -158,5 +155,53 @@ impl WebOrigin {
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static(TUNNEL_UPGRADE));
         response
+    }
+}
+
+/// Waits for an answer that is made whether somebody waits or not.
+async fn to_its_end(
+    tracker: &TaskTracker,
+    routed: impl Future<Output = Result<Response<axum::body::Body>, Infallible>> + Send + 'static,
+) -> Response<axum::body::Body> {
+    match tracker.spawn(routed).await {
+        Ok(Ok(response)) => response,
+        Err(error) => {
+            tracing::error!(%error, "a form was not answered");
+            Problem::from_status(StatusCode::INTERNAL_SERVER_ERROR).into_response()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_form_goes_on_to_its_end_when_its_sender_goes_away() {
+        let tracker = TaskTracker::new();
+        let (go_on, waits) = oneshot::channel();
+        let (done, mut is_done) = oneshot::channel();
+        let form = async move {
+            waits.await.unwrap();
+            done.send(()).unwrap();
+            Ok(Response::default())
+        };
+        let mut sender = Box::pin(to_its_end(&tracker, form));
+        assert!((&mut sender).now_or_never().is_none());
+        drop(sender);
+        go_on.send(()).unwrap();
+        tracker.close();
+        tracker.wait().await;
+        is_done.try_recv().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_form_that_breaks_is_answered() {
+        let tracker = TaskTracker::new();
+        let answer = to_its_end(&tracker, async { panic!("broken") }).await;
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
     }
 }

@@ -278,7 +278,7 @@ impl Audit {
         };
         if !is_good {
             if !self.0.doubted.swap(true, Ordering::Relaxed) {
-                tracing::error!("the audit log was changed: see `latchkey audit verify`");
+                tracing::error!("the audit log was changed: see latchkey audit verify");
             }
             return Ok(());
         }

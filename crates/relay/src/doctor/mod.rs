@@ -123,7 +123,10 @@ fn space(path: &Path) -> Option<Finding> {
     let megabytes = free >> 20;
     Some(if free < NO_SPACE {
         wrong(
-            format!("the disk of {} is full: {megabytes} MB are free", path.display()),
+            format!(
+                "the disk of {} is full: {megabytes} MB are free",
+                path.display()
+            ),
             "make room, or nothing more can be written down and people cannot sign in",
         )
     } else if free < LITTLE_SPACE {

@@ -120,6 +120,7 @@ async fn page(
         printers: totals.printers,
         online: visit.state.tunnels.count(),
         apps: totals.app_connections,
+        traffic: visit.state.tunnels.rate_of_all(),
         find,
         list: found.iter().map(|found| listed(visit, found)).collect(),
         next,

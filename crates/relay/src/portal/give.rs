@@ -270,5 +270,5 @@ impl Portal {
 fn ip_of(text: &str) -> Option<String> {
     let ip = text.parse().ok();
     let ip = ip.or_else(|| Some(text.parse::<std::net::SocketAddr>().ok()?.ip()));
-    ip.map(|ip: std::net::IpAddr| ip.to_string())
+    ip.map(|ip: IpAddr| ip.to_string())
 }

@@ -37,7 +37,7 @@ use crate::mail::{self, Mail, Post};
 use crate::state::{Making, State};
 use crate::tunnels::Tunnels;
 
-pub(crate) use self::browser::Browser;
+pub(crate) use self::browser::{Browser, picture};
 pub(crate) use self::mail_server::MailServer;
 
 /// The password of everybody.
