@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use latchkey_model::chance::Chance;
-use latchkey_model::clock::Clock;
+use latchkey_model::clock::{Clock, Timestamp};
 use latchkey_model::sealed::MasterKey;
 use latchkey_store::RelayStore;
 
@@ -38,6 +38,8 @@ pub(crate) struct Parts {
     pub(crate) events: Events,
     pub(crate) camera: Camera,
     pub(crate) audit: Audit,
+    /// When this relay started.
+    pub(crate) started: Timestamp,
     pub(crate) sessions: Sessions,
     pub(crate) accounts: Accounts,
     pub(crate) pairings: Pairings,
@@ -56,6 +58,7 @@ pub(crate) struct Making {
     pub(crate) mail: Mail,
     pub(crate) events: Events,
     pub(crate) own_access: OwnAccess,
+    pub(crate) audit: Audit,
     pub(crate) key: MasterKey,
 }
 
@@ -71,6 +74,7 @@ impl State {
             mail,
             events,
             own_access,
+            audit,
             key,
         } = making;
         let sessions = Sessions::new(&config, &store, &clock, &chance, &key);
@@ -85,10 +89,12 @@ impl State {
             keys,
             mail: mail.clone(),
             life: life.clone(),
+            audit: audit.clone(),
         });
         Self(Arc::new(Parts {
             camera: Camera::new(tunnels.clone()),
-            audit: Audit::default(),
+            audit,
+            started: clock.now(),
             events,
             config,
             store,

@@ -29,6 +29,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::SigningUp;
+use crate::audit::{self, Audit};
 use crate::config::{Config, PublicUrl, Registration, Sender, Smtp, SmtpTls, UnregisteredApps};
 use crate::events::Events;
 use crate::life::{Endings, Life, Parts};
@@ -37,7 +38,7 @@ use crate::own_access::OwnAccess;
 use crate::state::{Making, State};
 use crate::tunnels::Tunnels;
 
-pub(crate) use self::browser::Browser;
+pub(crate) use self::browser::{Browser, picture};
 pub(crate) use self::mail_server::MailServer;
 
 /// The password of everybody.
@@ -212,6 +213,13 @@ pub(crate) fn state(
         tracker: TaskTracker::new(),
     });
     let key = MasterKey::from_bytes([7; 32]);
+    let audit = Audit::new(audit::Making {
+        store: store.clone(),
+        clock: Arc::clone(clock),
+        chance: Arc::clone(chance),
+        key: &key,
+        end: None,
+    });
     State::new(Making {
         own_access: OwnAccess::new(&config, &store, clock, chance, &key),
         config,
@@ -222,6 +230,7 @@ pub(crate) fn state(
         life,
         mail,
         events,
+        audit,
         key,
     })
 }
