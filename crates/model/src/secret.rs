@@ -127,6 +127,10 @@ kinds! {
     PairingCodeKind, PairingCode, PairingCodeHash, Shape::Typed { length: 8 };
     /// A one-time code that a portal hands to an app in place of the credentials.
     PortalCodeKind, PortalCode, PortalCodeHash, Shape::Token { prefix: "lk_code_" };
+    /// By which the receiver of a webhook knows that a call is the relay's.
+    WebhookSecretKind, WebhookSecret, WebhookSecretHash, Shape::Token { prefix: "lk_hook_" };
+    /// What a link to one picture is good by.
+    SnapshotKind, SnapshotSecret, SnapshotHash, Shape::UrlSafe { length: 43 };
 }
 
 /// A text is not a secret of the wanted kind. Says no more: the text may be a mistyped secret.

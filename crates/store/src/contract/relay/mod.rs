@@ -22,8 +22,11 @@ mod events;
 mod links;
 mod members;
 mod pairings;
+mod print_letters;
 mod printers;
 mod sessions;
+mod snapshots;
+mod webhooks;
 
 /// All cases. Each needs an empty store of its own.
 pub fn cases() -> impl Iterator<Item = Case<RelayStore>> {
@@ -34,6 +37,9 @@ pub fn cases() -> impl Iterator<Item = Case<RelayStore>> {
         app_connections::CASES,
         apps::CASES,
         events::CASES,
+        webhooks::CASES,
+        snapshots::CASES,
+        print_letters::CASES,
         members::CASES,
         sessions::CASES,
         links::CASES,
