@@ -7,6 +7,8 @@ use latchkey_model::clock::Clock;
 use latchkey_store::{RelayStore, StoreError};
 use tokio_util::sync::CancellationToken;
 
+use crate::state::State;
+
 /// Nothing depends on it: what is past its time is refused wherever it is looked at.
 const EVERY: Duration = Duration::from_mins(10);
 
@@ -15,6 +17,21 @@ pub(crate) async fn run(store: RelayStore, clock: Arc<dyn Clock>, stop: Cancella
     loop {
         if let Err(error) = sweep(&store, &*clock).await {
             tracing::warn!(%error, "cannot forget what is over");
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(EVERY) => {}
+        }
+    }
+}
+
+/// The same for what was told: webhooks that nobody set again, and pictures.
+pub(crate) async fn told(state: State, stop: CancellationToken) {
+    loop {
+        for swept in [state.webhooks.prune().await, state.snapshots.prune().await] {
+            if let Err(error) = swept {
+                tracing::warn!(%error, "cannot forget what was told");
+            }
         }
         tokio::select! {
             () = stop.cancelled() => return,

@@ -28,6 +28,7 @@ use crate::pairing;
 use crate::paths;
 use crate::people;
 use crate::portal;
+use crate::snapshots;
 use crate::state::State;
 use crate::tunnels::{self, Reception};
 
@@ -43,6 +44,7 @@ pub(crate) fn router(state: State) -> Router {
         .merge(portal::http::routes())
         .merge(people::routes())
         .merge(pairing::http::routes())
+        .merge(snapshots::http::routes())
         .merge(tunnels::http::routes())
         .with_state(state)
         .merge(app_api::http::routes(app_api))

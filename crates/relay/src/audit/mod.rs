@@ -18,6 +18,12 @@ pub(crate) enum Actor {
 pub(crate) enum Act {
     /// Somebody signed in.
     SignedIn,
+    /// An app named an address that is told what happens to a printer.
+    WebhookSet,
+    /// An app took it back.
+    WebhookDeleted,
+    /// It failed too often.
+    WebhookOff,
 }
 
 /// An entry in the making.

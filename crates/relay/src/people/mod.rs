@@ -8,6 +8,7 @@ mod app_connections;
 mod printers;
 mod recovery;
 mod sharing;
+mod telling;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +35,7 @@ pub(crate) fn routes() -> Router<State> {
         .merge(printers::routes())
         .merge(app_connections::routes())
         .merge(sharing::routes())
+        .merge(telling::routes())
         .merge(account::routes())
         .merge(recovery::routes())
         .merge(admin::routes())

@@ -16,6 +16,7 @@ use latchkey_model::printer::{CopySeen, HostKey, NameError, PrinterName};
 use latchkey_store::relay::{Listed, Member, UsedPrinter};
 use serde::Deserialize;
 
+use super::telling::telling;
 use super::{Bare, Told, listed_invitation, owned, printer_path, reminder, still_used, used};
 use crate::apps::http::logo_path;
 use crate::mail::Letter;
@@ -124,6 +125,7 @@ async fn show(visit: Visit, Id(id): Id<PrinterId>, Query(told): Query<Told>) -> 
             "withdrawn" => Some(PrinterDone::InvitationTaken),
             "joined" => Some(PrinterDone::Joined),
             "paired" => Some(PrinterDone::Paired),
+            "letters" => Some(PrinterDone::Letters),
             _ => None,
         },
         ..page(&visit, account, &found, None).await?
@@ -173,6 +175,7 @@ async fn page(
         version,
         added: visit.moment(printer.created),
         apps,
+        telling: telling(visit, account, found).await?,
         owner: (!own).then(|| found.owner.as_str().to_owned()),
         ownership: if own {
             Some(ownership(visit, found, &members, mistyped).await?)

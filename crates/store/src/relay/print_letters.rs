@@ -30,7 +30,7 @@ SELECT l.printer_id AS id, l.account_id, l.occasions, l.done_number, p.name
 FROM print_letters l
 JOIN printers p ON p.id = l.printer_id
 JOIN accounts a ON a.id = l.account_id
-WHERE a.suspended_at IS NULL AND (p.account_id = a.id OR EXISTS (
+WHERE a.suspended_at IS NULL AND a.email_verified_at IS NOT NULL AND (p.account_id = a.id OR EXISTS (
     SELECT 1 FROM printer_members m WHERE m.printer_id = p.id AND m.account_id = a.id))
 AND EXISTS (SELECT 1 FROM printer_events e
     WHERE e.printer_id = p.id AND e.number > l.done_number)
@@ -101,7 +101,8 @@ impl<'a> PrintLetters<'a> {
         Ok(bits.map_or(Occasions::NONE, Occasions::from_bits))
     }
 
-    /// Who wants letters, may use the printer, and has events before them.
+    /// Who wants letters, at an address that is known to be theirs, may use the printer, and has
+    /// events before them.
     pub async fn list_due(&self, most: u32) -> Result<Vec<WaitingReader>, StoreError> {
         let rows = sqlx::query(LIST_DUE)
             .bind(i64::from(most))

@@ -61,6 +61,13 @@ async fn readers_are_due_from_their_choice_on(store: &RelayStore) -> Outcome {
     store.events().add(printer, &offline()).await?;
     // Another choice changes nothing about what came before it.
     check!(letters.choose(printer, &ann.account.id, some).await?);
+    check_eq!(letters.list_due(10).await?, []);
+    let accounts = store.accounts();
+    check!(
+        accounts
+            .note_verified(&ann.account.id, &ann.account.email, at(3))
+            .await?
+    );
     let due = letters.list_due(10).await?;
     check_eq!(due.len(), 1);
     let reader = &due[0];
