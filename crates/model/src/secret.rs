@@ -131,6 +131,10 @@ kinds! {
     WebhookSecretKind, WebhookSecret, WebhookSecretHash, Shape::Token { prefix: "lk_hook_" };
     /// What a link to one picture is good by.
     SnapshotKind, SnapshotSecret, SnapshotHash, Shape::UrlSafe { length: 43 };
+    /// A browser's way to one printer's own hostname.
+    OwnCookieKind, OwnCookie, OwnCookieHash, Shape::Token { prefix: "lk_own_" };
+    /// What a page of the web origin hands over to a printer's own hostname, once.
+    OwnCodeKind, OwnCode, OwnCodeHash, Shape::Token { prefix: "lk_open_" };
 }
 
 /// A text is not a secret of the wanted kind. Says no more: the text may be a mistyped secret.

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::events::Events;
 use crate::life::Life;
 use crate::mail::Mail;
+use crate::own_access::OwnAccess;
 use crate::pairing::Pairings;
 use crate::portal::keys::Keys;
 use crate::portal::{self, Portal};
@@ -49,6 +50,7 @@ pub(crate) struct Parts {
     pub(crate) accounts: Accounts,
     pub(crate) pairings: Pairings,
     pub(crate) portal: Portal,
+    pub(crate) own_access: OwnAccess,
 }
 
 /// What a [`State`] is made from.
@@ -63,6 +65,7 @@ pub(crate) struct Making {
     pub(crate) events: Events,
     /// The way out to addresses that others name.
     pub(crate) egress: Egress,
+    pub(crate) own_access: OwnAccess,
     pub(crate) key: MasterKey,
 }
 
@@ -78,6 +81,7 @@ impl State {
             mail,
             events,
             egress,
+            own_access,
             key,
         } = making;
         let (camera, audit) = (Camera::new(tunnels.clone()), Audit::default());
@@ -143,6 +147,7 @@ impl State {
             accounts,
             pairings,
             portal,
+            own_access,
         }))
     }
 }

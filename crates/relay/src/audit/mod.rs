@@ -24,6 +24,8 @@ pub(crate) enum Act {
     WebhookDeleted,
     /// It failed too often.
     WebhookOff,
+    /// An owner changed how far a member goes at a printer.
+    MemberLevelChanged,
 }
 
 /// An entry in the making.

@@ -37,6 +37,7 @@ use crate::config::{
 use crate::events::Events;
 use crate::life::{Endings, Life, Parts};
 use crate::mail::{self, Mail, Post};
+use crate::own_access::OwnAccess;
 use crate::pages::visit::Arrival;
 use crate::state::{Making, State};
 use crate::tunnels::Tunnels;
@@ -243,8 +244,10 @@ pub(crate) fn state(
     });
     let webhooks = &config.webhooks;
     let egress = Egress::new(webhooks.rules.clone(), webhooks.ca.as_deref()).unwrap();
+    let key = MasterKey::from_bytes([7; 32]);
     State::new(Making {
         egress,
+        own_access: OwnAccess::new(&config, &store, clock, chance, &key),
         config,
         store,
         clock: Arc::clone(clock),
@@ -253,7 +256,7 @@ pub(crate) fn state(
         life,
         mail,
         events,
-        key: MasterKey::from_bytes([7; 32]),
+        key,
     })
 }
 

@@ -12,6 +12,7 @@ mod events;
 mod links;
 mod members;
 mod overviews;
+mod own_access;
 mod pairings;
 mod print_letters;
 mod printers;
@@ -28,6 +29,7 @@ pub use events::{Events, NumberedEvent};
 pub use links::Links;
 pub use members::{Member, Members, UsedPrinter};
 pub use overviews::{Overview, Totals};
+pub use own_access::{FoundOwn, OwnAccess, OwnStanding};
 pub use pairings::{Confirmation, Pairings};
 pub use print_letters::{PrintLetters, WaitingReader};
 pub use printers::{Printers, RemovedPrinter};
@@ -52,9 +54,19 @@ pub(crate) const STEPS: &[Step] = &[
         include_str!("../../migrations/relay/sqlite/0003_printer_events.sql"),
     ),
     (
+        4,
+        "event_cursors",
+        include_str!("../../migrations/relay/sqlite/0004_event_cursors.sql"),
+    ),
+    (
         5,
         "webhooks",
         include_str!("../../migrations/relay/sqlite/0005_webhooks.sql"),
+    ),
+    (
+        6,
+        "own_access",
+        include_str!("../../migrations/relay/sqlite/0006_own_access.sql"),
     ),
 ];
 
@@ -143,6 +155,11 @@ impl RelayStore {
     /// Who uses the printers.
     pub const fn members(&self) -> Members<'_> {
         Members::new(&self.pools)
+    }
+
+    /// People's own access to printers.
+    pub const fn own_access(&self) -> OwnAccess<'_> {
+        OwnAccess::new(&self.pools)
     }
 
     /// Checks that the database can be read and written, for a readiness probe.

@@ -5,6 +5,7 @@ mod account;
 mod admin;
 mod confirm;
 mod join;
+mod open;
 mod pair;
 mod portal;
 mod printers;
@@ -23,6 +24,7 @@ pub use admin::{
 };
 pub use confirm::{EndAccount, EndAtPrinter, Ending};
 pub use join::{Join, Joining};
+pub use open::{OpenPrinter, Opening};
 pub use pair::{Pair, PairConfirm, PairEnd, PairEnding, PairProblem};
 pub use portal::{
     AllowProblem, AppStanding, ChooseProblem, EndedWhy, PortalAdd, PortalAllow, PortalApp,

@@ -21,6 +21,7 @@ mod apps;
 mod events;
 mod links;
 mod members;
+mod own_access;
 mod pairings;
 mod print_letters;
 mod printers;
@@ -41,6 +42,7 @@ pub fn cases() -> impl Iterator<Item = Case<RelayStore>> {
         snapshots::CASES,
         print_letters::CASES,
         members::CASES,
+        own_access::CASES,
         sessions::CASES,
         links::CASES,
     ]
