@@ -127,6 +127,10 @@ kinds! {
     PairingCodeKind, PairingCode, PairingCodeHash, Shape::Typed { length: 8 };
     /// A one-time code that a portal hands to an app in place of the credentials.
     PortalCodeKind, PortalCode, PortalCodeHash, Shape::Token { prefix: "lk_code_" };
+    /// By which the receiver of a webhook knows that a call is the relay's.
+    WebhookSecretKind, WebhookSecret, WebhookSecretHash, Shape::Token { prefix: "lk_hook_" };
+    /// What a link to one picture is good by.
+    SnapshotKind, SnapshotSecret, SnapshotHash, Shape::UrlSafe { length: 43 };
     /// A browser's way to one printer's own hostname.
     OwnCookieKind, OwnCookie, OwnCookieHash, Shape::Token { prefix: "lk_own_" };
     /// What a page of the web origin hands over to a printer's own hostname, once.

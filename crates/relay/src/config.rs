@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use latchkey_model::plan::{PlanName, Plans};
 use latchkey_net::authority::Authority;
 use latchkey_net::client_addr::Scheme;
+use latchkey_net::egress::EgressRules;
 use lettre::message::Mailbox;
 use url::Url;
 use zeroize::Zeroizing;
@@ -42,6 +43,8 @@ pub struct Config {
     pub plans: Plans,
     /// By which server letters are sent; without one there are none.
     pub smtp: Option<Smtp>,
+    /// Whom webhooks may reach, and what goes with them.
+    pub webhooks: Webhooks,
     /// How long a host may take to begin an answer, after its own limit has passed.
     pub first_byte: Duration,
     /// How long running requests may go on after the first stop signal.
@@ -77,6 +80,27 @@ pub struct Tls {
     pub cert: PathBuf,
     /// The key.
     pub key: PathBuf,
+}
+
+/// Whom webhooks may reach, and what goes with them.
+#[derive(Debug, Clone)]
+pub struct Webhooks {
+    /// Whom they may reach beyond the open internet.
+    pub rules: EgressRules,
+    /// Whether pictures are kept that go with what is told.
+    pub snapshots: bool,
+    /// Certificates believed beside the public ones.
+    pub ca: Option<PathBuf>,
+}
+
+impl Default for Webhooks {
+    fn default() -> Self {
+        Self {
+            rules: EgressRules::default(),
+            snapshots: true,
+            ca: None,
+        }
+    }
 }
 
 /// A mail server that takes letters of ours.

@@ -25,15 +25,18 @@ mod pairing;
 mod paths;
 mod people;
 mod portal;
+mod print_letters;
 mod role;
 mod router;
 mod sessions;
+mod snapshots;
 mod state;
 mod sweep;
 #[cfg(test)]
 mod tests;
 mod tunnels;
 mod web_origin;
+mod webhooks;
 
 pub use accounts::{AccountError, check_password};
 pub use life::{Life, SetPlanError};

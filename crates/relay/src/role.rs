@@ -10,6 +10,7 @@ use latchkey_model::chance::Chance;
 use latchkey_model::clock::Clock;
 use latchkey_model::sealed::MasterKey;
 use latchkey_net::client_addr::TrustedPeers;
+use latchkey_net::egress::Egress;
 use latchkey_net::key_file::{self, KeyFileError};
 use latchkey_net::listen::{self, ListenError, ListenSettings, Stop};
 use latchkey_net::tls::{self, TlsError};
@@ -66,6 +67,8 @@ pub enum RelayError {
     Key(#[from] KeyFileError),
     #[error("cannot use the certificate: {0}")]
     Tls(#[from] TlsError),
+    #[error("cannot use `webhooks.ca`: {0}")]
+    WebhookCa(TlsError),
     #[error("cannot use the mail server of `smtp`: {0}")]
     Mail(#[from] lettre::transport::smtp::Error),
 }
@@ -84,6 +87,7 @@ pub struct Relay {
     mail: Mail,
     post: Option<Post>,
     life: Life,
+    egress: Egress,
 }
 
 impl Relay {
@@ -124,6 +128,9 @@ impl Relay {
             trusted: TrustedPeers::new(config.trusted_proxies.clone()),
             ..ListenSettings::default()
         };
+        let webhooks = &config.webhooks;
+        let egress = Egress::new(webhooks.rules.clone(), webhooks.ca.as_deref());
+        let egress = egress.map_err(RelayError::WebhookCa)?;
         let config = Arc::new(config);
         let (mail, post) = Post::open(&mail::Making {
             config: &config,
@@ -143,6 +150,7 @@ impl Relay {
             mail,
             post,
             life,
+            egress,
             config,
             store,
             key,
@@ -318,12 +326,16 @@ impl Relay {
             tunnels: shared.tunnels.clone(),
             life: self.life.clone(),
             mail: self.mail.clone(),
+            egress: self.egress.clone(),
             events,
             own_access: shared.own.clone(),
             audit,
             key: MasterKey::from_bytes(*self.key.expose()),
         });
         tunnel_tasks.spawn(portal::forget(state.clone(), self.stop.soft.clone()));
+        tunnel_tasks.spawn(state.webhooks.clone().run(self.stop.soft.clone()));
+        tunnel_tasks.spawn(state.print_letters.clone().run(self.stop.soft.clone()));
+        tunnel_tasks.spawn(sweep::told(state.clone(), self.stop.soft.clone()));
         let metrics = Arc::clone(&shared.metrics);
         let web_origin = WebOrigin::new(state, reception, metrics, shared.tracker.clone());
         let edge = Edge::new(shared);

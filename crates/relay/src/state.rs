@@ -6,6 +6,7 @@ use std::sync::Arc;
 use latchkey_model::chance::Chance;
 use latchkey_model::clock::{Clock, Timestamp};
 use latchkey_model::sealed::MasterKey;
+use latchkey_net::egress::Egress;
 use latchkey_store::RelayStore;
 
 use crate::accounts::Accounts;
@@ -19,8 +20,11 @@ use crate::own_access::OwnAccess;
 use crate::pairing::Pairings;
 use crate::portal::keys::Keys;
 use crate::portal::{self, Portal};
+use crate::print_letters::{self, PrintLetters};
 use crate::sessions::Sessions;
+use crate::snapshots::{self, Snapshots};
 use crate::tunnels::Tunnels;
+use crate::webhooks::{self, Webhooks};
 
 /// Shared by all routes; clones are cheap.
 #[derive(Clone)]
@@ -40,6 +44,10 @@ pub(crate) struct Parts {
     pub(crate) audit: Audit,
     /// When this relay started.
     pub(crate) started: Timestamp,
+    /// Pictures that go with what is told.
+    pub(crate) snapshots: Snapshots,
+    pub(crate) webhooks: Webhooks,
+    pub(crate) print_letters: PrintLetters,
     pub(crate) sessions: Sessions,
     pub(crate) accounts: Accounts,
     pub(crate) pairings: Pairings,
@@ -57,6 +65,8 @@ pub(crate) struct Making {
     pub(crate) life: Life,
     pub(crate) mail: Mail,
     pub(crate) events: Events,
+    /// The way out to addresses that others name.
+    pub(crate) egress: Egress,
     pub(crate) own_access: OwnAccess,
     pub(crate) audit: Audit,
     pub(crate) key: MasterKey,
@@ -73,10 +83,44 @@ impl State {
             life,
             mail,
             events,
+            egress,
             own_access,
             audit,
             key,
         } = making;
+        let camera = Camera::new(tunnels.clone());
+        let snapshots = Snapshots::new(snapshots::Making {
+            base: config
+                .webhooks
+                .snapshots
+                .then(|| config.public_url.to_string()),
+            store: &store,
+            events: &events,
+            clock: &clock,
+            chance: &chance,
+            key: &key,
+            camera: Arc::new(camera.clone()),
+        });
+        let webhooks = Webhooks::new(webhooks::Making {
+            public_url: &config.public_url,
+            plans: &config.plans,
+            store: &store,
+            clock: &clock,
+            chance: &chance,
+            key: &key,
+            life: &life,
+            events: &events,
+            audit: &audit,
+            snapshots: &snapshots,
+            egress,
+        });
+        let print_letters = PrintLetters::new(print_letters::Making {
+            store: &store,
+            clock: &clock,
+            events: &events,
+            mail: &mail,
+            snapshots: &snapshots,
+        });
         let sessions = Sessions::new(&config, &store, &clock, &chance, &key);
         let accounts = Accounts::new(&config, &store, &clock, &chance);
         let pairings = Pairings::new(&config, &store, &clock, &chance);
@@ -92,9 +136,12 @@ impl State {
             audit: audit.clone(),
         });
         Self(Arc::new(Parts {
-            camera: Camera::new(tunnels.clone()),
+            camera,
             audit,
             started: clock.now(),
+            snapshots,
+            webhooks,
+            print_letters,
             events,
             config,
             store,

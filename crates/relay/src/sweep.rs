@@ -8,6 +8,7 @@ use latchkey_store::{RelayStore, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Audit;
+use crate::state::State;
 
 /// Nothing depends on it: what is past its time is refused wherever it is looked at.
 const EVERY: Duration = Duration::from_mins(10);
@@ -26,6 +27,21 @@ pub(crate) async fn run(
     loop {
         if let Err(error) = sweep(&store, &audit, &*clock).await {
             tracing::warn!(%error, "cannot forget what is over");
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(EVERY) => {}
+        }
+    }
+}
+
+/// The same for what was told: webhooks that nobody set again, and pictures.
+pub(crate) async fn told(state: State, stop: CancellationToken) {
+    loop {
+        for swept in [state.webhooks.prune().await, state.snapshots.prune().await] {
+            if let Err(error) = swept {
+                tracing::warn!(%error, "cannot forget what was told");
+            }
         }
         tokio::select! {
             () = stop.cancelled() => return,

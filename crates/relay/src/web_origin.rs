@@ -32,6 +32,7 @@ use crate::pairing;
 use crate::paths;
 use crate::people;
 use crate::portal;
+use crate::snapshots;
 use crate::state::State;
 use crate::tunnels::{self, Reception};
 
@@ -49,6 +50,7 @@ pub(crate) fn router(state: State) -> Router {
         .merge(people::routes())
         .merge(own_access::http::routes())
         .merge(pairing::http::routes())
+        .merge(snapshots::http::routes())
         .merge(tunnels::http::routes())
         .with_state(state)
         .merge(app_api::http::routes(app_api))

@@ -174,6 +174,10 @@ fn filled_relay() -> RawRelay {
             password_file: Some("x".into()),
             from: "x".to_owned(),
         }),
+        webhooks: relay::RawWebhooks {
+            ca: Some("x".into()),
+            ..relay::RawWebhooks::default()
+        },
         timeouts: relay::RawTimeouts {
             first_byte_seconds: 1.0,
         },

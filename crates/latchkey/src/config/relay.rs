@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use latchkey_model::plan::{Entitlements, PlanName, Plans};
 use latchkey_net::authority::Authority;
+use latchkey_net::egress::EgressRules;
 use latchkey_relay::config as relay;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -43,6 +44,8 @@ pub(crate) struct RawRelay {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) smtp: Option<RawSmtp>,
     #[serde(default)]
+    pub(crate) webhooks: RawWebhooks,
+    #[serde(default)]
     pub(crate) timeouts: RawTimeouts,
     #[serde(default = "default_drain")]
     pub(crate) drain_seconds: u32,
@@ -69,6 +72,28 @@ pub(crate) struct RawSmtp {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) password_file: Option<PathBuf>,
     pub(crate) from: String,
+}
+
+/// Whom webhooks may reach, and what goes with them.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawWebhooks {
+    pub(crate) allow_networks: Vec<IpNet>,
+    pub(crate) allow_http: bool,
+    pub(crate) snapshots: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ca: Option<PathBuf>,
+}
+
+impl Default for RawWebhooks {
+    fn default() -> Self {
+        Self {
+            allow_networks: Vec::new(),
+            allow_http: false,
+            snapshots: true,
+            ca: None,
+        }
+    }
 }
 
 /// How the way to a mail server is protected.
@@ -197,6 +222,14 @@ pub(super) fn check(
         public_url: public_url(file, &raw)?,
         connection_domain: connection_domain(file, &raw.connection_domain)?,
         smtp: raw.smtp.map(|raw| smtp(file, raw)).transpose()?,
+        webhooks: relay::Webhooks {
+            rules: EgressRules {
+                allow_networks: raw.webhooks.allow_networks,
+                allow_http: raw.webhooks.allow_http,
+            },
+            snapshots: raw.webhooks.snapshots,
+            ca: raw.webhooks.ca.map(|ca| file.resolve(&ca)),
+        },
         first_byte: file.seconds(
             "timeouts.first_byte_seconds",
             raw.timeouts.first_byte_seconds,

@@ -230,6 +230,33 @@ fn a_webcam_path_may_begin_like_one_of_ours() {
 }
 
 #[test]
+fn webhooks_reach_the_open_internet_by_https_unless_more_is_allowed() {
+    let usual = checked_relay(RELAY).unwrap().config.webhooks;
+    assert!(usual.rules.allow_networks.is_empty() && !usual.rules.allow_http);
+    assert!(usual.snapshots && usual.ca.is_none());
+    let text = format!(
+        "{RELAY}webhooks: {{allow_networks: [192.168.7.0/24], allow_http: true, snapshots: false, ca: own.pem}}\n"
+    );
+    let more = checked_relay(&text).unwrap().config.webhooks;
+    assert_eq!(
+        more.rules.allow_networks,
+        ["192.168.7.0/24".parse().unwrap()]
+    );
+    assert!(more.rules.allow_http && !more.snapshots);
+    assert!(more.ca.unwrap().ends_with("own.pem"));
+    for wrong in [
+        "{allow_networks: [home]}",
+        "{allow_http: maybe}",
+        "{port: 1}",
+    ] {
+        assert!(
+            checked_relay(&format!("{RELAY}webhooks: {wrong}\n")).is_err(),
+            "{wrong}"
+        );
+    }
+}
+
+#[test]
 fn a_wrong_url_is_shown_without_its_secrets() {
     for (from, to) in [
         ("http://127.0.0.1:5000", "https://me:planted@127.0.0.1:5000"),

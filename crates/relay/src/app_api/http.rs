@@ -16,7 +16,7 @@ use latchkey_model::relay_status::RelayStatus;
 use serde::Serialize;
 
 use super::wire::{Envelope, Flat};
-use super::{AppApi, token};
+use super::{AppApi, token, webhook};
 use crate::pages::visit::Arrival;
 
 /// Below these is the App API, and nothing else.
@@ -37,12 +37,26 @@ pub(crate) fn owns(path: &str) -> bool {
 pub(crate) fn routes(api: AppApi) -> Router {
     let no_post = async || wrong_method("GET, HEAD, OPTIONS");
     let no_get = async || wrong_method("POST, OPTIONS");
+    let no_head = async || wrong_method("GET, OPTIONS");
     let unknown = async || nothing_here();
     Router::new()
         .route("/api/appconnection/info", get(info).fallback(no_post))
         .route(
             "/api/gadget/getstatusfromappconnection",
             post(gadget_status).fallback(no_get),
+        )
+        .route(
+            "/api/appconnection/setnotificationwebhook",
+            post(webhook::set).fallback(no_get),
+        )
+        .route(
+            "/api/appconnection/deletenotificationwebhook",
+            post(webhook::delete).fallback(no_get),
+        )
+        .route(
+            "/api/appconnection/testwebhook",
+            // It calls somebody: nothing that a HEAD may do.
+            get(webhook::test).head(no_head).fallback(no_head),
         )
         .route("/api/appconnection/{*rest}", any(unknown))
         .route("/api/gadget/{*rest}", any(unknown))
@@ -72,17 +86,9 @@ async fn gadget_status(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let body = match to_bytes(body, MAX_BODY).await {
-        Ok(body) => body,
-        Err(_) if headers.contains_key("apptoken") => Bytes::new(),
-        Err(_) => {
-            let sentence = "The body of the request is too long or broke off.";
-            return wrong(StatusCode::BAD_REQUEST, sentence);
-        }
-    };
-    let token = match token::find(&headers, &body) {
-        Ok(token) => token,
-        Err(why) => return wrong(StatusCode::BAD_REQUEST, why.sentence()),
+    let (token, _) = match in_post(&headers, body).await {
+        Ok(found) => found,
+        Err(answer) => return answer,
     };
     match api.gadget_status(&token).await {
         // Its member `Status` is not the envelope's, so it is not repeated beside it.
@@ -91,8 +97,23 @@ async fn gadget_status(
     }
 }
 
+/// The token of a POST, and its body.
+pub(super) async fn in_post(headers: &HeaderMap, body: Body) -> Result<(String, Bytes), Response> {
+    let body = match to_bytes(body, MAX_BODY).await {
+        Ok(body) => body,
+        Err(_) if headers.contains_key("apptoken") => Bytes::new(),
+        Err(_) => {
+            let sentence = "The body of the request is too long or broke off.";
+            return Err(wrong(StatusCode::BAD_REQUEST, sentence));
+        }
+    };
+    let token = token::find(headers, &body);
+    let token = token.map_err(|why| wrong(StatusCode::BAD_REQUEST, why.sentence()))?;
+    Ok((token, body))
+}
+
 /// Answers a refusal, later if this caller has tried too many wrong tokens.
-async fn refuse(api: &AppApi, status: RelayStatus, arrival: &Arrival) -> Response {
+pub(super) async fn refuse(api: &AppApi, status: RelayStatus, arrival: &Arrival) -> Response {
     api.slow_down(status, arrival.address).await;
     let code = StatusCode::from_u16(status.code()).expect("600 to 613 are three digits");
     let mut response = json(code, &Envelope::refusal(status));
@@ -102,7 +123,7 @@ async fn refuse(api: &AppApi, status: RelayStatus, arrival: &Arrival) -> Respons
     response
 }
 
-fn wrong(status: StatusCode, sentence: &'static str) -> Response {
+pub(super) fn wrong(status: StatusCode, sentence: &'static str) -> Response {
     json(status, &Envelope::wrong(status, sentence))
 }
 

@@ -5,6 +5,7 @@
 
 pub(crate) mod http;
 mod token;
+mod webhook;
 mod wire;
 
 use std::net::IpAddr;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use latchkey_model::app_connection::Refusal;
 use latchkey_model::clock::Clock;
+use latchkey_model::id::AppConnectionId;
 use latchkey_model::plan::{Entitlements, Plans};
 use latchkey_model::relay_status::RelayStatus;
 use latchkey_model::secret::AppToken;
@@ -25,6 +27,7 @@ use crate::issued::Issued;
 use crate::pages::paths;
 use crate::state::State;
 use crate::tunnels::Tunnels;
+use crate::webhooks::Webhooks;
 
 /// Answers apps about their app connections.
 #[derive(Clone)]
@@ -45,10 +48,12 @@ struct Facts {
     store: RelayStore,
     tunnels: Tunnels,
     clock: Arc<dyn Clock>,
+    webhooks: Webhooks,
 }
 
 /// Whom a token belongs to, and what their plan allows.
 struct Admission {
+    id: AppConnectionId,
     holder: Holder,
     plan: Entitlements,
 }
@@ -61,6 +66,7 @@ impl AppApi {
             store: state.store.clone(),
             tunnels: state.tunnels.clone(),
             clock: Arc::clone(&state.clock),
+            webhooks: state.webhooks.clone(),
         })
     }
 
@@ -79,7 +85,7 @@ impl AppApi {
     /// What the holder of this token is told about the app connection. A printer that is not
     /// connected is a fact like others, and no error.
     async fn info(&self, token: &str) -> Result<Info, RelayStatus> {
-        let Admission { holder, plan } = self.admit(token).await?;
+        let Admission { holder, plan, .. } = self.admit(token).await?;
         let facts = &self.shared.facts;
         let printer = facts.store.printers().find(&holder.printer).await;
         let printer = printer.map_err(|error| doubt(&error))?;
@@ -117,7 +123,8 @@ impl AppApi {
         admitted.map_err(Refusal::status)?;
         let holder = found.holder.ok_or(RelayStatus::Unknown)?;
         let plan = *plans.find(&holder.plan).ok_or_else(unknown_plan)?;
-        Ok(Admission { holder, plan })
+        let id = found.connection.id;
+        Ok(Admission { id, holder, plan })
     }
 
     async fn find(&self, token: &str) -> Result<Option<FoundAppConnection>, RelayStatus> {

@@ -22,6 +22,7 @@ use tower::ServiceExt as _;
 use super::*;
 use crate::pages::visit::Arrival;
 use crate::paths;
+use crate::tests::webhooks;
 
 const INFO: &str = "/api/appconnection/info";
 const GADGET: &str = "/api/gadget/GetStatusFromAppConnection";
@@ -47,6 +48,7 @@ fn router(store: &RelayStore) -> Router {
         store: store.clone(),
         tunnels: Tunnels::default(),
         clock: Arc::new(FixedClock::new(NOW)),
+        webhooks: webhooks(store),
     }))
 }
 

@@ -10,6 +10,8 @@ use latchkey_model::relay_status::RelayStatus;
 use latchkey_web::moment::Moment;
 use serde::Serialize;
 
+use crate::webhooks::{Answer, Set};
+
 /// For what never was. Apps read it as a date and fail on null.
 const NEVER: &str = "0001-01-01T00:00:00";
 
@@ -113,6 +115,53 @@ impl GadgetStatus {
         status_color: "w",
         rating: 10,
     };
+}
+
+/// A webhook that was set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct WebhookSet {
+    secret_key: String,
+    expires_utc: String,
+}
+
+impl WebhookSet {
+    pub(super) fn new(set: &Set) -> Self {
+        Self {
+            secret_key: set.secret.expose().to_owned(),
+            expires_utc: date(Some(set.until)),
+        }
+    }
+}
+
+/// That there is no webhook any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(super) struct WebhookDeleted {}
+
+/// How a webhook answered a test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Tested {
+    /// 0 if there was no answer.
+    status_code: u16,
+    /// Why there was none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<&'static str>,
+}
+
+impl Tested {
+    pub(super) fn of(answer: Answer) -> Self {
+        match answer {
+            Answer::Status(status) => Self {
+                status_code: status.as_u16(),
+                failure: None,
+            },
+            Answer::None(error) => Self {
+                status_code: 0,
+                failure: Some(error.as_str()),
+            },
+        }
+    }
 }
 
 /// What every answer is in.

@@ -78,6 +78,12 @@ impl Actor {
 pub enum Act {
     /// Somebody signed in.
     SignedIn,
+    /// An app named an address that is told what happens to a printer.
+    WebhookSet,
+    /// An app took it back.
+    WebhookDeleted,
+    /// It failed too often.
+    WebhookOff,
     /// An owner changed how far a member goes at a printer.
     MemberLevelChanged,
     /// Somebody signed out.

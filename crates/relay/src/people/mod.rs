@@ -9,6 +9,7 @@ mod levels;
 mod printers;
 mod recovery;
 mod sharing;
+mod telling;
 #[cfg(test)]
 mod tests;
 
@@ -36,6 +37,7 @@ pub(crate) fn routes() -> Router<State> {
         .merge(printers::routes())
         .merge(app_connections::routes())
         .merge(sharing::routes())
+        .merge(telling::routes())
         .merge(levels::routes())
         .merge(account::routes())
         .merge(recovery::routes())

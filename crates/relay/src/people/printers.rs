@@ -16,6 +16,7 @@ use latchkey_model::printer::{CopySeen, HostKey, NameError, PrinterName};
 use latchkey_store::relay::{Listed, Member, UsedPrinter};
 use serde::Deserialize;
 
+use super::telling::telling;
 use super::{Bare, Told, listed_invitation, owned, printer_path, reminder, still_used, used};
 use crate::apps::http::logo_path;
 use crate::audit::Act;
@@ -127,6 +128,7 @@ async fn show(visit: Visit, Id(id): Id<PrinterId>, Query(told): Query<Told>) -> 
             "raised" => Some(PrinterDone::Raised),
             "lowered" => Some(PrinterDone::Lowered),
             "paired" => Some(PrinterDone::Paired),
+            "letters" => Some(PrinterDone::Letters),
             _ => None,
         },
         ..page(&visit, account, &found, None).await?
@@ -176,6 +178,7 @@ async fn page(
         version,
         added: visit.moment(printer.created),
         apps,
+        telling: telling(visit, account, found).await?,
         owner: (!own).then(|| found.owner.as_str().to_owned()),
         watch_only: found.level == KeyScope::View,
         ownership: if own {

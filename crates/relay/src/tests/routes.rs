@@ -450,9 +450,11 @@ async fn forged_forms_change_nothing_anywhere() {
 }
 
 /// What no browser sends by itself, proved by a token, a code or a signature in it.
-const BY_OTHER_PROOF: [&str; 4] = [
+const BY_OTHER_PROOF: [&str; 6] = [
     "/api/pairing",
     "/api/pairing/poll",
+    "/api/appconnection/setnotificationwebhook",
+    "/api/appconnection/deletenotificationwebhook",
     "/api/gadget/getstatusfromappconnection",
     "/appportal/v1/token",
 ];

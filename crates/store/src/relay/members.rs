@@ -7,7 +7,7 @@ use latchkey_model::clock::Timestamp;
 use latchkey_model::id::{AccountId, AppConnectionId, PrinterId};
 use latchkey_model::printer::Printer;
 
-use super::{app_connections, printers};
+use super::{app_connections, print_letters, printers};
 use crate::dialect::Row;
 use crate::error::StoreError;
 use crate::pool::Pools;
@@ -198,6 +198,7 @@ impl<'a> Members<'a> {
         let ended =
             app_connections::end_of_membership(&mut work, printer, account, EndReason::Revoked, at)
                 .await?;
+        print_letters::end_of_membership(&mut work, printer, account).await?;
         work.commit().await?;
         Ok(Some(ended))
     }

@@ -15,8 +15,11 @@ mod members;
 mod overviews;
 mod own_access;
 mod pairings;
+mod print_letters;
 mod printers;
 mod sessions;
+mod snapshots;
+mod webhooks;
 
 pub use accounts::{Accounts, DeletedAccount, SignIn};
 pub use app_connections::{
@@ -30,8 +33,11 @@ pub use members::{Member, Members, UsedPrinter};
 pub use overviews::{Overview, Totals};
 pub use own_access::{FoundOwn, OwnAccess, OwnStanding};
 pub use pairings::{Confirmation, Pairings};
+pub use print_letters::{PrintLetters, WaitingReader};
 pub use printers::{Printers, RemovedPrinter};
 pub use sessions::{FoundSession, Known, Sessions};
+pub use snapshots::{NewSnapshot, Receiver, Room, Snapshot, Snapshots};
+pub use webhooks::{NewWebhook, Told, Webhook, Webhooks};
 
 pub(crate) const STEPS: &[Step] = &[
     (
@@ -53,6 +59,11 @@ pub(crate) const STEPS: &[Step] = &[
         4,
         "event_cursors",
         include_str!("../../migrations/relay/sqlite/0004_event_cursors.sql"),
+    ),
+    (
+        5,
+        "webhooks",
+        include_str!("../../migrations/relay/sqlite/0005_webhooks.sql"),
     ),
     (
         6,
@@ -136,6 +147,21 @@ impl RelayStore {
     /// What happened to printers.
     pub const fn events(&self) -> Events<'_> {
         Events::new(&self.pools)
+    }
+
+    /// Where apps want to be told what happens.
+    pub const fn webhooks(&self) -> Webhooks<'_> {
+        Webhooks::new(&self.pools)
+    }
+
+    /// Pictures that go with what was told.
+    pub const fn snapshots(&self) -> Snapshots<'_> {
+        Snapshots::new(&self.pools)
+    }
+
+    /// Who wants letters about printers.
+    pub const fn print_letters(&self) -> PrintLetters<'_> {
+        PrintLetters::new(&self.pools)
     }
 
     /// Who uses the printers.

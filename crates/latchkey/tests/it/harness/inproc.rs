@@ -422,6 +422,7 @@ fn relay_config(data: &TempDir) -> relay::Config {
         unregistered_apps: relay::UnregisteredApps::Allow,
         allow_hostname_only: false,
         smtp: None,
+        webhooks: relay::Webhooks::default(),
         default_plan: PLAN.parse().unwrap(),
         plans: Plans::new(plans.into_iter().collect()),
         first_byte: Duration::from_secs(35),

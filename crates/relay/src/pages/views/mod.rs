@@ -14,6 +14,7 @@ mod printers;
 mod recovery;
 mod sign_in;
 mod swap;
+mod telling;
 
 pub mod samples;
 
@@ -47,6 +48,7 @@ pub use recovery::{
 };
 pub use sign_in::{AskingApp, SignIn, SignInProblem, SignUp, SignUpProblem, WhoMaySignUp};
 pub use swap::SwapHost;
+pub use telling::{LetterChoice, ListedWebhook, Telling, WebhookHealth};
 
 /// What all pages of one answer have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]

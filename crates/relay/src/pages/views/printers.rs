@@ -4,7 +4,7 @@ use askama::Template;
 use latchkey_web::moment::Moment;
 use latchkey_web::shell::BarShell;
 
-use super::{AppStanding, Reminder, Site, size};
+use super::{AppStanding, Reminder, Site, Telling, WebhookHealth, size};
 
 /// Whether a printer's host is here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,6 +157,7 @@ pub enum PrinterDone {
     InvitationTaken,
     Joined,
     Paired,
+    Letters,
     Raised,
     Lowered,
 }
@@ -177,6 +178,7 @@ pub struct PrinterPage {
     pub version: Option<String>,
     pub added: Moment,
     pub apps: Vec<ListedApp>,
+    pub telling: Telling,
     /// Whose it is, if it is somebody else's.
     pub owner: Option<String>,
     /// Whether the person may only look.

@@ -24,8 +24,11 @@ mod links;
 mod members;
 mod own_access;
 mod pairings;
+mod print_letters;
 mod printers;
 mod sessions;
+mod snapshots;
+mod webhooks;
 
 /// All cases. Each needs an empty store of its own.
 pub fn cases() -> impl Iterator<Item = Case<RelayStore>> {
@@ -37,6 +40,9 @@ pub fn cases() -> impl Iterator<Item = Case<RelayStore>> {
         apps::CASES,
         audit::CASES,
         events::CASES,
+        webhooks::CASES,
+        snapshots::CASES,
+        print_letters::CASES,
         members::CASES,
         own_access::CASES,
         sessions::CASES,

@@ -8,9 +8,10 @@ use latchkey_model::printer::PrinterName;
 use latchkey_model::secret::{AppTokenHash, LabelHash};
 
 use self::rows::{found, ids, listed};
-use crate::dialect::Connection;
+use crate::dialect::{Connection, Row};
 use crate::error::StoreError;
 use crate::pool::Pools;
+use crate::relay::{snapshots, webhooks};
 
 mod everywhere;
 mod rows;
@@ -287,13 +288,16 @@ impl<'a> AppConnections<'a> {
         reason: EndReason,
         at: Timestamp,
     ) -> Result<bool, StoreError> {
+        let mut work = self.pools.begin().await?;
         let rows = sqlx::query(END)
             .bind(at.millis())
             .bind(reason.as_str())
             .bind(id.as_str())
-            .fetch_all(self.pools.write())
+            .fetch_all(&mut *work)
             .await?;
-        Ok(!rows.is_empty())
+        let ended = with_what_hangs_on_them(&mut work, &rows).await?;
+        work.commit().await?;
+        Ok(!ended.is_empty())
     }
 
     /// Ends an app connection of `owner` for good. Says whether it was live and theirs.
@@ -304,14 +308,17 @@ impl<'a> AppConnections<'a> {
         reason: EndReason,
         at: Timestamp,
     ) -> Result<bool, StoreError> {
+        let mut work = self.pools.begin().await?;
         let rows = sqlx::query(END_OWNED)
             .bind(at.millis())
             .bind(reason.as_str())
             .bind(id.as_str())
             .bind(owner.as_str())
-            .fetch_all(self.pools.write())
+            .fetch_all(&mut *work)
             .await?;
-        Ok(!rows.is_empty())
+        let ended = with_what_hangs_on_them(&mut work, &rows).await?;
+        work.commit().await?;
+        Ok(!ended.is_empty())
     }
 
     /// Ends the app connections to a printer that `account` may end: as its owner all of them, as
@@ -323,15 +330,30 @@ impl<'a> AppConnections<'a> {
         reason: EndReason,
         at: Timestamp,
     ) -> Result<Vec<AppConnectionId>, StoreError> {
+        let mut work = self.pools.begin().await?;
         let rows = sqlx::query(END_REVOKED_AT)
             .bind(at.millis())
             .bind(reason.as_str())
             .bind(printer.as_str())
             .bind(account.as_str())
-            .fetch_all(self.pools.write())
+            .fetch_all(&mut *work)
             .await?;
-        ids(&rows)
+        let ended = with_what_hangs_on_them(&mut work, &rows).await?;
+        work.commit().await?;
+        Ok(ended)
     }
+}
+
+/// Which app connections ended, after what hangs on them is forgotten: their webhooks, and the
+/// pictures they were told of.
+async fn with_what_hangs_on_them(
+    work: &mut Connection,
+    rows: &[Row],
+) -> Result<Vec<AppConnectionId>, StoreError> {
+    let ended = ids(rows)?;
+    webhooks::end_with(work, &ended).await?;
+    snapshots::end_with(work, &ended).await?;
+    Ok(ended)
 }
 
 pub(super) async fn end_of_printer(
@@ -346,9 +368,9 @@ pub(super) async fn end_of_printer(
         .bind(reason.as_str())
         .bind(printer.as_str())
         .bind(owner.as_str())
-        .fetch_all(work)
+        .fetch_all(&mut *work)
         .await?;
-    ids(&rows)
+    with_what_hangs_on_them(work, &rows).await
 }
 
 pub(super) async fn end_of_membership(
@@ -363,9 +385,9 @@ pub(super) async fn end_of_membership(
         .bind(reason.as_str())
         .bind(printer.as_str())
         .bind(member.as_str())
-        .fetch_all(work)
+        .fetch_all(&mut *work)
         .await?;
-    ids(&rows)
+    with_what_hangs_on_them(work, &rows).await
 }
 
 /// Lets the app connections of a member only look from now on. Says which did more.
@@ -392,7 +414,7 @@ pub(super) async fn end_of_account(
         .bind(at.millis())
         .bind(reason.as_str())
         .bind(owner.as_str())
-        .fetch_all(work)
+        .fetch_all(&mut *work)
         .await?;
-    ids(&rows)
+    with_what_hangs_on_them(work, &rows).await
 }

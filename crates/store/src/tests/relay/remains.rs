@@ -86,6 +86,18 @@ async fn involve(store: &RelayStore, make: &Maker, ann: &Household, bob: &Househ
             "INSERT INTO pairings VALUES (randomblob(32), randomblob(32), substr(hex(randomblob(26)), 1, 52), randomblob(32), 'Bobs host', 'net', 1, 2, 'confirmed', '{bob_id}', '{bobs}')"
         ),
         format!(
+            "INSERT INTO webhooks (app_connection_id, printer_id, generation, url, secret, set_at, done_number, tries, due_at, failures, skipped) SELECT id, '{anns}', 1, CAST('Bobs hook' AS BLOB), x'00', 1, 0, 0, 0, 0, 0 FROM app_connections WHERE account_id = '{bob_id}' AND printer_id = '{bobs}'"
+        ),
+        format!(
+            "INSERT INTO snapshots VALUES ('{anns}', 1, 1, 1, x'00'), ('{bobs}', 1, 1, 1, CAST('Bobs picture' AS BLOB))"
+        ),
+        format!(
+            "INSERT INTO snapshot_links VALUES (randomblob(32), '{anns}', 1, NULL, '{bob_id}'), (randomblob(32), '{bobs}', 1, NULL, '{ann_id}')"
+        ),
+        format!(
+            "INSERT INTO print_letters VALUES ('{anns}', '{bob_id}', 1, 0), ('{bobs}', '{ann_id}', 1, 0)"
+        ),
+        format!(
             "INSERT INTO own_hosts VALUES ('own-{}', '{bob_id}', '{anns}', 1), ('own-{}', '{ann_id}', '{bobs}', 1)",
             "b".repeat(26),
             "c".repeat(26)

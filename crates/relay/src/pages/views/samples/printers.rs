@@ -3,8 +3,9 @@
 use super::{Pages, Words, seconds_ago};
 use crate::pages::views::{
     AppStanding, Copied, EndAccount, EndAtPrinter, Ending, Invite, InviteProblem, Join, Joining,
-    ListedApp, ListedInvitation, ListedMember, Made, NameProblem, Ownership, Presence, PrinterCard,
-    PrinterDone, PrinterPage, Printers, PrintersDone, Reminder, Rename, Tab,
+    LetterChoice, ListedApp, ListedInvitation, ListedMember, ListedWebhook, Made, NameProblem,
+    Ownership, Presence, PrinterCard, PrinterDone, PrinterPage, Printers, PrintersDone, Reminder,
+    Rename, Tab, Telling, WebhookHealth,
 };
 
 const ID: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567ABCDEFGHIJKLMNOPQRST";
@@ -98,6 +99,61 @@ fn invitation(words: &Words) -> ListedInvitation {
     }
 }
 
+/// Addresses in every state, and letters of somebody whose address is not confirmed.
+fn telling(words: &Words) -> Telling {
+    let healths = [
+        (WebhookHealth::Good(None), 0),
+        (WebhookHealth::Good(Some(seconds_ago(90))), 1),
+        (
+            WebhookHealth::Failing {
+                status: Some(500),
+                at: seconds_ago(40),
+            },
+            2,
+        ),
+        (
+            WebhookHealth::Failing {
+                status: None,
+                at: seconds_ago(40),
+            },
+            0,
+        ),
+        (
+            WebhookHealth::Off {
+                since: seconds_ago(DAY),
+                status: Some(404),
+            },
+            31,
+        ),
+        (
+            WebhookHealth::Off {
+                since: seconds_ago(DAY),
+                status: None,
+            },
+            31,
+        ),
+        (WebhookHealth::Over, 0),
+    ];
+    let listed = healths.map(|(health, skipped)| ListedWebhook {
+        app: words.app.into(),
+        receiver: words.relay.into(),
+        health,
+        skipped,
+    });
+    Telling {
+        webhooks: listed.into(),
+        letters: Some(LetterChoice {
+            email: words.email.into(),
+            confirmed: false,
+            done: true,
+            trouble: true,
+            needs_you: false,
+            away: false,
+        }),
+        pictures: true,
+    }
+}
+
 fn one(words: &Words, pages: &mut Pages) {
     let app = app(words);
     let owned = PrinterPage {
@@ -125,6 +181,7 @@ fn one(words: &Words, pages: &mut Pages) {
                 ..app.clone()
             },
         ],
+        telling: telling(words),
         owner: None,
         watch_only: false,
         ownership: Some(Ownership {
@@ -175,6 +232,7 @@ fn changed(owned: &PrinterPage, pages: &mut Pages) {
         ("withdrawn", PrinterDone::InvitationTaken),
         ("joined", PrinterDone::Joined),
         ("paired", PrinterDone::Paired),
+        ("letters", PrinterDone::Letters),
         ("raised", PrinterDone::Raised),
         ("lowered", PrinterDone::Lowered),
     ] {
@@ -183,6 +241,11 @@ fn changed(owned: &PrinterPage, pages: &mut Pages) {
             presence: Presence::Offline(Some(seconds_ago(3600))),
             paired: false,
             apps: Vec::new(),
+            telling: Telling {
+                webhooks: Vec::new(),
+                letters: None,
+                pictures: true,
+            },
             ..owned.clone()
         };
         pages.add(&format!("printer-{name}"), &page);

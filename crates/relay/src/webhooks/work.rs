@@ -1,0 +1,133 @@
+//! The task that tells webhooks: several at once, and each one thing after the other.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use latchkey_model::id::{AccountId, AppConnectionId};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::delivery::Next;
+use super::{LIFE, Webhooks};
+use crate::snapshots::before;
+
+/// Webhooks that are called at once, and those of one account among them: receivers that hang
+/// must not hold up everybody's.
+const AT_ONCE: usize = 32;
+const OF_ONE: usize = 4;
+
+/// Webhooks that are looked at for who is next.
+const LOOKED_AT: u32 = 10_000;
+
+/// So many things in a row, then it is another webhook's turn.
+const IN_A_ROW: usize = 16;
+
+/// What is being told when the relay stops may be finished so long; the rest is told after the
+/// next start.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// A delivery that came to its end, and whether its webhook has to be left alone for a while.
+struct Done {
+    id: AppConnectionId,
+    in_doubt: bool,
+}
+
+/// Whom is being told.
+#[derive(Default)]
+struct UnderWay<'a> {
+    whose: HashMap<AppConnectionId, AccountId>,
+    running: FuturesUnordered<BoxFuture<'a, Done>>,
+    /// Those in doubt, and until when: not more than there are webhooks.
+    resting: HashMap<AppConnectionId, Instant>,
+}
+
+impl UnderWay<'_> {
+    fn has_room_for(&self, id: &AppConnectionId, account: &AccountId) -> bool {
+        let of_one = self.whose.values().filter(|whose| *whose == account);
+        self.whose.len() < AT_ONCE
+            && !self.whose.contains_key(id)
+            && !self.resting.contains_key(id)
+            && of_one.count() < OF_ONE
+    }
+}
+
+impl Webhooks {
+    /// Tells until stopped. Dropped, it ends at once: what was not noted is told again.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let mut heard = self.shared.events.listen();
+        let mut under_way = UnderWay::default();
+        loop {
+            self.begin(&mut under_way, &stop).await;
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Some(done) = under_way.running.next() => {
+                    under_way.whose.remove(&done.id);
+                    if done.in_doubt {
+                        let until = Instant::now() + self.pace.doubt;
+                        under_way.resting.insert(done.id, until);
+                    }
+                }
+                () = self.shared.wake.notified() => {}
+                event = heard.recv() => match event {
+                    // Whatever was missed is in the store.
+                    Ok(_) | Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return,
+                },
+                () = sleep(self.pace.look) => {}
+            }
+        }
+        let rest = async { while under_way.running.next().await.is_some() {} };
+        // What is cut is told again.
+        let _ = timeout(GOODBYE, rest).await;
+    }
+
+    async fn begin<'a>(&'a self, under_way: &mut UnderWay<'a>, stop: &'a CancellationToken) {
+        if under_way.whose.len() >= AT_ONCE {
+            return;
+        }
+        let moment = Instant::now();
+        under_way.resting.retain(|_, until| *until > moment);
+        let now = self.shared.clock.now();
+        let store = self.shared.store.webhooks();
+        let due = match store.list_due(before(now, LIFE), now, LOOKED_AT).await {
+            Ok(due) => due,
+            Err(error) => {
+                tracing::warn!(%error, "cannot look which webhooks are due");
+                return;
+            }
+        };
+        for (id, account) in due {
+            if under_way.has_room_for(&id, &account) {
+                under_way.whose.insert(id.clone(), account);
+                under_way.running.push(Box::pin(self.deliver(id, stop)));
+            }
+        }
+    }
+
+    async fn deliver(&self, id: AppConnectionId, stop: &CancellationToken) -> Done {
+        let mut in_doubt = false;
+        for _ in 0..IN_A_ROW {
+            if stop.is_cancelled() {
+                break;
+            }
+            match self.step(&id).await {
+                Ok(Next::More) => {}
+                Ok(Next::Rest) => break,
+                Ok(Next::Doubt) => {
+                    in_doubt = true;
+                    break;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a webhook has to wait: the database failed");
+                    in_doubt = true;
+                    break;
+                }
+            }
+        }
+        Done { id, in_doubt }
+    }
+}
