@@ -195,7 +195,7 @@ test('a hostile printer plants nothing at the relay, and sees nothing of it or o
 
     for (const { url, headers } of hostile.requests) {
       const all = JSON.stringify(headers);
-      assert.doesNotMatch(all, /lk_(sess|own_|form|open)|__Host-lk_session=lk_/, `${url} told of the relay: ${all}`);
+      assert.doesNotMatch(all, /lk_(sess|own|open)_\w{20}/, `${url} told of the relay: ${all}`);
       assert.doesNotMatch(headers.referer ?? '', /\/printers\//, 'the way here is nobody\'s');
     }
     await page.context().close();
@@ -220,8 +220,8 @@ test('a hostname that leads nowhere any more makes the browser forget it', async
     await page.getByRole('button', { name: /Remove/ }).click();
     await page.waitForURL('**/printers?done=removed');
     const answer = await page.goto(`${origin}/`);
-    assert.equal(answer.status(), 404);
-    assert.equal(answer.headers()['clear-site-data'], '"*"');
+    assert.equal(`${answer.status()} ${answer.url()}`, `404 ${origin}/`);
+    assert.equal(await answer.headerValue('clear-site-data'), '"*"');
     assert.equal(await page.evaluate(() => localStorage.getItem('kept')), null);
     const left = await page.context().cookies(origin);
     assert.deepEqual(left.map(({ name }) => name), []);
