@@ -11,6 +11,7 @@ pub mod account_session;
 pub mod app;
 pub mod app_connection;
 pub mod app_key;
+pub mod audit;
 pub mod chance;
 pub mod clock;
 pub mod id;

@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use latchkey_model::chance::Chance;
-use latchkey_model::clock::Clock;
+use latchkey_model::clock::{Clock, Timestamp};
 use latchkey_model::sealed::MasterKey;
 use latchkey_net::egress::Egress;
 use latchkey_store::RelayStore;
@@ -46,6 +46,8 @@ pub(crate) struct Parts {
     pub(crate) snapshots: Snapshots,
     pub(crate) webhooks: Webhooks,
     pub(crate) print_letters: PrintLetters,
+    /// When this relay started.
+    pub(crate) started: Timestamp,
     pub(crate) sessions: Sessions,
     pub(crate) accounts: Accounts,
     pub(crate) pairings: Pairings,
@@ -66,6 +68,7 @@ pub(crate) struct Making {
     /// The way out to addresses that others name.
     pub(crate) egress: Egress,
     pub(crate) own_access: OwnAccess,
+    pub(crate) audit: Audit,
     pub(crate) key: MasterKey,
 }
 
@@ -82,14 +85,12 @@ impl State {
             events,
             egress,
             own_access,
+            audit,
             key,
         } = making;
-        let (camera, audit) = (Camera::new(tunnels.clone()), Audit::default());
+        let camera = Camera::new(tunnels.clone());
         let snapshots = Snapshots::new(snapshots::Making {
-            base: config
-                .webhooks
-                .snapshots
-                .then(|| config.public_url.to_string()),
+            config: &config,
             store: &store,
             events: &events,
             clock: &clock,
@@ -129,6 +130,7 @@ impl State {
             keys,
             mail: mail.clone(),
             life: life.clone(),
+            audit: audit.clone(),
         });
         Self(Arc::new(Parts {
             camera,
@@ -136,6 +138,7 @@ impl State {
             snapshots,
             webhooks,
             print_letters,
+            started: clock.now(),
             events,
             config,
             store,

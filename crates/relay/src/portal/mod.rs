@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use crate::apps;
+use crate::audit::Audit;
 use crate::config::{Config, UnregisteredApps};
 use crate::life::Life;
 use crate::mail::Mail;
@@ -113,6 +114,7 @@ pub(crate) struct Parts {
     pub(crate) keys: Keys,
     pub(crate) mail: Mail,
     pub(crate) life: Life,
+    pub(crate) audit: Audit,
 }
 
 impl Portal {

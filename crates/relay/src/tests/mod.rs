@@ -31,6 +31,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use crate::accounts::SigningUp;
+use crate::audit::{self, Audit};
 use crate::config::{
     Config, PublicUrl, Registration, Sender, Smtp, SmtpTls, UnregisteredApps, Webhooks,
 };
@@ -42,7 +43,7 @@ use crate::pages::visit::Arrival;
 use crate::state::{Making, State};
 use crate::tunnels::Tunnels;
 
-pub(crate) use self::browser::{Browser, Reply};
+pub(crate) use self::browser::{Browser, Reply, picture};
 pub(crate) use self::mail_server::MailServer;
 
 /// The password of everybody.
@@ -245,6 +246,13 @@ pub(crate) fn state(
     let webhooks = &config.webhooks;
     let egress = Egress::new(webhooks.rules.clone(), webhooks.ca.as_deref()).unwrap();
     let key = MasterKey::from_bytes([7; 32]);
+    let audit = Audit::new(audit::Making {
+        store: store.clone(),
+        clock: Arc::clone(clock),
+        chance: Arc::clone(chance),
+        key: &key,
+        end: None,
+    });
     State::new(Making {
         egress,
         own_access: OwnAccess::new(&config, &store, clock, chance, &key),
@@ -256,6 +264,7 @@ pub(crate) fn state(
         life,
         mail,
         events,
+        audit,
         key,
     })
 }

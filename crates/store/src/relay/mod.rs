@@ -8,6 +8,7 @@ use crate::pool::{Pools, SchemaVersions, Step};
 mod accounts;
 mod app_connections;
 mod apps;
+mod audit;
 mod events;
 mod links;
 mod members;
@@ -22,9 +23,10 @@ mod webhooks;
 
 pub use accounts::{Accounts, DeletedAccount, SignIn};
 pub use app_connections::{
-    AppConnections, FoundAppConnection, Holder, Listed, Standing, Usage, Use,
+    AppConnections, FoundAppConnection, Holder, Listed, ListedElsewhere, Standing, Usage, Use,
 };
 pub use apps::Apps;
+pub use audit::{AuditAnchor, AuditFilter, AuditLog};
 pub use events::{Events, NumberedEvent};
 pub use links::Links;
 pub use members::{Member, Members, UsedPrinter};
@@ -67,6 +69,11 @@ pub(crate) const STEPS: &[Step] = &[
         6,
         "own_access",
         include_str!("../../migrations/relay/sqlite/0006_own_access.sql"),
+    ),
+    (
+        9,
+        "audit",
+        include_str!("../../migrations/relay/sqlite/0009_audit.sql"),
     ),
 ];
 
@@ -130,6 +137,11 @@ impl RelayStore {
     /// Apps that the operator registered.
     pub const fn apps(&self) -> Apps<'_> {
         Apps::new(&self.pools)
+    }
+
+    /// Who did what.
+    pub const fn audit(&self) -> AuditLog<'_> {
+        AuditLog::new(&self.pools)
     }
 
     /// What happened to printers.

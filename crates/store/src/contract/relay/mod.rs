@@ -18,6 +18,7 @@ use crate::relay::RelayStore;
 mod accounts;
 mod app_connections;
 mod apps;
+mod audit;
 mod events;
 mod links;
 mod members;
@@ -37,6 +38,7 @@ pub fn cases() -> impl Iterator<Item = Case<RelayStore>> {
         pairings::CASES,
         app_connections::CASES,
         apps::CASES,
+        audit::CASES,
         events::CASES,
         webhooks::CASES,
         snapshots::CASES,

@@ -13,10 +13,12 @@ use crate::error::StoreError;
 use crate::pool::Pools;
 use crate::relay::{snapshots, webhooks};
 
+mod everywhere;
 mod rows;
 mod standing;
 mod usage;
 
+pub use everywhere::ListedElsewhere;
 pub use standing::Standing;
 pub use usage::{Usage, Use};
 
