@@ -42,12 +42,12 @@ pub(crate) struct Parts {
     pub(crate) events: Events,
     pub(crate) camera: Camera,
     pub(crate) audit: Audit,
-    /// When this relay started.
-    pub(crate) started: Timestamp,
     /// Pictures that go with what is told.
     pub(crate) snapshots: Snapshots,
     pub(crate) webhooks: Webhooks,
     pub(crate) print_letters: PrintLetters,
+    /// When this relay started.
+    pub(crate) started: Timestamp,
     pub(crate) sessions: Sessions,
     pub(crate) accounts: Accounts,
     pub(crate) pairings: Pairings,
@@ -90,10 +90,7 @@ impl State {
         } = making;
         let camera = Camera::new(tunnels.clone());
         let snapshots = Snapshots::new(snapshots::Making {
-            base: config
-                .webhooks
-                .snapshots
-                .then(|| config.public_url.to_string()),
+            config: &config,
             store: &store,
             events: &events,
             clock: &clock,
@@ -138,10 +135,10 @@ impl State {
         Self(Arc::new(Parts {
             camera,
             audit,
-            started: clock.now(),
             snapshots,
             webhooks,
             print_letters,
+            started: clock.now(),
             events,
             config,
             store,

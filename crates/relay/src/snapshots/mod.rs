@@ -27,6 +27,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::camera::{Camera, CameraError, Picture};
+use crate::config::Config;
 use crate::events::Events;
 
 /// How long a picture is kept.
@@ -66,8 +67,7 @@ impl Takes for Camera {
 
 /// What [`Snapshots`] work with.
 pub(crate) struct Making<'a> {
-    /// The relay's address; nothing if the operator wants no pictures.
-    pub(crate) base: Option<String>,
+    pub(crate) config: &'a Config,
     pub(crate) store: &'a RelayStore,
     pub(crate) events: &'a Events,
     pub(crate) clock: &'a Arc<dyn Clock>,
@@ -81,6 +81,7 @@ pub(crate) struct Making<'a> {
 pub(crate) struct Snapshots(Arc<Shared>);
 
 struct Shared {
+    /// The relay's address; nothing if the operator wants no pictures.
     base: Option<String>,
     store: RelayStore,
     events: Events,
@@ -101,8 +102,13 @@ struct Taking {
 
 impl Snapshots {
     pub(crate) fn new(making: Making<'_>) -> Self {
+        let Config {
+            webhooks,
+            public_url,
+            ..
+        } = making.config;
         Self(Arc::new(Shared {
-            base: making.base,
+            base: webhooks.snapshots.then(|| public_url.to_string()),
             store: making.store.clone(),
             events: making.events.clone(),
             clock: Arc::clone(making.clock),

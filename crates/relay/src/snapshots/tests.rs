@@ -53,7 +53,7 @@ impl Takes for FakeCamera {
 pub(crate) fn with_camera(bench: &Bench, camera: &FakeCamera) -> Snapshots {
     let parts = &bench.state;
     Snapshots::new(Making {
-        base: Some(parts.config.public_url.to_string()),
+        config: &parts.config,
         store: &parts.store,
         events: &parts.events,
         clock: &parts.clock,

@@ -167,7 +167,8 @@ impl<'a> Browser<'a> {
         let reply = Reply {
             status: head.status,
             headers: head.headers,
-            text: String::from_utf8(body.to_vec()).unwrap(),
+            // A picture is no text.
+            text: String::from_utf8_lossy(&body).into_owned(),
         };
         if reply.text.contains("name=\"csrf_token\" value=\"") {
             self.token = reply.after("name=\"csrf_token\" value=\"").to_owned();

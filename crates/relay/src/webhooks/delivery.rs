@@ -144,7 +144,7 @@ impl Webhooks {
                 printer: webhook.printer.clone(),
                 printer_name: printer.name,
             };
-            self.note(&whose, Act::WebhookOff, &word).await;
+            self.note(&whose, Act::WebhookOff).await;
         }
         Ok(Next::More)
     }

@@ -236,8 +236,7 @@ impl Webhooks {
         if !store.set(id, &new).await? {
             return Err(WebhookError::Ended);
         }
-        let receiver = url.host_str().unwrap_or_default();
-        self.note(whose, Act::WebhookSet, receiver).await;
+        self.note(whose, Act::WebhookSet).await;
         self.shared.wake.notify_one();
         let until = now.plus(LIFE);
         Ok(Set { secret, until })
@@ -247,7 +246,7 @@ impl Webhooks {
     pub(crate) async fn delete(&self, whose: &Whose) -> Result<(), StoreError> {
         let store = self.shared.store.webhooks();
         if store.delete(&whose.app_connection).await? {
-            self.note(whose, Act::WebhookDeleted, "").await;
+            self.note(whose, Act::WebhookDeleted).await;
         }
         Ok(())
     }
@@ -328,13 +327,13 @@ impl Webhooks {
         Ok(standing.map(|standing| standing == OwnerStanding::Entitled))
     }
 
-    async fn note(&self, whose: &Whose, act: Act, detail: &str) {
+    async fn note(&self, whose: &Whose, act: Act) {
         let entry = Entry {
             actor: Actor::Relay,
             act,
             account: Some(whose.account.clone()),
             printer: Some(whose.printer.clone()),
-            detail: detail.to_owned(),
+            detail: whose.app_connection.to_string(),
             address: None,
         };
         self.shared.audit.note(entry).await;

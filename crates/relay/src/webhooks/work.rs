@@ -3,11 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
 use latchkey_model::id::{AccountId, AppConnectionId};
 use tokio::sync::broadcast::error::RecvError;
+use tokio::task::{self, JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -30,28 +28,43 @@ const IN_A_ROW: usize = 16;
 /// next start.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-/// A delivery that came to its end, and whether its webhook has to be left alone for a while.
-struct Done {
-    id: AppConnectionId,
-    in_doubt: bool,
-}
-
 /// Whom is being told.
 #[derive(Default)]
-struct UnderWay<'a> {
-    whose: HashMap<AppConnectionId, AccountId>,
-    running: FuturesUnordered<BoxFuture<'a, Done>>,
+struct UnderWay {
+    /// A task for each, which the database and other receivers do not wait for. Dropped, all end.
+    running: JoinSet<Outcome>,
+    whose: HashMap<task::Id, (AppConnectionId, AccountId)>,
     /// Those in doubt, and until when: not more than there are webhooks.
     resting: HashMap<AppConnectionId, Instant>,
 }
 
-impl UnderWay<'_> {
+/// How a delivery came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Done,
+    /// Its webhook has to be left alone for a while.
+    InDoubt,
+}
+
+impl UnderWay {
     fn has_room_for(&self, id: &AppConnectionId, account: &AccountId) -> bool {
-        let of_one = self.whose.values().filter(|whose| *whose == account);
+        let of_one = self.whose.values().filter(|(_, whose)| whose == account);
         self.whose.len() < AT_ONCE
-            && !self.whose.contains_key(id)
+            && !self.whose.values().any(|(running, _)| running == id)
             && !self.resting.contains_key(id)
             && of_one.count() < OF_ONE
+    }
+
+    /// Takes a delivery out that ended. One that panicked is in doubt.
+    fn end(&mut self, ended: Result<(task::Id, Outcome), JoinError>, doubt: Duration) {
+        let (task, outcome) = match ended {
+            Ok(ended) => ended,
+            Err(error) => (error.id(), Outcome::InDoubt),
+        };
+        let whose = self.whose.remove(&task);
+        if let (Some((id, _)), Outcome::InDoubt) = (whose, outcome) {
+            self.resting.insert(id, Instant::now() + doubt);
+        }
     }
 }
 
@@ -64,12 +77,8 @@ impl Webhooks {
             self.begin(&mut under_way, &stop).await;
             tokio::select! {
                 () = stop.cancelled() => break,
-                Some(done) = under_way.running.next() => {
-                    under_way.whose.remove(&done.id);
-                    if done.in_doubt {
-                        let until = Instant::now() + self.pace.doubt;
-                        under_way.resting.insert(done.id, until);
-                    }
+                Some(ended) = under_way.running.join_next_with_id() => {
+                    under_way.end(ended, self.pace.doubt);
                 }
                 () = self.shared.wake.notified() => {}
                 event = heard.recv() => match event {
@@ -80,12 +89,12 @@ impl Webhooks {
                 () = sleep(self.pace.look) => {}
             }
         }
-        let rest = async { while under_way.running.next().await.is_some() {} };
+        let rest = async { while under_way.running.join_next().await.is_some() {} };
         // What is cut is told again.
         let _ = timeout(GOODBYE, rest).await;
     }
 
-    async fn begin<'a>(&'a self, under_way: &mut UnderWay<'a>, stop: &'a CancellationToken) {
+    async fn begin(&self, under_way: &mut UnderWay, stop: &CancellationToken) {
         if under_way.whose.len() >= AT_ONCE {
             return;
         }
@@ -102,32 +111,30 @@ impl Webhooks {
         };
         for (id, account) in due {
             if under_way.has_room_for(&id, &account) {
-                under_way.whose.insert(id.clone(), account);
-                under_way.running.push(Box::pin(self.deliver(id, stop)));
+                let (hooks, stop) = (self.clone(), stop.clone());
+                let to = id.clone();
+                let delivery = async move { hooks.deliver(&to, &stop).await };
+                let task = under_way.running.spawn(delivery).id();
+                under_way.whose.insert(task, (id, account));
             }
         }
     }
 
-    async fn deliver(&self, id: AppConnectionId, stop: &CancellationToken) -> Done {
-        let mut in_doubt = false;
+    async fn deliver(&self, id: &AppConnectionId, stop: &CancellationToken) -> Outcome {
         for _ in 0..IN_A_ROW {
             if stop.is_cancelled() {
                 break;
             }
-            match self.step(&id).await {
+            match self.step(id).await {
                 Ok(Next::More) => {}
                 Ok(Next::Rest) => break,
-                Ok(Next::Doubt) => {
-                    in_doubt = true;
-                    break;
-                }
+                Ok(Next::Doubt) => return Outcome::InDoubt,
                 Err(error) => {
                     tracing::warn!(%error, "a webhook has to wait: the database failed");
-                    in_doubt = true;
-                    break;
+                    return Outcome::InDoubt;
                 }
             }
         }
-        Done { id, in_doubt }
+        Outcome::Done
     }
 }

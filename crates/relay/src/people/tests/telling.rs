@@ -99,7 +99,7 @@ async fn webhooks_are_shown_to_the_owner_and_to_who_allowed_the_app() {
     page.says("one.example");
     page.says("two.example");
     page.says("Nothing was told yet.");
-    page.says("keeps it for 7 days");
+    page.says("</bdi> keeps it for 7 days");
     assert!(!page.text.contains("planted"), "the address may be secret");
     let page = bench.signed_in(&mia).await.get(&path).await;
     page.says("two.example");

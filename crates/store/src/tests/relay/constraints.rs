@@ -319,6 +319,60 @@ async fn pairing_cannot_be_kept_wrongly() {
 }
 
 #[tokio::test]
+async fn what_is_told_cannot_be_kept_wrongly() {
+    let (store, house) = store().await;
+    let (printer, account) = (&house.printer.id, &house.account.id);
+    let app = &house.connection.id;
+    for good in [
+        format!(
+            "INSERT INTO webhooks (app_connection_id, printer_id, generation, url, secret, set_at, done_number, tries, due_at, failures, skipped) VALUES ('{app}', '{printer}', 1, x'00', x'00', 1, 0, 0, 0, 0, 0)"
+        ),
+        format!("INSERT INTO snapshots VALUES ('{printer}', 1, 1, 1, x'00')"),
+        format!("INSERT INTO snapshot_links VALUES (x'01', '{printer}', 1, '{app}', NULL)"),
+        format!("INSERT INTO print_letters VALUES ('{printer}', '{account}', 1, 0)"),
+    ] {
+        let done = sqlx::query(sqlx::AssertSqlSafe(good)).execute(store.pools().write());
+        done.await.unwrap();
+    }
+    let statements = [
+        ("UPDATE webhooks SET app_connection_id = 'x'", "FOREIGN KEY"),
+        ("UPDATE webhooks SET printer_id = 'x'", "FOREIGN KEY"),
+        ("UPDATE webhooks SET url = NULL", "NOT NULL"),
+        ("UPDATE webhooks SET secret = NULL", "NOT NULL"),
+        ("UPDATE webhooks SET kinds = 'all'", "cannot store TEXT"),
+        (
+            "INSERT INTO webhooks SELECT * FROM webhooks",
+            "UNIQUE constraint failed: webhooks.app_connection_id",
+        ),
+        ("UPDATE snapshots SET printer_id = 'x'", "FOREIGN KEY"),
+        ("UPDATE snapshots SET picture = NULL", "NOT NULL"),
+        (
+            "INSERT INTO snapshots SELECT * FROM snapshots",
+            "UNIQUE constraint failed: snapshots",
+        ),
+        ("UPDATE snapshot_links SET event_number = 2", "FOREIGN KEY"),
+        (
+            "UPDATE snapshot_links SET app_connection_id = NULL",
+            "given_to_one",
+        ),
+        (
+            "UPDATE snapshot_links SET account_id = (SELECT id FROM accounts)",
+            "given_to_one",
+        ),
+        (
+            "INSERT INTO snapshot_links SELECT * FROM snapshot_links",
+            "UNIQUE constraint failed: snapshot_links.hash",
+        ),
+        ("UPDATE print_letters SET account_id = 'x'", "FOREIGN KEY"),
+        (
+            "INSERT INTO print_letters SELECT * FROM print_letters",
+            "UNIQUE constraint failed: print_letters",
+        ),
+    ];
+    all_refused(store.pools(), &statements).await;
+}
+
+#[tokio::test]
 async fn audit_log_is_only_added_to() {
     let store = RelayStore::open_in_memory().await.unwrap();
     let entry = latchkey_model::audit::AuditEntry {
@@ -389,58 +443,4 @@ async fn audit_log_is_only_added_to() {
     assert_eq!(audit.cut(&head, &[1; 32]).await.unwrap(), 2);
     let back = [("UPDATE audit_anchor SET number = 0", "stays so")];
     all_refused(store.pools(), &back).await;
-}
-
-#[tokio::test]
-async fn what_is_told_cannot_be_kept_wrongly() {
-    let (store, house) = store().await;
-    let (printer, account) = (&house.printer.id, &house.account.id);
-    let app = &house.connection.id;
-    for good in [
-        format!(
-            "INSERT INTO webhooks (app_connection_id, printer_id, generation, url, secret, set_at, done_number, tries, due_at, failures, skipped) VALUES ('{app}', '{printer}', 1, x'00', x'00', 1, 0, 0, 0, 0, 0)"
-        ),
-        format!("INSERT INTO snapshots VALUES ('{printer}', 1, 1, 1, x'00')"),
-        format!("INSERT INTO snapshot_links VALUES (x'01', '{printer}', 1, '{app}', NULL)"),
-        format!("INSERT INTO print_letters VALUES ('{printer}', '{account}', 1, 0)"),
-    ] {
-        let done = sqlx::query(sqlx::AssertSqlSafe(good)).execute(store.pools().write());
-        done.await.unwrap();
-    }
-    let statements = [
-        ("UPDATE webhooks SET app_connection_id = 'x'", "FOREIGN KEY"),
-        ("UPDATE webhooks SET printer_id = 'x'", "FOREIGN KEY"),
-        ("UPDATE webhooks SET url = NULL", "NOT NULL"),
-        ("UPDATE webhooks SET secret = NULL", "NOT NULL"),
-        ("UPDATE webhooks SET kinds = 'all'", "cannot store TEXT"),
-        (
-            "INSERT INTO webhooks SELECT * FROM webhooks",
-            "UNIQUE constraint failed: webhooks.app_connection_id",
-        ),
-        ("UPDATE snapshots SET printer_id = 'x'", "FOREIGN KEY"),
-        ("UPDATE snapshots SET picture = NULL", "NOT NULL"),
-        (
-            "INSERT INTO snapshots SELECT * FROM snapshots",
-            "UNIQUE constraint failed: snapshots",
-        ),
-        ("UPDATE snapshot_links SET event_number = 2", "FOREIGN KEY"),
-        (
-            "UPDATE snapshot_links SET app_connection_id = NULL",
-            "given_to_one",
-        ),
-        (
-            "UPDATE snapshot_links SET account_id = (SELECT id FROM accounts)",
-            "given_to_one",
-        ),
-        (
-            "INSERT INTO snapshot_links SELECT * FROM snapshot_links",
-            "UNIQUE constraint failed: snapshot_links.hash",
-        ),
-        ("UPDATE print_letters SET account_id = 'x'", "FOREIGN KEY"),
-        (
-            "INSERT INTO print_letters SELECT * FROM print_letters",
-            "UNIQUE constraint failed: print_letters",
-        ),
-    ];
-    all_refused(store.pools(), &statements).await;
 }
