@@ -16,6 +16,7 @@ mod events;
 mod guesses;
 mod issued;
 mod life;
+mod limits;
 mod mail;
 pub mod pages;
 mod pairing;

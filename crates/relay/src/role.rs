@@ -30,6 +30,7 @@ use crate::events::Events;
 use crate::guesses::Guesses;
 use crate::issued::Issued;
 use crate::life::{Endings, Life, Parts};
+use crate::limits::Limits;
 use crate::mail::{self, Mail, Post};
 use crate::portal;
 use crate::router::Router;
@@ -192,6 +193,12 @@ impl Relay {
         let metrics: Arc<Metrics> = Arc::default();
         let tunnels = self.life.tunnels().clone();
         let usage = Usage::new(self.store.clone(), Arc::clone(&self.clock));
+        let limits = Limits::new(
+            self.store.clone(),
+            Arc::clone(&self.clock),
+            self.config.plans.clone(),
+            callers.clone(),
+        );
         let shared = Shared {
             config: Arc::clone(&self.config),
             store: self.store.clone(),
@@ -199,6 +206,7 @@ impl Relay {
             endings: self.life.endings().clone(),
             guesses: Guesses::new(Arc::clone(&self.clock)),
             usage: usage.clone(),
+            limits: limits.clone(),
             metrics: Arc::clone(&metrics),
             ids: RequestIds::default(),
             issued: Issued::new(Arc::clone(&self.clock)),
@@ -210,6 +218,7 @@ impl Relay {
         let served = CancellationToken::new();
         tunnel_tasks.spawn(self.life.clone().watch(served.clone()));
         tunnel_tasks.spawn(usage.clone().watch(served.clone()));
+        tunnel_tasks.spawn(limits.clone().watch(served.clone()));
         if let Some(post) = self.post.take() {
             tunnel_tasks.spawn(post.run(self.stop.soft.clone()));
         }
@@ -263,6 +272,7 @@ impl Relay {
         };
         self.stop.drain(self.config.drain, gentle, cut).await;
         usage.write().await;
+        limits.write().await;
         self.store.close().await;
     }
 
@@ -289,6 +299,7 @@ impl Relay {
             life: self.life.clone(),
             mail: self.mail.clone(),
             events: Events::new(self.store.clone()),
+            limits: shared.limits.clone(),
             key: MasterKey::from_bytes(*self.key.expose()),
         });
         tunnel_tasks.spawn(portal::forget(state.clone(), self.stop.soft.clone()));

@@ -14,6 +14,7 @@ use crate::camera::Camera;
 use crate::config::Config;
 use crate::events::Events;
 use crate::life::Life;
+use crate::limits::Limits;
 use crate::mail::Mail;
 use crate::pairing::Pairings;
 use crate::portal::keys::Keys;
@@ -35,6 +36,8 @@ pub(crate) struct Parts {
     pub(crate) mail: Mail,
     /// What printers do.
     pub(crate) events: Events,
+    /// What counts against plans.
+    pub(crate) limits: Limits,
     pub(crate) camera: Camera,
     pub(crate) audit: Audit,
     pub(crate) sessions: Sessions,
@@ -53,6 +56,7 @@ pub(crate) struct Making {
     pub(crate) life: Life,
     pub(crate) mail: Mail,
     pub(crate) events: Events,
+    pub(crate) limits: Limits,
     pub(crate) key: MasterKey,
 }
 
@@ -67,6 +71,7 @@ impl State {
             life,
             mail,
             events,
+            limits,
             key,
         } = making;
         let sessions = Sessions::new(&config, &store, &clock, &chance, &key);
@@ -86,6 +91,7 @@ impl State {
             camera: Camera::new(tunnels.clone()),
             audit: Audit::default(),
             events,
+            limits,
             config,
             store,
             clock,

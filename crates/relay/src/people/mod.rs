@@ -10,6 +10,7 @@ mod recovery;
 mod sharing;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 use axum::Router;
 use axum::response::Response;

@@ -173,6 +173,7 @@ async fn page(
         version,
         added: visit.moment(printer.created),
         apps,
+        usage: super::usage::line(visit, account, &printer.id).await?,
         owner: (!own).then(|| found.owner.as_str().to_owned()),
         ownership: if own {
             Some(ownership(visit, found, &members, mistyped).await?)

@@ -32,6 +32,7 @@ use crate::accounts::SigningUp;
 use crate::config::{Config, PublicUrl, Registration, Sender, Smtp, SmtpTls, UnregisteredApps};
 use crate::events::Events;
 use crate::life::{Endings, Life, Parts};
+use crate::limits::Limits;
 use crate::mail::{self, Mail, Post};
 use crate::state::{Making, State};
 use crate::tunnels::Tunnels;
@@ -210,8 +211,15 @@ pub(crate) fn state(
         clock: Arc::clone(clock),
         tracker: TaskTracker::new(),
     });
+    let limits = Limits::new(
+        store.clone(),
+        Arc::clone(clock),
+        config.plans.clone(),
+        TaskTracker::new(),
+    );
     State::new(Making {
         config,
+        limits,
         store,
         clock: Arc::clone(clock),
         chance: Arc::clone(chance),

@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::error::StoreError;
 use crate::pool::{Pools, SchemaVersions, Step};
 
+mod account_usage;
 mod accounts;
 mod app_connections;
 mod apps;
@@ -16,6 +17,7 @@ mod pairings;
 mod printers;
 mod sessions;
 
+pub use account_usage::{AccountUsage, KeptUsage, MonthlyBytes, WatchedWebcam};
 pub use accounts::{Accounts, DeletedAccount, SignIn};
 pub use app_connections::{
     AppConnections, FoundAppConnection, Holder, Listed, Standing, Usage, Use,
@@ -44,6 +46,11 @@ pub(crate) const STEPS: &[Step] = &[
         3,
         "printer_events",
         include_str!("../../migrations/relay/sqlite/0003_printer_events.sql"),
+    ),
+    (
+        7,
+        "limits",
+        include_str!("../../migrations/relay/sqlite/0007_limits.sql"),
     ),
 ];
 
@@ -77,6 +84,11 @@ impl RelayStore {
     /// The accounts.
     pub const fn accounts(&self) -> Accounts<'_> {
         Accounts::new(&self.pools)
+    }
+
+    /// What is counted against the plans of accounts.
+    pub const fn account_usage(&self) -> AccountUsage<'_> {
+        AccountUsage::new(&self.pools)
     }
 
     /// The printers.

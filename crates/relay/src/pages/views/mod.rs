@@ -11,6 +11,7 @@ mod printers;
 mod recovery;
 mod sign_in;
 mod swap;
+mod usage;
 
 pub mod samples;
 
@@ -37,6 +38,7 @@ pub use recovery::{
 };
 pub use sign_in::{AskingApp, SignIn, SignInProblem, SignUp, SignUpProblem, WhoMaySignUp};
 pub use swap::SwapHost;
+pub use usage::{UsageCard, UsageLine, WatchedWebcam};
 
 /// What all pages of one answer have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]

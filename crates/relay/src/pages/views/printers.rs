@@ -4,7 +4,7 @@ use askama::Template;
 use latchkey_web::moment::Moment;
 use latchkey_web::shell::BarShell;
 
-use super::{AppStanding, Reminder, Site, size};
+use super::{AppStanding, Reminder, Site, UsageLine, size};
 
 /// Whether a printer's host is here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,6 +171,7 @@ pub struct PrinterPage {
     pub version: Option<String>,
     pub added: Moment,
     pub apps: Vec<ListedApp>,
+    pub usage: UsageLine,
     /// Whose it is, if it is somebody else's.
     pub owner: Option<String>,
     pub ownership: Option<Ownership>,

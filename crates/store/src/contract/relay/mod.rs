@@ -15,6 +15,7 @@ use super::{Case, at};
 use crate::error::StoreError;
 use crate::relay::RelayStore;
 
+mod account_usage;
 mod accounts;
 mod app_connections;
 mod apps;
@@ -34,6 +35,7 @@ pub fn cases() -> impl Iterator<Item = Case<RelayStore>> {
         app_connections::CASES,
         apps::CASES,
         events::CASES,
+        account_usage::CASES,
         members::CASES,
         sessions::CASES,
         links::CASES,

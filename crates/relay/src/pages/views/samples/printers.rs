@@ -4,7 +4,7 @@ use super::{Pages, Words, seconds_ago};
 use crate::pages::views::{
     AppStanding, Copied, EndAccount, EndAtPrinter, Ending, Invite, InviteProblem, Join, Joining,
     ListedApp, ListedInvitation, ListedMember, Made, NameProblem, Ownership, Presence, PrinterCard,
-    PrinterDone, PrinterPage, Printers, PrintersDone, Reminder, Rename, Tab,
+    PrinterDone, PrinterPage, Printers, PrintersDone, Reminder, Rename, Tab, UsageLine,
 };
 
 const ID: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567ABCDEFGHIJKLMNOPQRST";
@@ -124,6 +124,11 @@ fn one(words: &Words, pages: &mut Pages) {
                 ..app.clone()
             },
         ],
+        usage: UsageLine {
+            bytes: 9_420_000_000,
+            most_bytes: Some(50_000_000_000),
+            webcam: Some((725, 3_600, 86_400)),
+        },
         owner: None,
         ownership: Some(Ownership {
             members: vec![ListedMember {
