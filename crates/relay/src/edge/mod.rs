@@ -345,6 +345,7 @@ fn limit_reached(
     let status = reached.limit.status();
     let problem = RelayProblem {
         sentence: reached.limit.sentence(),
+        is_limit: true,
         ..RelayProblem::new(status, relay_url, request_id)
     };
     let mut response = error_page::respond(&problem, &asker.about, &asker.method);

@@ -231,13 +231,26 @@ pub(crate) fn state(
     })
 }
 
-/// Everybody may sign up, for a plan with everything, and no letters are sent.
+/// Everybody may sign up, for a plan with everything, and no letters are sent. Of the plan `small`
+/// there is room for one of each.
 pub(crate) fn config() -> Config {
     let free = Entitlements {
         app_connections: false,
         ..Entitlements::default()
     };
-    let plans = [("supporter", Entitlements::default()), ("free", free)];
+    let small = Entitlements {
+        max_printers: Some(1),
+        max_app_connections: Some(1),
+        max_upload_bytes: Some(500_000_000),
+        max_bytes_per_month: Some(10_000_000_000),
+        max_webcam_seconds_per_window: Some(3_600),
+        ..Entitlements::default()
+    };
+    let plans = [
+        ("supporter", Entitlements::default()),
+        ("free", free),
+        ("small", small),
+    ];
     let plans = plans.map(|(name, plan)| (name.parse().unwrap(), plan));
     Config {
         listen: (Ipv4Addr::LOCALHOST, 0).into(),
