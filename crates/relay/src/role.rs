@@ -193,12 +193,7 @@ impl Relay {
         let metrics: Arc<Metrics> = Arc::default();
         let tunnels = self.life.tunnels().clone();
         let usage = Usage::new(self.store.clone(), Arc::clone(&self.clock));
-        let limits = Limits::new(
-            self.store.clone(),
-            Arc::clone(&self.clock),
-            self.config.plans.clone(),
-            callers.clone(),
-        );
+        let limits = self.limits(&callers);
         let shared = Shared {
             config: Arc::clone(&self.config),
             store: self.store.clone(),
@@ -274,6 +269,11 @@ impl Relay {
         usage.write().await;
         limits.write().await;
         self.store.close().await;
+    }
+
+    fn limits(&self, callers: &TaskTracker) -> Limits {
+        let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
+        Limits::new(store, clock, self.config.plans.clone(), callers.clone())
     }
 
     fn router(&self, shared: Shared, tunnel_tasks: &TaskTracker) -> Router {
