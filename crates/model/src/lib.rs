@@ -16,6 +16,7 @@ pub mod chance;
 pub mod clock;
 pub mod id;
 pub mod key_request;
+pub mod limit;
 pub mod link;
 pub mod own_access;
 pub mod pairing;

@@ -56,31 +56,83 @@ impl From<PlanName> for String {
     }
 }
 
-/// What an account on a plan may do.
+/// What an account on a plan may do. What is missing has no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Entitlements {
     /// Whether its app connections work; without it they answer 605.
     pub app_connections: bool,
-    /// The largest request body an app may send.
-    pub max_upload_bytes: u64,
-    /// The largest response body an app may fetch.
-    pub max_download_bytes: u64,
-    /// How long one webcam stream may run; for ever when missing.
+    /// The largest request body that may be sent.
+    pub max_upload_bytes: Option<u64>,
+    /// The largest response body that may be fetched.
+    pub max_download_bytes: Option<u64>,
+    /// How long one webcam stream may run.
     pub max_webcam_stream_seconds: Option<u64>,
+    /// How long the webcam of one printer may be watched in one window of time, all streams of
+    /// the account together.
+    pub max_webcam_seconds_per_window: Option<u64>,
+    /// How long such a window is; a day when missing.
+    pub webcam_window_seconds: Option<u64>,
+    /// How many requests, webcam streams and sockets may be open at once.
+    pub max_concurrent_streams: Option<u64>,
+    /// How many bytes of bodies and sockets may pass in a month of the calendar (UTC), both ways.
+    pub max_bytes_per_month: Option<u64>,
+    /// How many printers of its own the account may have.
+    pub max_printers: Option<u64>,
+    /// How many app connections the account may have allowed.
+    pub max_app_connections: Option<u64>,
 }
 
-const GIB: u64 = 1 << 30;
+const DAY: u64 = 24 * 60 * 60;
 
-/// What the plan `supporter` allows out of the box.
+/// What the plan `supporter` allows out of the box: everything.
 impl Default for Entitlements {
     fn default() -> Self {
         Self {
             app_connections: true,
-            max_upload_bytes: GIB,
-            max_download_bytes: GIB,
+            max_upload_bytes: None,
+            max_download_bytes: None,
             max_webcam_stream_seconds: None,
+            max_webcam_seconds_per_window: None,
+            webcam_window_seconds: None,
+            max_concurrent_streams: None,
+            max_bytes_per_month: None,
+            max_printers: None,
+            max_app_connections: None,
         }
+    }
+}
+
+/// How much of a webcam may be watched in a window of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WebcamAllowance {
+    /// Seconds of streams.
+    pub seconds: u64,
+    /// Seconds of the window.
+    pub window_seconds: u64,
+}
+
+impl Entitlements {
+    /// The limit on a webcam's time, if there is one.
+    pub fn webcam_allowance(&self) -> Option<WebcamAllowance> {
+        Some(WebcamAllowance {
+            seconds: self.max_webcam_seconds_per_window?,
+            window_seconds: self.webcam_window_seconds.unwrap_or(DAY),
+        })
+    }
+
+    /// The limits that are 0 and would leave nothing at all to do, by their names.
+    pub fn senseless(&self) -> impl Iterator<Item = &'static str> {
+        [
+            ("max_upload_bytes", self.max_upload_bytes),
+            ("max_download_bytes", self.max_download_bytes),
+            ("max_webcam_stream_seconds", self.max_webcam_stream_seconds),
+            ("webcam_window_seconds", self.webcam_window_seconds),
+            ("max_concurrent_streams", self.max_concurrent_streams),
+            ("max_bytes_per_month", self.max_bytes_per_month),
+        ]
+        .into_iter()
+        .filter_map(|(name, limit)| (limit == Some(0)).then_some(name))
     }
 }
 
@@ -136,9 +188,42 @@ mod tests {
         assert_eq!(free.max_webcam_stream_seconds, Some(60));
         let supporter = plans.find(&"supporter".parse().unwrap()).unwrap();
         assert_eq!(*supporter, Entitlements::default());
+        assert_eq!(
+            supporter.max_upload_bytes, None,
+            "no limit unless it is said"
+        );
         assert!(supporter.app_connections);
         assert_eq!(plans.find(&"gone".parse().unwrap()), None);
         assert_eq!(plans.iter().count(), 2);
+    }
+
+    #[test]
+    fn a_webcams_window_is_a_day_unless_it_is_said() {
+        let limited = Entitlements {
+            max_webcam_seconds_per_window: Some(0),
+            ..Entitlements::default()
+        };
+        let allowance = limited.webcam_allowance().unwrap();
+        assert_eq!((allowance.seconds, allowance.window_seconds), (0, 86_400));
+        let unlimited = Entitlements {
+            webcam_window_seconds: Some(60),
+            ..Entitlements::default()
+        };
+        assert_eq!(unlimited.webcam_allowance(), None);
+    }
+
+    #[test]
+    fn limits_that_leave_nothing_to_do_are_named() {
+        let none = Entitlements {
+            max_upload_bytes: Some(0),
+            max_concurrent_streams: Some(0),
+            max_webcam_seconds_per_window: Some(0),
+            max_printers: Some(0),
+            max_app_connections: Some(0),
+            ..Entitlements::default()
+        };
+        let named: Vec<_> = none.senseless().collect();
+        assert_eq!(named, ["max_upload_bytes", "max_concurrent_streams"]);
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod events;
 mod guesses;
 mod issued;
 mod life;
+mod limits;
 mod mail;
 mod own_access;
 pub mod pages;

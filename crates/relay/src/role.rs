@@ -33,6 +33,7 @@ use crate::events::presence::Comings;
 use crate::guesses::Guesses;
 use crate::issued::Issued;
 use crate::life::{Endings, Life, Parts};
+use crate::limits::Limits;
 use crate::mail::{self, Mail, Post};
 use crate::own_access::OwnAccess;
 use crate::portal;
@@ -215,6 +216,7 @@ impl Relay {
             &self.chance,
             &self.key,
         );
+        let limits = self.limits(&callers);
         let shared = Shared {
             own: own.clone(),
             config: Arc::clone(&self.config),
@@ -223,6 +225,7 @@ impl Relay {
             endings: self.life.endings().clone(),
             guesses: Guesses::new(Arc::clone(&self.clock)),
             usage: usage.clone(),
+            limits: limits.clone(),
             metrics: Arc::clone(&metrics),
             ids: RequestIds::default(),
             issued: Issued::new(Arc::clone(&self.clock)),
@@ -242,6 +245,7 @@ impl Relay {
         tunnel_tasks.spawn(self.life.clone().watch(served.clone()));
         tunnel_tasks.spawn(own.watch(self.life.changes().clone(), served.clone()));
         tunnel_tasks.spawn(usage.clone().watch(served.clone()));
+        tunnel_tasks.spawn(limits.clone().watch(served.clone()));
         if let Some(post) = self.post.take() {
             tunnel_tasks.spawn(post.run(self.stop.soft.clone()));
         }
@@ -297,7 +301,13 @@ impl Relay {
         };
         self.stop.drain(self.config.drain, gentle, cut).await;
         usage.write().await;
+        limits.write().await;
         self.store.close().await;
+    }
+
+    fn limits(&self, callers: &TaskTracker) -> Limits {
+        let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
+        Limits::new(store, clock, self.config.plans.clone(), callers.clone())
     }
 
     fn router(&self, shared: Shared, tunnel_tasks: &TaskTracker, audit: Audit) -> Router {
@@ -330,6 +340,7 @@ impl Relay {
             events,
             own_access: shared.own.clone(),
             audit,
+            limits: shared.limits.clone(),
             key: MasterKey::from_bytes(*self.key.expose()),
         });
         tunnel_tasks.spawn(portal::forget(state.clone(), self.stop.soft.clone()));

@@ -15,6 +15,7 @@ use crate::camera::Camera;
 use crate::config::Config;
 use crate::events::Events;
 use crate::life::Life;
+use crate::limits::Limits;
 use crate::mail::Mail;
 use crate::own_access::OwnAccess;
 use crate::pairing::Pairings;
@@ -40,6 +41,8 @@ pub(crate) struct Parts {
     pub(crate) mail: Mail,
     /// What printers do.
     pub(crate) events: Events,
+    /// What counts against plans.
+    pub(crate) limits: Limits,
     pub(crate) camera: Camera,
     pub(crate) audit: Audit,
     /// Pictures that go with what is told.
@@ -69,6 +72,7 @@ pub(crate) struct Making {
     pub(crate) egress: Egress,
     pub(crate) own_access: OwnAccess,
     pub(crate) audit: Audit,
+    pub(crate) limits: Limits,
     pub(crate) key: MasterKey,
 }
 
@@ -86,6 +90,7 @@ impl State {
             egress,
             own_access,
             audit,
+            limits,
             key,
         } = making;
         let camera = Camera::new(tunnels.clone());
@@ -140,6 +145,7 @@ impl State {
             print_letters,
             started: clock.now(),
             events,
+            limits,
             config,
             store,
             clock,

@@ -8,6 +8,7 @@ use latchkey_store::{RelayStore, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Audit;
+use crate::limits;
 use crate::state::State;
 
 /// Nothing depends on it: what is past its time is refused wherever it is looked at.
@@ -58,5 +59,6 @@ async fn sweep(store: &RelayStore, audit: &Audit, clock: &dyn Clock) -> Result<(
     let old = Timestamp::from_millis(now.millis().saturating_sub(EVENTS_FOR_MILLIS));
     store.events().forget(old, MOST_EVENTS).await?;
     audit.forget().await?;
+    limits::forget(store, now).await?;
     Ok(())
 }

@@ -37,6 +37,8 @@ pub struct RelayProblem {
     pub request_id: String,
     /// What it is about, where more is known than the status says; apps show it.
     pub sentence: Option<&'static str>,
+    /// Whether it is a limit of the owner's plan that does not pass within seconds.
+    pub is_limit: bool,
 }
 
 impl RelayProblem {
@@ -48,6 +50,7 @@ impl RelayProblem {
             relay_url: relay_url.to_owned(),
             request_id: request_id.to_owned(),
             sentence: None,
+            is_limit: false,
         }
     }
 }
@@ -57,8 +60,9 @@ pub fn respond(problem: &RelayProblem, headers: &HeaderMap, method: &Method) -> 
     let code = problem.status.code();
     let status = StatusCode::from_u16(code).expect("600 to 613 are three digits");
     let mut response = if wants_page(headers, method) {
-        let repeats =
-            problem.status.may_pass_soon() && (method == Method::GET || method == Method::HEAD);
+        let repeats = problem.status.may_pass_soon()
+            && !problem.is_limit
+            && (method == Method::GET || method == Method::HEAD);
         let mut response = self_contained::page(status, &page(problem));
         if repeats {
             response
@@ -139,6 +143,7 @@ pub(crate) struct View<'a> {
     pub(crate) relay_url: Option<&'a str>,
     pub(crate) request_id: RequestId<'a>,
     pub(crate) sentence: Option<&'a str>,
+    pub(crate) is_limit: bool,
 }
 
 /// How long the host has been silent, in words and exactly.
@@ -174,6 +179,7 @@ impl<'a> View<'a> {
                 .then_some(relay_url),
             request_id: RequestId(request_id),
             sentence: None,
+            is_limit: false,
         }
     }
 }
@@ -185,6 +191,7 @@ fn page(problem: &RelayProblem) -> String {
         view.since = problem.last_seen.map(Since::from);
     }
     view.sentence = problem.sentence;
+    view.is_limit = problem.is_limit;
     let page = EdgePage::about(problem.status, view);
     page.render().expect("templates write to memory")
 }

@@ -6,6 +6,7 @@ use askama::Template;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use latchkey_model::clock::Timestamp;
+use latchkey_model::limit::Limit;
 
 use crate::{
     error_page::{self, RelayProblem, RelayStatus},
@@ -62,6 +63,15 @@ fn edge() -> Vec<(String, String)> {
         )
     };
     pages.push(("601-long".into(), answer(&long)));
+    for limit in [Limit::Month, Limit::WebcamStreams] {
+        let limited = RelayProblem {
+            sentence: limit.sentence(),
+            is_limit: true,
+            ..RelayProblem::new(limit.status(), RELAY, ID)
+        };
+        let name = format!("{}-limit", limit.status().code());
+        pages.push((name, answer(&limited)));
+    }
     let lost = error_page::misdirected(RELAY, ID, &headers, &Method::GET);
     pages.push(("421".into(), text(lost.body())));
     pages

@@ -6,6 +6,7 @@ use latchkey_model::account::{Account, Email, Suspension};
 use latchkey_model::chance::SystemChance;
 use latchkey_model::clock::{Clock as _, SystemClock};
 use latchkey_model::id::AccountId;
+use latchkey_model::limit::Month;
 use latchkey_model::plan::PlanName;
 use latchkey_relay::audit::{Act, Actor, Audit, Entry};
 use latchkey_relay::config::Config;
@@ -170,17 +171,17 @@ impl Known {
 
     async fn list(self, as_json: bool) -> anyhow::Result<()> {
         let mut accounts = Vec::new();
+        let month = Month::of(SystemClock.now());
         loop {
-            let after = accounts
-                .last()
-                .map(|(account, _): &(Account, usize)| &account.email);
+            let after = accounts.last().map(|(account, ..): &Listed| &account.email);
             let page = self.store.accounts().list(after, PAGE).await?;
             if page.is_empty() {
                 break;
             }
             for account in page {
                 let printers = self.store.printers().list_by_account(&account.id).await?;
-                accounts.push((account, printers.len()));
+                let used = self.store.account_usage().load(&account.id, month).await?;
+                accounts.push((account, printers.len(), used.bytes));
             }
         }
         self.store.close().await;
@@ -196,9 +197,9 @@ impl Known {
         }
         let width = accounts
             .iter()
-            .map(|(account, _)| account.email.as_str().chars().count());
+            .map(|(account, ..)| account.email.as_str().chars().count());
         let width = width.max().unwrap_or_default();
-        for (account, printers) in &accounts {
+        for (account, printers, _) in &accounts {
             let (email, plan) = (account.email.as_str(), account.plan.as_str());
             let role = if account.administrator {
                 ", administrator"
@@ -311,7 +312,10 @@ impl Known {
     }
 }
 
-fn as_value((account, printers): &(Account, usize)) -> serde_json::Value {
+/// An account, how many printers it has, and the bytes of this month.
+type Listed = (Account, usize, u64);
+
+fn as_value((account, printers, bytes): &Listed) -> serde_json::Value {
     let suspended = account.suspended.as_ref();
     json!({
         "email": account.email.as_str(),
@@ -320,6 +324,7 @@ fn as_value((account, printers): &(Account, usize)) -> serde_json::Value {
         "suspended": suspended.map(|suspension| suspension.reason.as_str()),
         "created_ms": account.created.millis(),
         "printers": printers,
+        "bytes_this_month": bytes,
     })
 }
 

@@ -74,11 +74,6 @@ impl<C> Checked<C> {
     }
 }
 
-/// The note about a key that is read for later versions.
-fn unused(key: impl Display) -> String {
-    format!("`{key}` is not used by this version")
-}
-
 /// What a file says, before it is checked.
 pub(crate) trait Raw: DeserializeOwned {
     /// The maps that have entries when the file does not mention them.

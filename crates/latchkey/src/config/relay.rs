@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::{Checked, Checking, ConfigError, Raw, default_data, default_drain, shown, unused};
+use super::{Checked, Checking, ConfigError, Raw, default_data, default_drain, shown};
 
 /// The file as it is written.
 #[derive(Debug, Serialize, Deserialize)]
@@ -208,6 +208,12 @@ pub(super) fn check(
         );
         return Err(file.wrong("default_plan", message));
     }
+    for (name, plan) in raw.plans.iter() {
+        if let Some(limit) = plan.senseless().next() {
+            let message = "0 needs to be at least 1, or null for no limit";
+            return Err(file.wrong(&format!("plans.{name}.{limit}"), message));
+        }
+    }
     let secured = raw.tls.is_some() || !raw.trusted_proxies.is_empty();
     if !secured && !raw.listen.ip().is_loopback() {
         let message = format!(
@@ -332,27 +338,17 @@ fn smtp(file: &Checking<'_>, raw: RawSmtp) -> Result<relay::Smtp, ConfigError> {
     })
 }
 
-/// What is read and has no effect: all but the defaults would change something.
+/// What is read and has no effect.
 fn notes(raw: &RawRelay) -> Vec<String> {
-    let mut notes = Vec::new();
-    let usual = Entitlements::default();
-    for (name, plan) in raw.plans.iter() {
-        let limits = [
-            (
-                "max_upload_bytes",
-                plan.max_upload_bytes != usual.max_upload_bytes,
-            ),
-            (
-                "max_download_bytes",
-                plan.max_download_bytes != usual.max_download_bytes,
-            ),
-            (
-                "max_webcam_stream_seconds",
-                plan.max_webcam_stream_seconds != usual.max_webcam_stream_seconds,
-            ),
-        ];
-        let set = limits.into_iter().filter(|(_, is_set)| *is_set);
-        notes.extend(set.map(|(limit, _)| unused(format_args!("plans.{name}.{limit}"))));
-    }
-    notes
+    let plans = raw.plans.iter();
+    let lengths = plans.filter(|(_, plan)| {
+        plan.webcam_window_seconds.is_some() && plan.max_webcam_seconds_per_window.is_none()
+    });
+    let note = |name| {
+        format!(
+            "`plans.{name}.webcam_window_seconds` changes nothing without \
+             `max_webcam_seconds_per_window`"
+        )
+    };
+    lengths.map(|(name, _)| note(name)).collect()
 }

@@ -276,19 +276,44 @@ fn a_wrong_url_is_shown_without_its_secrets() {
 }
 
 #[test]
+fn a_limit_that_leaves_nothing_to_do_is_refused() {
+    for limit in [
+        "max_upload_bytes",
+        "max_download_bytes",
+        "max_webcam_stream_seconds",
+        "webcam_window_seconds",
+        "max_concurrent_streams",
+        "max_bytes_per_month",
+    ] {
+        let plan = format!("free: {{{limit}: 0}}, supporter");
+        let error = checked_relay(&RELAY.replacen("supporter", &plan, 1)).unwrap_err();
+        let error = error.to_string();
+        let key = format!("plans.free.{limit}");
+        assert!(error.contains(&key) && error.contains("null"), "{error}");
+    }
+    let none = "free: {max_printers: 0, max_app_connections: 0, max_webcam_seconds_per_window: 0}";
+    let text = RELAY.replacen("supporter", &format!("{none}, supporter"), 1);
+    let plans = checked_relay(&text).unwrap().config.plans;
+    let free = plans.find(&"free".parse().unwrap()).unwrap();
+    assert_eq!(free.max_printers, Some(0));
+}
+
+#[test]
 fn what_is_set_without_effect_is_noted() {
     let notes = checked_host(HOST).unwrap().notes;
     assert_eq!(notes.len(), 1);
     let [said] = ["`com.example.app:1.0` gets no session keys: its public key"];
     assert!(notes[0].contains(said), "{notes:?}");
-    let text = RELAY
-        .replacen("supporter", "free: {max_upload_bytes: 1}, supporter", 1)
-        .replacen("seconds: null", "seconds: 60", 1);
+    let text = RELAY.replacen(
+        "supporter",
+        "free: {webcam_window_seconds: 60}, supporter",
+        1,
+    );
     assert_eq!(
         checked_relay(&text).unwrap().notes,
         [
-            "`plans.free.max_upload_bytes` is not used by this version",
-            "`plans.supporter.max_webcam_stream_seconds` is not used by this version",
+            "`plans.free.webcam_window_seconds` changes nothing without \
+             `max_webcam_seconds_per_window`"
         ]
     );
     assert!(checked_relay(RELAY).unwrap().notes.is_empty());
@@ -353,7 +378,8 @@ fn a_plan_in_the_environment_leaves_the_default_plans() {
     let (before, plans) = RELAY.split_once("plans:").unwrap();
     let config = relay_with(&variables, before).unwrap();
     let plan = |name: &str| *config.plans.find(&name.parse().unwrap()).unwrap();
-    assert_eq!(plan("free").max_upload_bytes, 5);
+    assert_eq!(plan("free").max_upload_bytes, Some(5));
+    assert_eq!(plan("free").max_download_bytes, None);
     assert!(!plan("free").app_connections, "the rest stays as it was");
     assert!(plan("supporter").app_connections);
     // Plans of the file are all there is, with or without the environment.

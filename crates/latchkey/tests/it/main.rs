@@ -30,6 +30,7 @@ mod crash;
 mod demo;
 mod guards;
 mod key_request;
+mod limits;
 mod memory;
 mod octoprint_app_keys;
 mod octoprint_authority;

@@ -75,11 +75,18 @@ pub enum Refused {
     Denied,
     /// The person's plan has no app connections.
     NotEntitled,
+    /// The person has as many app connections as the plan allows.
+    LimitReached,
 }
 
 impl Refused {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Cancelled, Self::Denied, Self::NotEntitled];
+    pub const ALL: [Self; 4] = [
+        Self::Cancelled,
+        Self::Denied,
+        Self::NotEntitled,
+        Self::LimitReached,
+    ];
 
     /// The word that programs read.
     pub const fn code(self) -> &'static str {
@@ -87,6 +94,7 @@ impl Refused {
             Self::Cancelled => "cancelled",
             Self::Denied => "denied",
             Self::NotEntitled => "not_entitled",
+            Self::LimitReached => "limit_reached",
         }
     }
 
@@ -96,6 +104,7 @@ impl Refused {
             Self::Cancelled => "Nothing was decided: the request was cancelled.",
             Self::Denied => "The request was denied.",
             Self::NotEntitled => "This account has no app connections.",
+            Self::LimitReached => "This account has as many app connections as its plan allows.",
         }
     }
 }

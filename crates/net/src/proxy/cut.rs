@@ -29,13 +29,47 @@ where
     body::boxed(CutWhen {
         inner: Some(body),
         ended: Box::pin(ended),
+        manner: Manner::BreakOff,
     })
+}
+
+/// How a body stops that something else ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// It fails.
+    BreakOff,
+    /// It ends as if that were all.
+    End,
+}
+
+impl Manner {
+    fn stop(self) -> Option<Result<Frame<Bytes>, BodyError>> {
+        match self {
+            Self::BreakOff => Some(Err(NoLongerAllowed.into())),
+            Self::End => None,
+        }
+    }
 }
 
 /// The same, and lets go of the source at once even while nobody asks the body for more: a caller
 /// that takes nothing must not keep open what it may no longer have. `ended` is dropped soon after
 /// the body.
 pub fn cut_at_once<F>(body: Body, ended: F, tracker: &TaskTracker) -> Body
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    stop_at_once(body, ended, tracker, Manner::BreakOff)
+}
+
+/// The same for what has no end of its own, as a camera's picture: it ends in good order.
+pub fn end_at_once<F>(body: Body, ended: F, tracker: &TaskTracker) -> Body
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    stop_at_once(body, ended, tracker, Manner::End)
+}
+
+fn stop_at_once<F>(body: Body, ended: F, tracker: &TaskTracker, manner: Manner) -> Body
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -58,9 +92,14 @@ where
     });
     let inner = Watched {
         source,
+        manner,
         _over: over.drop_guard(),
     };
-    cut_when(body::boxed(inner), cut.cancelled_owned())
+    body::boxed(CutWhen {
+        inner: Some(body::boxed(inner)),
+        ended: Box::pin(cut.cancelled_owned()),
+        manner,
+    })
 }
 
 /// A body that somebody else may take away.
@@ -74,6 +113,7 @@ impl Source {
 
 struct Watched {
     source: Source,
+    manner: Manner,
     _over: DropGuard,
 }
 
@@ -87,7 +127,7 @@ impl http_body::Body for Watched {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut *self.source.lock() {
             Some(body) => Pin::new(body).poll_frame(cx),
-            None => Poll::Ready(Some(Err(NoLongerAllowed.into()))),
+            None => Poll::Ready(self.manner.stop()),
         }
     }
 
@@ -107,6 +147,7 @@ struct CutWhen {
     /// `None` after the end, whichever it was.
     inner: Option<Body>,
     ended: Pin<Box<dyn Future<Output = ()> + Send>>,
+    manner: Manner,
 }
 
 impl http_body::Body for CutWhen {
@@ -123,7 +164,7 @@ impl http_body::Body for CutWhen {
         };
         if this.ended.as_mut().poll(cx).is_ready() {
             this.inner = None;
-            return Poll::Ready(Some(Err(NoLongerAllowed.into())));
+            return Poll::Ready(this.manner.stop());
         }
         let frame = ready!(Pin::new(inner).poll_frame(cx));
         if frame.is_none() {
@@ -212,6 +253,17 @@ mod tests {
         assert_eq!(Arc::strong_count(&guard), 1);
         let error = body.frame().await.unwrap().unwrap_err();
         assert!(error.is::<NoLongerAllowed>());
+        assert!(body.frame().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_ended_ends_in_good_order_and_lets_go_of_its_source() {
+        let (token, tracker) = (CancellationToken::new(), TaskTracker::new());
+        let mut body = end_at_once(endless(), token.clone().cancelled_owned(), &tracker);
+        assert!(body.frame().await.unwrap().is_ok());
+        token.cancel();
+        tracker.close();
+        tracker.wait().await;
         assert!(body.frame().await.is_none());
     }
 

@@ -13,16 +13,23 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::body::{self, Body};
 
+const WEBCAM: &[u8] = b"multipart/x-mixed-replace";
+const EVENTS: &[u8] = b"text/event-stream";
+
 /// Whether an answer goes on for as long as somebody listens.
 fn is_endless(headers: &HeaderMap) -> bool {
-    const ENDLESS: [&[u8]; 2] = [b"multipart/x-mixed-replace", b"text/event-stream"];
+    is_webcam(headers) || begins_with(headers, EVENTS)
+}
+
+/// Whether an answer is a camera's running picture.
+pub fn is_webcam(headers: &HeaderMap) -> bool {
+    begins_with(headers, WEBCAM)
+}
+
+fn begins_with(headers: &HeaderMap, expected: &[u8]) -> bool {
     let kind = headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes);
-    kind.is_some_and(|kind| {
-        ENDLESS.iter().any(|endless| {
-            kind.get(..endless.len())
-                .is_some_and(|start| start.eq_ignore_ascii_case(endless))
-        })
-    })
+    kind.and_then(|kind| kind.get(..expected.len()))
+        .is_some_and(|start| start.eq_ignore_ascii_case(expected))
 }
 
 /// The answer, ending with `token` at the latest if it has no end of its own.

@@ -7,6 +7,7 @@ pub mod endings;
 pub mod endless;
 pub mod failure;
 pub mod headers;
+pub mod metered;
 pub mod pace;
 pub mod patience;
 pub mod splice;

@@ -34,12 +34,7 @@ async fn show(visit: Visit) -> Answered {
             name: name.to_string(),
             default: *name == config.default_plan,
             accounts,
-            allows: allows.map(|allows| Allowed {
-                app_connections: allows.app_connections,
-                upload: allows.max_upload_bytes,
-                download: allows.max_download_bytes,
-                webcam: allows.max_webcam_stream_seconds,
-            }),
+            allows: allows.copied().map(Allowed),
         });
     let site = visit.site();
     let page = AdminPlans {

@@ -180,7 +180,7 @@ async fn info_has_every_field_in_the_envelope_and_beside_it() {
         "UserFacingPrinterUrl": "https://relay.example/view/B%C3%BCro%20%2F%202",
         "PrinterLimits": {
             "MaxDownloadFileSizeBytes": 500,
-            "MaxUploadFileSizeBytes": 1_073_741_824,
+            "MaxUploadFileSizeBytes": 9_007_199_254_740_991_u64,
             "MaxSingleWebcamStreamLengthSeconds": 120,
             "MaxTotalWebcamStreamTimePerTimeWindowSeconds": null,
             "WebcamStreamTimeWindow": null,

@@ -68,14 +68,18 @@ impl Info {
 
 impl PrinterLimits {
     fn of(plan: &Entitlements) -> Self {
-        let stream = plan.max_webcam_stream_seconds.unwrap_or(MOST_SECONDS);
+        let bytes = |limit: Option<u64>| limit.unwrap_or(MOST_BYTES).min(MOST_BYTES);
+        let seconds = |limit: u64| limit.min(MOST_SECONDS);
+        let webcam = plan.webcam_allowance();
         Self {
-            max_download_file_size_bytes: plan.max_download_bytes.min(MOST_BYTES),
-            max_upload_file_size_bytes: plan.max_upload_bytes.min(MOST_BYTES),
-            max_single_webcam_stream_length_seconds: stream.min(MOST_SECONDS),
-            // No plan has a webcam window.
-            max_total_webcam_stream_time_per_time_window_seconds: None,
-            webcam_stream_time_window: None,
+            max_download_file_size_bytes: bytes(plan.max_download_bytes),
+            max_upload_file_size_bytes: bytes(plan.max_upload_bytes),
+            max_single_webcam_stream_length_seconds: plan
+                .max_webcam_stream_seconds
+                .map_or(MOST_SECONDS, seconds),
+            max_total_webcam_stream_time_per_time_window_seconds: webcam
+                .map(|webcam| seconds(webcam.seconds)),
+            webcam_stream_time_window: webcam.map(|webcam| seconds(webcam.window_seconds)),
         }
     }
 }
@@ -255,30 +259,38 @@ mod tests {
 
     #[test]
     fn limits_are_whole_numbers_that_programs_can_hold() {
-        let none = Entitlements {
-            max_upload_bytes: u64::MAX,
-            max_download_bytes: u64::MAX,
-            max_webcam_stream_seconds: None,
+        let huge = Entitlements {
+            max_upload_bytes: Some(u64::MAX),
+            max_download_bytes: Some(u64::MAX),
+            max_webcam_stream_seconds: Some(u64::MAX),
             ..Entitlements::default()
         };
-        let limits = serde_json::to_value(PrinterLimits::of(&none)).unwrap();
-        let most = 9_007_199_254_740_991_u64;
-        assert_eq!(limits["MaxDownloadFileSizeBytes"], most);
-        assert_eq!(limits["MaxUploadFileSizeBytes"], most);
-        assert_eq!(
-            limits["MaxSingleWebcamStreamLengthSeconds"],
-            2_147_483_647_u64
-        );
+        for none in [Entitlements::default(), huge] {
+            let limits = serde_json::to_value(PrinterLimits::of(&none)).unwrap();
+            let most = 9_007_199_254_740_991_u64;
+            assert_eq!(limits["MaxDownloadFileSizeBytes"], most);
+            assert_eq!(limits["MaxUploadFileSizeBytes"], most);
+            assert_eq!(
+                limits["MaxSingleWebcamStreamLengthSeconds"],
+                2_147_483_647_u64
+            );
+            assert!(limits["MaxTotalWebcamStreamTimePerTimeWindowSeconds"].is_null());
+            assert!(limits["WebcamStreamTimeWindow"].is_null());
+        }
         let some = Entitlements {
-            max_upload_bytes: 1,
-            max_download_bytes: 2,
+            max_upload_bytes: Some(1),
+            max_download_bytes: Some(2),
             max_webcam_stream_seconds: Some(3),
+            max_webcam_seconds_per_window: Some(4),
             ..Entitlements::default()
         };
         let limits = PrinterLimits::of(&some);
         assert_eq!(limits.max_upload_file_size_bytes, 1);
         assert_eq!(limits.max_download_file_size_bytes, 2);
         assert_eq!(limits.max_single_webcam_stream_length_seconds, 3);
+        let window = limits.max_total_webcam_stream_time_per_time_window_seconds;
+        assert_eq!(window, Some(4));
+        assert_eq!(limits.webcam_stream_time_window, Some(86_400));
     }
 
     #[test]

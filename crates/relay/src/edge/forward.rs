@@ -21,6 +21,7 @@ use latchkey_net::tunnel::{ActiveStream, Scope, SendError, StreamHead, Tunnel};
 use latchkey_web::request_log::{CountedBody, Outcome, RequestLine, Side};
 
 use super::{Admission, Asker, Edge, Open, Trouble, headers};
+use crate::limits::{Pass, Socket};
 
 /// An answer from the printer's side.
 pub(super) enum Forwarded {
@@ -116,6 +117,7 @@ impl Edge {
         line: RequestLine,
         asker: &Asker,
         open: Open,
+        pass: Option<Pass>,
     ) -> Response<Body> {
         match forwarded {
             Forwarded::Plain(mut response) => {
@@ -126,7 +128,7 @@ impl Edge {
                 line.follow(response).map(body::boxed)
             }
             Forwarded::WebSocket(caller, response) => {
-                self.join(caller, response, line, asker, open)
+                self.join(caller, response, line, asker, (open, pass))
             }
         }
     }
@@ -148,7 +150,7 @@ impl Edge {
         mut answer: Response<Body>,
         mut line: RequestLine,
         asker: &Asker,
-        open: Open,
+        (open, pass): (Open, Option<Pass>),
     ) -> Response<Body> {
         let printer = hyper::upgrade::on(&mut answer);
         let stream = answer.extensions_mut().remove::<ActiveStream>();
@@ -168,6 +170,14 @@ impl Edge {
                 copied.from_caller + copied.to_caller
             })
         });
+        let counted = Arc::clone(&counts);
+        let socket = pass.map(|pass| {
+            pass.socket(move || {
+                let copied = counted.now();
+                copied.from_caller + copied.to_caller
+            })
+        });
+        let end = end_of_socket(end, socket);
         self.shared.tracker.spawn(async move {
             let copied = upgrade::join_counted(caller, printer, end, &counts).await;
             drop((stream, running));
@@ -179,6 +189,21 @@ impl Edge {
             line.finish(Outcome::Completed);
         });
         response
+    }
+}
+
+/// What comes first: the end of what let the caller in, or of the bytes of its month. Then the
+/// caller may be back: what it is told is only that this socket goes.
+async fn end_of_socket(end: impl Future<Output = Farewell>, socket: Option<Socket>) -> Farewell {
+    let used_up = async {
+        match socket {
+            Some(mut socket) => socket.used_up().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        farewell = end => farewell,
+        () = used_up => Farewell::GoingAway,
     }
 }
 

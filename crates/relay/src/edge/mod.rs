@@ -12,8 +12,10 @@ use std::sync::Arc;
 use http::{HeaderMap, Method, Request, Response, Version};
 use latchkey_model::access::KeyScope;
 use latchkey_model::app_connection::{AdmittedBy, Refusal, refuse_unknown};
-use latchkey_model::id::{AppConnectionId, HostId, PrinterId};
+use latchkey_model::id::{AccountId, AppConnectionId, HostId, PrinterId};
+use latchkey_model::limit::Reached;
 use latchkey_model::own_access::OwnLabel;
+use latchkey_model::plan::{Entitlements, PlanName};
 use latchkey_model::relay_status::RelayStatus;
 use latchkey_model::secret::ConnectionLabel;
 use latchkey_net::body::{self, Body};
@@ -36,6 +38,7 @@ use crate::config::Config;
 use crate::guesses::Guesses;
 use crate::issued::Issued;
 use crate::life::Endings;
+use crate::limits::{Limits, NotNow, Pass, Subject, asks_for_webcam};
 use crate::own_access::{OwnAccess, cookie};
 use crate::tunnels::Tunnels;
 
@@ -54,6 +57,7 @@ pub(crate) struct Shared {
     /// People's own access, at hostnames of their own.
     pub(crate) own: OwnAccess,
     pub(crate) usage: Usage,
+    pub(crate) limits: Limits,
     pub(crate) guesses: Guesses,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) ids: RequestIds,
@@ -68,14 +72,17 @@ pub(crate) struct Shared {
 struct Admission {
     /// Through which app connection, if it is not a person's own access.
     app_connection: Option<AppConnectionId>,
+    printer: PrinterId,
     host: Option<HostId>,
     scope: KeyScope,
+    /// The printer's owner, against whose plan it counts.
+    account: AccountId,
+    plan: Entitlements,
 }
 
 /// An app's call that was let in.
 struct Admitted {
     app_connection: AppConnectionId,
-    printer: PrinterId,
     by: AdmittedBy,
     admission: Admission,
 }
@@ -87,6 +94,9 @@ struct Open {
     running: Option<Running>,
 }
 
+/// An answer from the printer's side, with what lets it pass.
+type Passed = (forward::Forwarded, Option<Pass>);
+
 /// Why a call got no answer from the printer's side.
 #[derive(Clone, Copy)]
 enum Trouble {
@@ -94,6 +104,8 @@ enum Trouble {
     Status(RelayStatus, Option<(Side, &'static str)>),
     /// The app connection may only look, and the host is too old to see to it: a doubt, not an end.
     HostTooOld,
+    /// A limit of the account's plan is reached.
+    Limit(Reached),
     /// A page of another origin is behind it.
     Forged,
     /// The caller was too slow with its own request.
@@ -153,7 +165,7 @@ impl Edge {
             }
         };
         cookie::strip(request.headers_mut());
-        line.set_printer(&admitted.printer);
+        line.set_printer(&admitted.admission.printer);
         line.set_app_connection(&admitted.app_connection);
         let forged = origin::is_forged(
             request.method(),
@@ -177,13 +189,49 @@ impl Edge {
         let outcome = tokio::select! {
             biased;
             () = open.hold.clone().until_ended() => Err(self.why_ended(label, &credential).await),
-            outcome = self.forward(request, &call, &admitted.admission, &line, &open.hold) => outcome,
+            outcome = self.pass(request, &call, &admitted.admission, &line, &open.hold) => outcome,
         };
         drop(credential);
         match outcome {
-            Ok(forwarded) => self.hand_over(forwarded, line, &asker, open),
+            Ok((forwarded, pass)) => self.hand_over(forwarded, line, &asker, open, pass),
             Err(trouble) => self.tell(trouble, line, &asker),
         }
+    }
+
+    /// Forwards as far as the plan allows.
+    async fn pass(
+        &self,
+        request: Request<Body>,
+        call: &Call,
+        admission: &Admission,
+        line: &RequestLine,
+        hold: &Hold,
+    ) -> Result<Passed, Trouble> {
+        let subject = Subject {
+            account: &admission.account,
+            printer: &admission.printer,
+            plan: &admission.plan,
+        };
+        let of_webcam = asks_for_webcam(request.uri());
+        let pass = self.shared.limits.begin(subject, of_webcam).await;
+        let pass = pass.map_err(|not_now| match not_now {
+            NotNow::Reached(reached) => Trouble::Limit(reached),
+            NotNow::Store(error) => doubt(&error),
+        })?;
+        let method = request.method().clone();
+        let request = pass.request(request).map_err(Trouble::Limit)?;
+        let forwarded = tokio::select! {
+            biased;
+            reached = pass.stopped() => return Err(Trouble::Limit(reached)),
+            forwarded = self.forward(request, call, admission, line, hold) => forwarded?,
+        };
+        Ok(match forwarded {
+            forward::Forwarded::Plain(response) => {
+                let response = pass.answer(&method, response).map_err(Trouble::Limit)?;
+                (forward::Forwarded::Plain(response), None)
+            }
+            socket @ forward::Forwarded::WebSocket(..) => (socket, Some(pass)),
+        })
     }
 
     /// Lets a call in, and joins it to what ends with its app connection.
@@ -232,16 +280,24 @@ impl Edge {
             .connection
             .admit(credential.presented(), standing)
             .map_err(refused)?;
+        let holder = found.holder.as_ref().ok_or_else(unknown_plan)?;
         Ok(Admitted {
             app_connection: found.connection.id.clone(),
-            printer: admitted.connection.printer.clone(),
             by: admitted.by,
             admission: Admission {
                 app_connection: Some(found.connection.id.clone()),
-                host: found.holder.as_ref().and_then(|holder| holder.host.clone()),
+                printer: admitted.connection.printer.clone(),
+                host: holder.host.clone(),
                 scope: admitted.connection.scope,
+                account: holder.account.clone(),
+                plan: self.plan(&holder.plan)?,
             },
         })
+    }
+
+    fn plan(&self, name: &PlanName) -> Result<Entitlements, Trouble> {
+        let plan = self.shared.config.plans.find(name);
+        plan.copied().ok_or_else(unknown_plan)
     }
 
     /// Tells whether an unknown label is certainly nobody's.
@@ -281,6 +337,11 @@ impl Edge {
                 };
                 error_page::respond(&problem, &asker.about, &asker.method)
             }
+            Trouble::Limit(reached) => {
+                line.set_failure(Side::Caller, reached.limit.name());
+                let relay_url = self.config().public_url.to_string();
+                limit_reached(reached, &relay_url, line.request_id(), asker)
+            }
             Trouble::Forged => {
                 line.set_failure(Side::Caller, "foreign_origin");
                 foreign_origin().request_id(line.request_id()).json()
@@ -297,6 +358,28 @@ impl Edge {
 }
 
 const HOST_TOO_OLD: &str = "Here one may only look at the printer, and the printer's host is too old to see to that. Update the host.";
+
+fn limit_reached(
+    reached: Reached,
+    relay_url: &str,
+    request_id: &str,
+    asker: &Asker,
+) -> Response<bytes::Bytes> {
+    let status = reached.limit.status();
+    let problem = RelayProblem {
+        sentence: reached.limit.sentence(),
+        is_limit: true,
+        ..RelayProblem::new(status, relay_url, request_id)
+    };
+    let mut response = error_page::respond(&problem, &asker.about, &asker.method);
+    if let Some(again) = reached.again {
+        // Rounded up: who comes back too early is refused once more.
+        let seconds = http::HeaderValue::from(again.as_secs() + 1);
+        let fields = response.headers_mut();
+        fields.insert(http::header::RETRY_AFTER, seconds);
+    }
+    response
+}
 
 fn foreign_origin() -> Problem {
     Problem::new(

@@ -68,21 +68,36 @@ impl Edge {
         cookie::strip(request.headers_mut());
         // Of what ended since it was looked up, the next look cuts what is joined here.
         let hold = self.shared.own.endings().hold(let_in.way.clone());
-        let admission = admission(let_in);
+        let admission = match self.own_admission(let_in) {
+            Ok(admission) => admission,
+            Err(trouble) => return self.tell(trouble, line, &asker),
+        };
         let outcome = tokio::select! {
             biased;
             () = hold.clone().until_ended() => Err(self.why_own_ended(&label, &cookies).await),
-            outcome = self.forward(request, &call, &admission, &line, &hold) => outcome.map_err(Some),
+            outcome = self.pass(request, &call, &admission, &line, &hold) => outcome.map_err(Some),
         };
         drop(cookies);
         match outcome {
-            Ok(forwarded) => self.hand_over(forwarded, line, &asker, opened(hold)),
+            Ok((forwarded, pass)) => self.hand_over(forwarded, line, &asker, opened(hold), pass),
             Err(Some(trouble)) => self.tell(trouble, line, &asker),
             Err(None) => {
                 asker.about = HeaderMap::new();
                 self.turn_away(&label, &Outside::SignedOut, false, line, &asker)
             }
         }
+    }
+
+    /// What passes counts against the plan of the printer's owner, as with app connections.
+    fn own_admission(&self, let_in: LetIn) -> Result<Admission, Trouble> {
+        Ok(Admission {
+            app_connection: None,
+            printer: let_in.printer,
+            host: let_in.host,
+            scope: let_in.way.level,
+            plan: self.plan(&let_in.plan)?,
+            account: let_in.owner,
+        })
     }
 
     async fn admit_own(
@@ -191,14 +206,6 @@ impl Edge {
 
     fn place(&self) -> Place {
         Place::relay(self.config().public_url.authority().to_string())
-    }
-}
-
-fn admission(let_in: LetIn) -> Admission {
-    Admission {
-        app_connection: None,
-        host: let_in.host,
-        scope: let_in.way.level,
     }
 }
 

@@ -21,6 +21,7 @@ use latchkey_model::chance::Chance;
 use latchkey_model::clock::{Clock, Timestamp};
 use latchkey_model::id::{AccountId, HostId, PrinterId, SessionId};
 use latchkey_model::own_access::OwnLabel;
+use latchkey_model::plan::PlanName;
 use latchkey_model::sealed::MasterKey;
 use latchkey_model::secret::{OwnCode, OwnCookie};
 use latchkey_net::proxy::endings;
@@ -51,6 +52,9 @@ pub(crate) struct LetIn {
     pub(crate) way: Way,
     pub(crate) printer: PrinterId,
     pub(crate) host: Option<HostId>,
+    /// The printer's owner, against whose plan it counts.
+    pub(crate) owner: AccountId,
+    pub(crate) plan: PlanName,
 }
 
 /// Why nobody was let in.
@@ -180,6 +184,8 @@ impl OwnAccess {
             },
             printer: found.printer,
             host: found.host,
+            owner: found.owner,
+            plan: found.owners_plan,
         }))
     }
 

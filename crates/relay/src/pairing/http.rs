@@ -252,6 +252,9 @@ fn wrong(visit: &Visit, account: &Account, code: &str, then: &str, error: CodeEr
             return Ok(retry_after(answer, too_many));
         }
         CodeError::Taken => return Ok(ending(visit, account, then, PairEnding::Taken)),
+        CodeError::Full { most } => {
+            return Ok(ending(visit, account, then, PairEnding::Full { most }));
+        }
         CodeError::Store(failure) => return Err(visit.failed(&failure)),
     };
     let page = enter(visit, account, code, then, Some(problem));
@@ -315,7 +318,7 @@ fn ending(visit: &Visit, account: &Account, then: &str, ending: PairEnding) -> R
     };
     let status = match ending {
         PairEnding::Refused => StatusCode::OK,
-        PairEnding::Taken => StatusCode::CONFLICT,
+        PairEnding::Taken | PairEnding::Full { .. } => StatusCode::CONFLICT,
     };
     visit.page_with(status, &page)
 }

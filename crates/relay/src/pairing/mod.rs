@@ -84,6 +84,9 @@ pub(crate) enum CodeError {
     /// The host is another account's printer.
     #[error("the host is paired with another account")]
     Taken,
+    /// The account has as many printers as its plan allows.
+    #[error("the account has all {most} printers that its plan allows")]
+    Full { most: u64 },
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -227,11 +230,31 @@ impl Pairings {
         if printer.as_ref().is_some_and(|p| p.account != by.account.id) {
             return Err(CodeError::Taken);
         }
+        if printer.is_none() {
+            self.has_room(by.account).await?;
+        }
         Ok(Offer {
             code,
             pairing,
             printer,
         })
+    }
+
+    /// How many printers of its own an account may have. A plan that is not defined is the
+    /// operator's mistake, and limits nothing here.
+    fn most_printers(&self, account: &Account) -> Option<u64> {
+        self.config.plans.find(&account.plan)?.max_printers
+    }
+
+    async fn has_room(&self, account: &Account) -> Result<(), CodeError> {
+        let Some(most) = self.most_printers(account) else {
+            return Ok(());
+        };
+        let own = self.store.printers().list_by_account(&account.id).await?;
+        if own.len() as u64 >= most {
+            return Err(CodeError::Full { most });
+        }
+        Ok(())
     }
 
     /// Makes the host with this code the account's printer. What was confirmed by this account
@@ -258,10 +281,17 @@ impl Pairings {
             local_address: None,
         };
         let pairings = self.store.pairings();
-        let done = pairings.confirm(&offer.code.hash(), &printer, now).await;
+        let most = self.most_printers(by.account);
+        let done = pairings
+            .confirm_within(&offer.code.hash(), &printer, most, now)
+            .await;
         let id = match done {
             Ok(Confirmation::Made(id) | Confirmation::Again(id)) => id,
             Ok(Confirmation::Taken) | Err(StoreError::Conflict) => return Err(CodeError::Taken),
+            Ok(Confirmation::Full) => {
+                let most = most.unwrap_or_default();
+                return Err(CodeError::Full { most });
+            }
             // Somebody clicked twice: the other click was first.
             Ok(Confirmation::Gone) => {
                 let before = self.confirmed_before(typed, by).await?;

@@ -362,6 +362,57 @@ async fn another_accounts_printer_is_never_displaced() {
 }
 
 #[tokio::test]
+async fn an_account_gets_as_many_printers_as_its_plan_allows() {
+    let bench = Bench::new().await;
+    let ann = bench.person("ann@example.com").await;
+    let accounts = bench.state.store.accounts();
+    let plan = async |name: &str| {
+        let plan = name.parse().unwrap();
+        accounts.set_plan(&ann.account.id, &plan).await.unwrap();
+    };
+    plan("small").await;
+    let (first, second) = (identity(), identity());
+    let (code, _) = bench.waiting(&first).await;
+    bench.post(&ann, &add(&code, "Garage")).await;
+    let (code, poll) = bench.waiting(&second).await;
+    for page in [
+        bench.get(&ann, &format!("/pair?code={code}")).await,
+        bench.post(&ann, &add(&code, "Shed")).await,
+    ] {
+        assert_eq!(page.status, StatusCode::CONFLICT);
+        assert!(page.text.contains("no room for another printer"));
+        assert!(page.text.contains("one printer of your own"));
+    }
+    assert_eq!(bench.printers_of(&ann).await.len(), 1);
+    assert_eq!(bench.state_of(&poll).await["state"], "pending");
+    // What is theirs already needs no room.
+    let (again, _) = bench.waiting(&first).await;
+    bench.post(&ann, &add(&again, "Shed")).await;
+    assert_eq!(bench.printers_of(&ann).await[0].name.as_str(), "Shed");
+    // The same code is good on another plan.
+    plan("supporter").await;
+    bench.post(&ann, &add(&code, "Attic")).await;
+    assert_eq!(bench.printers_of(&ann).await.len(), 2);
+}
+
+#[tokio::test]
+async fn of_two_who_pair_the_last_printer_at_once_one_does() {
+    let bench = Bench::new().await;
+    let ann = bench.person("ann@example.com").await;
+    let accounts = bench.state.store.accounts();
+    let small = "small".parse().unwrap();
+    accounts.set_plan(&ann.account.id, &small).await.unwrap();
+    let mut codes = Vec::new();
+    for _ in 0..4 {
+        codes.push(bench.waiting(&identity()).await.0);
+    }
+    let forms: Vec<_> = codes.iter().map(|code| add(code, "Printer")).collect();
+    let posts = forms.iter().map(|form| bench.post(&ann, form));
+    futures_util::future::join_all(posts).await;
+    assert_eq!(bench.printers_of(&ann).await.len(), 1);
+}
+
+#[tokio::test]
 async fn five_wrong_codes_close_the_page_for_the_right_one_too() {
     let bench = Bench::new().await;
     let (ann, ben) = (

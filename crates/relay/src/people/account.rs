@@ -10,7 +10,7 @@ use latchkey_model::id::{AccountId, SessionId};
 use latchkey_store::StoreError;
 use serde::Deserialize;
 
-use super::{Bare, Told, reminder, send_verification};
+use super::{Bare, Told, reminder, send_verification, usage};
 use crate::accounts::http::{Tried, try_password, unexpected};
 use crate::accounts::{AccountError, LEAST_PASSWORD, MOST_PASSWORD};
 use crate::audit::Act;
@@ -121,6 +121,7 @@ async fn page(
         confirmed: account.email_verified.is_some(),
         new_email: String::new(),
         sessions,
+        usage: usage::card(visit, account).await?,
     })
 }
 

@@ -12,7 +12,7 @@ use latchkey_store::relay::Overview;
 use serde::Deserialize;
 
 use super::admin::listed;
-use super::{Bare, Told};
+use super::{Bare, Told, usage};
 use crate::audit::Act;
 use crate::life::SetPlanError;
 use crate::pages::ids::Id;
@@ -85,21 +85,21 @@ async fn show(visit: Visit, Id(id): Id<AccountId>, Query(told): Query<Told>) -> 
             "ordinary" => Some(ManageDone::NoLongerAdministrator),
             _ => None,
         },
-        ..page(&visit, account, &found, None)
+        ..page(&visit, account, &found, None).await?
     };
     Ok(visit.page(&page))
 }
 
-fn page(
+async fn page(
     visit: &Visit,
     account: &Account,
     found: &Overview,
     problem: Option<ManageProblem>,
-) -> Manage {
+) -> Result<Manage, Response> {
     let suspended = found.account.suspended.as_ref();
     let plans = visit.state.config.plans.iter();
     let site = visit.site();
-    Manage {
+    Ok(Manage {
         shell: visit.viewer(account).bar(&site, Tab::Administration),
         site,
         done: None,
@@ -115,7 +115,8 @@ fn page(
             .map(|(name, plan)| (name.to_string(), plan.app_connections))
             .collect(),
         reason: String::new(),
-    }
+        usage: usage::card_of(visit, found, false).await?,
+    })
 }
 
 async fn wrong(
@@ -128,7 +129,7 @@ async fn wrong(
     let found = found(visit, id).await?;
     let page = Manage {
         reason,
-        ..page(visit, account, &found, Some(problem))
+        ..page(visit, account, &found, Some(problem)).await?
     };
     Ok(visit.page_with(StatusCode::BAD_REQUEST, &page))
 }

@@ -12,6 +12,7 @@ mod sharing;
 mod telling;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 use axum::Router;
 use axum::response::Response;

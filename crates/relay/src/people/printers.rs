@@ -179,6 +179,7 @@ async fn page(
         added: visit.moment(printer.created),
         apps,
         telling: telling(visit, account, found).await?,
+        usage: super::usage::line(visit, account, &printer.id).await?,
         owner: (!own).then(|| found.owner.as_str().to_owned()),
         watch_only: found.level == KeyScope::View,
         ownership: if own {

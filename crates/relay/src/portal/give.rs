@@ -55,6 +55,9 @@ pub(crate) enum NotGiven {
     /// The form was sent before, and something else was said in it. Nothing of that is left.
     #[error("the form was sent before, with something else in it")]
     Changed,
+    /// The account has as many app connections as its plan allows.
+    #[error("the account has all app connections that its plan allows")]
+    Full,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -145,7 +148,7 @@ impl Portal {
         if making.is_void() {
             return Err(NotGiven::Changed);
         }
-        self.keep(making).await?;
+        self.keep(making, decision.account).await?;
         // Whoever changed their mind meanwhile waits, to end it.
         if making.is_void() {
             return Err(NotGiven::Changed);
@@ -215,18 +218,20 @@ impl Portal {
 
     /// Keeps the new app connection, unless an earlier arrival of the same form did, whose
     /// sender did not wait for the end.
-    async fn keep(&self, making: &Making) -> Result<(), NotGiven> {
+    async fn keep(&self, making: &Making, account: &Account) -> Result<(), NotGiven> {
         let app_connections = self.parts.store.app_connections();
-        match app_connections.insert(&making.connection).await {
-            Ok(()) => Ok(()),
-            Err(StoreError::Conflict) => {
-                let label = making.credentials.label.hash();
-                let found = app_connections.find_by_label_hash(&label).await?;
-                let kept = found.is_some_and(|found| found.connection == making.connection);
-                kept.then_some(()).ok_or(NotGiven::PrinterGone)
-            }
-            Err(error) => Err(error.into()),
-        }
+        let most = self.most(account).unwrap_or(u64::MAX);
+        let inserted = app_connections.insert_within(&making.connection, most);
+        let refused = match inserted.await {
+            Ok(true) => return Ok(()),
+            Ok(false) => NotGiven::Full,
+            Err(StoreError::Conflict) => NotGiven::PrinterGone,
+            Err(error) => return Err(error.into()),
+        };
+        let label = making.credentials.label.hash();
+        let found = app_connections.find_by_label_hash(&label).await?;
+        let kept = found.is_some_and(|found| found.connection == making.connection);
+        kept.then_some(()).ok_or(refused)
     }
 
     /// Without a key the rest goes on: what was asked for above all is the app connection.

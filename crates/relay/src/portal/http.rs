@@ -112,6 +112,15 @@ fn entitled(visit: &Visit, asked: &Asked, account: &Account) -> Result<(), Respo
     }
 }
 
+/// Who may have one more; others are told what they can do before they decide anything.
+async fn has_room(visit: &Visit, asked: &Asked, account: &Account) -> Result<(), Response> {
+    match visit.state.portal.has_room(account).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(pages::ended(visit, asked, Refused::LimitReached, false)),
+        Err(failure) => Err(failed(visit, asked, &failure)),
+    }
+}
+
 async fn printers(
     visit: &Visit,
     asked: &Asked,
@@ -131,6 +140,7 @@ async fn choose(visit: Visit, RawQuery(query): RawQuery) -> Answered {
     let asked = read(&visit, &query.unwrap_or_default()).await?;
     let account = visit.account()?;
     entitled(&visit, &asked, account)?;
+    has_room(&visit, &asked, account).await?;
     let printers = printers(&visit, &asked, account).await?;
     Ok(choose_page(&visit, &asked, &printers, None))
 }
@@ -187,6 +197,7 @@ async fn ask(visit: Visit, RawQuery(query): RawQuery, Query(so_far): Query<Chose
     let asked = read(&visit, &query.unwrap_or_default()).await?;
     let account = visit.account()?;
     entitled(&visit, &asked, account)?;
+    has_room(&visit, &asked, account).await?;
     let printers = printers(&visit, &asked, account).await?;
     let Some(printer) = find(&printers, &so_far.printer) else {
         return Ok(visit.go_on(&asked.path("/printer")));
@@ -310,6 +321,7 @@ async fn allow(
             let page = once_more(AllowProblem::Changed, visit.state.portal.name_form());
             Ok(visit.page_with(StatusCode::CONFLICT, &page))
         }
+        Err(NotGiven::Full) => Ok(pages::ended(visit, &asked, Refused::LimitReached, false)),
         Err(NotGiven::Store(failure)) => Err(failed(visit, &asked, &failure)),
     }
 }

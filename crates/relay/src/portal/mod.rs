@@ -180,6 +180,24 @@ impl Portal {
         Ok(used.map_or(KeyScope::View, |used| used.level))
     }
 
+    /// How many app connections an account may have allowed, if that is limited.
+    fn most(&self, account: &Account) -> Option<u64> {
+        self.parts
+            .config
+            .plans
+            .find(&account.plan)?
+            .max_app_connections
+    }
+
+    /// Whether an account may have one more app connection.
+    pub(crate) async fn has_room(&self, account: &Account) -> Result<bool, StoreError> {
+        let Some(most) = self.most(account) else {
+            return Ok(true);
+        };
+        let live = self.parts.store.app_connections();
+        Ok(live.count_of(&account.id).await? < most)
+    }
+
     /// A name for a form.
     pub(crate) fn name_form(&self) -> String {
         letters(&*self.parts.chance, NAME_OF_FORM, LENGTH_OF_NAME)

@@ -195,6 +195,7 @@ pub(super) fn ended(visit: &Visit, asked: &Asked, why: Refused, leads_on: bool) 
         Refused::Cancelled => EndedWhy::Cancelled,
         Refused::Denied => EndedWhy::Denied,
         Refused::NotEntitled => EndedWhy::NoPlan,
+        Refused::LimitReached => EndedWhy::Full,
     };
     let address = visit.state.portal.refusal(&asked.request, why);
     let mut answer = visit.page(&ended_page(visit, asked, said, &address));

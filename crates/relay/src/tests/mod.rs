@@ -37,6 +37,7 @@ use crate::config::{
 };
 use crate::events::Events;
 use crate::life::{Endings, Life, Parts};
+use crate::limits::Limits;
 use crate::mail::{self, Mail, Post};
 use crate::own_access::OwnAccess;
 use crate::pages::visit::Arrival;
@@ -253,10 +254,17 @@ pub(crate) fn state(
         key: &key,
         end: None,
     });
+    let limits = Limits::new(
+        store.clone(),
+        Arc::clone(clock),
+        config.plans.clone(),
+        TaskTracker::new(),
+    );
     State::new(Making {
         egress,
         own_access: OwnAccess::new(&config, &store, clock, chance, &key),
         config,
+        limits,
         store,
         clock: Arc::clone(clock),
         chance: Arc::clone(chance),
@@ -283,13 +291,26 @@ pub(crate) fn webhooks(store: &RelayStore) -> crate::webhooks::Webhooks {
     state.webhooks.clone()
 }
 
-/// Everybody may sign up, for a plan with everything, and no letters are sent.
+/// Everybody may sign up, for a plan with everything, and no letters are sent. Of the plan `small`
+/// there is room for one of each.
 pub(crate) fn config() -> Config {
     let free = Entitlements {
         app_connections: false,
         ..Entitlements::default()
     };
-    let plans = [("supporter", Entitlements::default()), ("free", free)];
+    let small = Entitlements {
+        max_printers: Some(1),
+        max_app_connections: Some(1),
+        max_upload_bytes: Some(500_000_000),
+        max_bytes_per_month: Some(10_000_000_000),
+        max_webcam_seconds_per_window: Some(3_600),
+        ..Entitlements::default()
+    };
+    let plans = [
+        ("supporter", Entitlements::default()),
+        ("free", free),
+        ("small", small),
+    ];
     let plans = plans.map(|(name, plan)| (name.parse().unwrap(), plan));
     Config {
         listen: (Ipv4Addr::LOCALHOST, 0).into(),

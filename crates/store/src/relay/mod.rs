@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::error::StoreError;
 use crate::pool::{Pools, SchemaVersions, Step};
 
+mod account_usage;
 mod accounts;
 mod app_connections;
 mod apps;
@@ -21,6 +22,7 @@ mod sessions;
 mod snapshots;
 mod webhooks;
 
+pub use account_usage::{AccountUsage, KeptUsage, MonthlyBytes, WatchedWebcam};
 pub use accounts::{Accounts, DeletedAccount, SignIn};
 pub use app_connections::{
     AppConnections, FoundAppConnection, Holder, Listed, ListedElsewhere, Standing, Usage, Use,
@@ -71,6 +73,11 @@ pub(crate) const STEPS: &[Step] = &[
         include_str!("../../migrations/relay/sqlite/0006_own_access.sql"),
     ),
     (
+        7,
+        "limits",
+        include_str!("../../migrations/relay/sqlite/0007_limits.sql"),
+    ),
+    (
         9,
         "audit",
         include_str!("../../migrations/relay/sqlite/0009_audit.sql"),
@@ -107,6 +114,11 @@ impl RelayStore {
     /// The accounts.
     pub const fn accounts(&self) -> Accounts<'_> {
         Accounts::new(&self.pools)
+    }
+
+    /// What is counted against the plans of accounts.
+    pub const fn account_usage(&self) -> AccountUsage<'_> {
+        AccountUsage::new(&self.pools)
     }
 
     /// The printers.

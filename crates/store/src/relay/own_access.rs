@@ -5,6 +5,7 @@ use latchkey_model::account_session::{IDLE, LONGEST};
 use latchkey_model::clock::Timestamp;
 use latchkey_model::id::{AccountId, HostId, PrinterId, SessionId};
 use latchkey_model::own_access::OwnLabel;
+use latchkey_model::plan::PlanName;
 use latchkey_model::secret::OwnCookieHash;
 use sqlx::{QueryBuilder, Row as _};
 
@@ -48,6 +49,7 @@ macro_rules! standing_of {
     ($($part:literal),*) => {
         concat!(
             "SELECT h.label AS id, h.account_id, h.printer_id, p.host_id, ",
+            "o.id AS owner_id, o.plan AS owner_plan, ",
             "CASE WHEN p.account_id = h.account_id THEN 'full' ELSE m.level END AS level, ",
             "coalesce(a.suspended_at, o.suspended_at) AS suspended_at, ",
             "s.id AS session_id, s.created_at AS session_created_at, s.seen_at ",
@@ -82,6 +84,10 @@ pub struct FoundOwn {
     pub account: AccountId,
     /// Which printer it leads to.
     pub printer: PrinterId,
+    /// The printer's owner.
+    pub owner: AccountId,
+    /// The owner's plan.
+    pub owners_plan: PlanName,
     /// The host that speaks for the printer; missing until paired.
     pub host: Option<HostId>,
     /// What the cookie stands for, if it is one of this hostname.
@@ -228,6 +234,8 @@ fn found(row: &Row) -> Result<FoundOwn, StoreError> {
             None => None,
             Some(_) => Some(parse(row, TABLE, "host_id", |text| text.parse().ok())?),
         },
+        owner: parse(row, TABLE, "owner_id", |text| text.parse().ok())?,
+        owners_plan: parse(row, TABLE, "owner_plan", |text| text.parse().ok())?,
         standing: standing(row)?,
     })
 }

@@ -10,7 +10,7 @@ use sqlx::Row as _;
 use crate::dialect::{Connection, Row};
 use crate::error::StoreError;
 use crate::pool::Pools;
-use crate::row::{bytes, inconsistent, parse, time};
+use crate::row::{bytes, inconsistent, number, parse, time};
 
 const TABLE: &str = "pairings";
 
@@ -49,6 +49,8 @@ const MAKE_PRINTER: &str = "
 INSERT INTO printers (id, account_id, name, host_id, host_key, created_at)
 VALUES ($1, $2, $3, $4, $5, $6)";
 
+const COUNT_PRINTERS: &str = "SELECT count(*) AS own FROM printers WHERE account_id = $1";
+
 const RENAME_PRINTER: &str = "UPDATE printers SET name = $2 WHERE id = $1";
 
 /// What became of a confirmation.
@@ -60,6 +62,8 @@ pub enum Confirmation {
     Again(PrinterId),
     /// The host is somebody else's printer, and stays it.
     Taken,
+    /// The account has as many printers as it may have; the code stays good.
+    Full,
     /// The code is not, or no longer, good.
     Gone,
 }
@@ -166,6 +170,17 @@ impl<'a> Pairings<'a> {
         printer: &Printer,
         now: Timestamp,
     ) -> Result<Confirmation, StoreError> {
+        self.confirm_within(code, printer, None, now).await
+    }
+
+    /// The same, for an account that may have `most` printers of its own.
+    pub async fn confirm_within(
+        &self,
+        code: &PairingCodeHash,
+        printer: &Printer,
+        most: Option<u64>,
+        now: Timestamp,
+    ) -> Result<Confirmation, StoreError> {
         let mut work = self.pools.begin().await?;
         let row = sqlx::query(FIND_BY_CODE)
             .bind(code.as_bytes().as_slice())
@@ -192,6 +207,14 @@ impl<'a> Pairings<'a> {
                 Confirmation::Again(id)
             }
             None => {
+                let own = sqlx::query(COUNT_PRINTERS)
+                    .bind(printer.account.as_str())
+                    .fetch_one(&mut *work)
+                    .await?;
+                let own = number(&own, "own")?;
+                if most.is_some_and(|most| own >= most) {
+                    return Ok(Confirmation::Full);
+                }
                 make(&mut work, &waiting, printer).await?;
                 Confirmation::Made(printer.id.clone())
             }

@@ -78,6 +78,20 @@ fn what_is_known_beyond_the_status_is_said_to_apps_and_people() {
 }
 
 #[test]
+fn a_limit_is_told_as_one_and_not_asked_again_in_a_moment() {
+    let limit = RelayProblem {
+        sentence: Some("This month is used up."),
+        is_limit: true,
+        ..problem(RelayStatus::Unknown)
+    };
+    let response = respond(&limit, &browser(), &Method::GET);
+    assert!(!response.headers().contains_key(header::REFRESH));
+    let body = std::str::from_utf8(response.body()).unwrap();
+    assert!(body.contains("This month is used up.") && body.contains("A limit is reached"));
+    assert!(!body.contains("every 30 seconds") && !body.contains("doctor"));
+}
+
+#[test]
 fn answers_are_never_stored_and_readable_from_other_origins() {
     for status in RelayStatus::ALL {
         for response in both(status) {

@@ -4,7 +4,7 @@ use askama::Template;
 use latchkey_web::moment::Moment;
 use latchkey_web::shell::BarShell;
 
-use super::{Reminder, Site};
+use super::{Reminder, Site, UsageCard};
 
 /// A browser that is signed in.
 #[derive(Debug, Clone)]
@@ -68,6 +68,7 @@ pub struct AccountPage {
     /// A new address as it was typed.
     pub new_email: String,
     pub sessions: Vec<ListedSession>,
+    pub usage: UsageCard,
 }
 
 impl AccountPage {

@@ -4,7 +4,7 @@ use askama::Template;
 use latchkey_web::moment::Moment;
 use latchkey_web::shell::BarShell;
 
-use super::{ListedInvitation, Made, Site, size};
+use super::{ListedInvitation, Made, Site, UsageCard, size};
 
 #[derive(Debug, Clone)]
 pub struct ListedAccount {
@@ -102,6 +102,7 @@ pub struct Manage {
     pub plans: Vec<(String, bool)>,
     /// The reason as it was typed.
     pub reason: String,
+    pub usage: UsageCard,
 }
 
 impl Manage {

@@ -1,6 +1,7 @@
 //! `/admin/…` beside accounts: plans, tunnels, registered apps, the audit log, the system.
 
 use askama::Template;
+use latchkey_model::plan::Entitlements;
 use latchkey_web::moment::Moment;
 use latchkey_web::shell::BarShell;
 
@@ -18,22 +19,23 @@ pub struct ListedPlan {
     pub allows: Option<Allowed>,
 }
 
+/// What a plan allows, as the page says it.
 #[derive(Debug, Clone)]
-pub struct Allowed {
-    pub app_connections: bool,
-    pub upload: u64,
-    pub download: u64,
-    /// Seconds of one webcam stream; without end if missing.
-    pub webcam: Option<u64>,
-}
+pub struct Allowed(pub Entitlements);
 
 impl Allowed {
-    fn upload(&self) -> String {
-        size(self.upload)
+    fn is_without_limit(&self) -> bool {
+        let unlimited = Entitlements {
+            app_connections: self.0.app_connections,
+            webcam_window_seconds: self.0.webcam_window_seconds,
+            ..Entitlements::default()
+        };
+        self.0 == unlimited
     }
 
-    fn download(&self) -> String {
-        size(self.download)
+    #[expect(clippy::unused_self, reason = "templates call it like its neighbours")]
+    fn size(&self, bytes: &u64) -> String {
+        size(*bytes)
     }
 }
 

@@ -15,6 +15,7 @@ mod recovery;
 mod sign_in;
 mod swap;
 mod telling;
+mod usage;
 
 pub mod samples;
 
@@ -49,6 +50,7 @@ pub use recovery::{
 pub use sign_in::{AskingApp, SignIn, SignInProblem, SignUp, SignUpProblem, WhoMaySignUp};
 pub use swap::SwapHost;
 pub use telling::{LetterChoice, ListedWebhook, Telling, WebhookHealth};
+pub use usage::{UsageCard, UsageLine, WatchedWebcam};
 
 /// What all pages of one answer have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -77,4 +77,6 @@ pub enum PairEnding {
     Refused,
     /// It is another account's printer.
     Taken,
+    /// The account has as many printers as its plan allows.
+    Full { most: u64 },
 }

@@ -244,6 +244,8 @@ pub enum EndedWhy {
     /// The plan has no app connections; not gone on from by itself, for there is something to
     /// read.
     NoPlan,
+    /// The account has as many app connections as its plan allows; there is something to read.
+    Full,
     /// The relay is at fault.
     Trouble,
 }

@@ -4,7 +4,7 @@ use askama::Template;
 use latchkey_web::moment::Moment;
 use latchkey_web::shell::BarShell;
 
-use super::{AppStanding, Reminder, Site, Telling, WebhookHealth, size};
+use super::{AppStanding, Reminder, Site, Telling, UsageLine, WebhookHealth, size};
 
 /// Whether a printer's host is here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,6 +179,7 @@ pub struct PrinterPage {
     pub added: Moment,
     pub apps: Vec<ListedApp>,
     pub telling: Telling,
+    pub usage: UsageLine,
     /// Whose it is, if it is somebody else's.
     pub owner: Option<String>,
     /// Whether the person may only look.

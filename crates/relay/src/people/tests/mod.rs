@@ -8,6 +8,7 @@ mod recovery;
 mod sharing;
 mod signing_in;
 mod telling;
+mod usage;
 
 use std::time::Duration;
 

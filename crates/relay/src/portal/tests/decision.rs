@@ -117,6 +117,64 @@ async fn a_no_ends_the_yes_that_is_on_its_way() {
 }
 
 #[tokio::test]
+async fn an_account_gives_as_many_as_its_plan_allows() {
+    let bench = Bench::new().await;
+    let ann = bench.account("ann@example.com").await;
+    let printer = bench.printer(&ann, "MK4").await;
+    let accounts = bench.state.store.accounts();
+    accounts
+        .set_plan(&ann.id, &"small".parse().unwrap())
+        .await
+        .unwrap();
+    let mut browser = bench.signed_in(&ann).await;
+    let page = to_decision(&mut browser, OCTOPOD, printer.id.as_str()).await;
+    let other = to_decision(&mut browser, OCTOPOD, printer.id.as_str()).await;
+    let done = browser.submit(&page, ALLOW, &ALLOWED).await;
+    let given = browser.get(done.location()).await.completion();
+    // The same form once more is the same app connection, at the limit too.
+    let again = browser.submit(&page, ALLOW, &ALLOWED).await;
+    let again = browser.get(again.location()).await.completion();
+    assert_eq!(given["id"], again["id"]);
+    let full = browser.submit(&other, ALLOW, &ALLOWED).await;
+    let choose = format!("/appportal/v1/printer?{OCTOPOD}");
+    for page in [full, browser.get(&choose).await] {
+        assert!(page.has("no room for another app"));
+        assert!(page.has("success=false&#38;error=limit_reached"));
+        assert_eq!(page.refresh(), None, "there is something to read first");
+    }
+    assert_eq!(live(&bench, &printer).await.len(), 1);
+    // What is revoked makes room.
+    let id = given["id"].parse().unwrap();
+    assert!(bench.state.life.revoke(&ann.id, &id).await.unwrap());
+    let page = to_decision(&mut browser, OCTOPOD, printer.id.as_str()).await;
+    let done = browser.submit(&page, ALLOW, &ALLOWED).await;
+    browser.get(done.location()).await.completion();
+}
+
+#[tokio::test]
+async fn of_many_who_take_the_last_app_connection_at_once_one_does() {
+    let bench = Bench::new().await;
+    let mut ann = bench.account("ann@example.com").await;
+    ann.plan = "small".parse().unwrap();
+    let printer = bench.printer(&ann, "MK4").await;
+    let mut forms = Vec::new();
+    for _ in 0..8 {
+        forms.push(Form::new(&bench, &ann, &printer).await);
+    }
+    let portal = &bench.state.portal;
+    let given = forms
+        .iter()
+        .map(async |form| portal.give(form.decision(KeyScope::Full).await).await);
+    let given = futures_util::future::join_all(given).await;
+    assert_eq!(given.iter().filter(|given| given.is_ok()).count(), 1);
+    let full = given
+        .iter()
+        .filter(|given| matches!(given, Err(NotGiven::Full)));
+    assert_eq!(full.count(), 7);
+    assert_eq!(live(&bench, &printer).await.len(), 1);
+}
+
+#[tokio::test]
 async fn watch_only_wins_over_everything_before() {
     let bench = Bench::new().await;
     let ann = bench.account("ann@example.com").await;

@@ -15,6 +15,7 @@ use super::{Case, at};
 use crate::error::StoreError;
 use crate::relay::RelayStore;
 
+mod account_usage;
 mod accounts;
 mod app_connections;
 mod apps;
@@ -43,6 +44,7 @@ pub fn cases() -> impl Iterator<Item = Case<RelayStore>> {
         webhooks::CASES,
         snapshots::CASES,
         print_letters::CASES,
+        account_usage::CASES,
         members::CASES,
         own_access::CASES,
         sessions::CASES,

@@ -18,6 +18,7 @@ cases! { RelayStore,
     refused_host_is_nobodys,
     host_of_another_account_is_not_displaced,
     host_paired_again_keeps_its_app_connections,
+    an_account_has_no_more_printers_than_it_may,
     pairing_goes_with_its_printer_and_account,
 }
 
@@ -179,6 +180,33 @@ async fn host_paired_again_keeps_its_app_connections(store: &RelayStore) -> Outc
     let name = store.printers().load(printer).await?.name;
     check_eq!(name.as_str(), "Shed");
     check_eq!(find(store, &ann).await?, Some(ann.connection.clone()));
+    Ok(())
+}
+
+async fn an_account_has_no_more_printers_than_it_may(store: &RelayStore) -> Outcome {
+    let make = Maker::default();
+    let ann = make.account("ann@example.com");
+    store.accounts().create(&ann, None).await?;
+    let (code, poll) = hashes(1);
+    let pairings = store.pairings();
+    pairings.start(&code, &poll, &waiting(1), 9).await?;
+    let printer = printer_of(&ann, 1, "Garage");
+    let none = pairings.confirm_within(&code, &printer, Some(0), at(101));
+    check_eq!(none.await?, Confirmation::Full);
+    check_eq!(store.printers().find(&printer.id).await?, None);
+    // The code is good as long as before.
+    let one = pairings.confirm_within(&code, &printer, Some(1), at(101));
+    check_eq!(one.await?, Confirmation::Made(printer.id.clone()));
+    // One that is theirs already needs no more room.
+    let (code, poll) = hashes(2);
+    pairings.start(&code, &poll, &waiting(1), 9).await?;
+    let again = pairings.confirm_within(&code, &printer, Some(1), at(102));
+    check_eq!(again.await?, Confirmation::Again(printer.id.clone()));
+    let (code, poll) = hashes(3);
+    pairings.start(&code, &poll, &waiting(2), 9).await?;
+    let second = printer_of(&ann, 2, "Shed");
+    let second = pairings.confirm_within(&code, &second, Some(1), at(103));
+    check_eq!(second.await?, Confirmation::Full);
     Ok(())
 }
 

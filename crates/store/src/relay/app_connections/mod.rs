@@ -12,6 +12,7 @@ use crate::dialect::{Connection, Row};
 use crate::error::StoreError;
 use crate::pool::Pools;
 use crate::relay::{snapshots, webhooks};
+use crate::row::number;
 
 mod everywhere;
 mod rows;
@@ -72,6 +73,8 @@ SELECT c.id, c.label_hash, c.app_token_hash, c.access_mode, c.basic_hash, c.bear
 FROM app_connections c
 JOIN printers p ON p.id = c.printer_id
 WHERE c.id = $1 AND (p.account_id = $2 OR c.account_id = $2)";
+
+const COUNT_OF: &str = "SELECT count(*) AS live FROM app_connections WHERE account_id = $1";
 
 const HAS_ANY: &str = "SELECT 1 FROM app_connections LIMIT 1";
 
@@ -184,29 +187,40 @@ impl<'a> AppConnections<'a> {
     /// [`StoreError::Conflict`] if its label was ever used, or if the account has no such
     /// printer (any more), or if it has ended already.
     pub async fn insert(&self, connection: &AppConnection) -> Result<(), StoreError> {
-        let live = connection.live().ok_or(StoreError::Conflict)?;
-        let hashes = &connection.hashes;
-        let basic = hashes.access.basic();
-        let bearer = hashes.access.bearer();
-        let done = sqlx::query(INSERT)
-            .bind(connection.id.as_str())
-            .bind(hashes.label.as_bytes().as_slice())
-            .bind(hashes.app_token.as_bytes().as_slice())
-            .bind(hashes.access.mode().as_str())
-            .bind(basic.as_ref().map(|hash| hash.as_bytes().as_slice()))
-            .bind(bearer.as_ref().map(|hash| hash.as_bytes().as_slice()))
-            .bind(live.printer.as_str())
-            .bind(live.account.as_str())
-            .bind(live.app.as_str())
-            .bind(live.app_name.as_str())
-            .bind(live.created.millis())
-            .bind(live.scope.as_str())
-            .execute(self.pools.write())
-            .await?;
-        if done.rows_affected() == 0 {
-            return Err(StoreError::Conflict);
-        }
+        let mut work = self.pools.begin().await?;
+        insert_in(&mut work, connection).await?;
+        work.commit().await?;
         Ok(())
+    }
+
+    /// The same, unless the account has allowed `most` already; then it keeps nothing and says
+    /// false.
+    pub async fn insert_within(
+        &self,
+        connection: &AppConnection,
+        most: u64,
+    ) -> Result<bool, StoreError> {
+        let live = connection.live().ok_or(StoreError::Conflict)?;
+        let mut work = self.pools.begin().await?;
+        let counted = sqlx::query(COUNT_OF)
+            .bind(live.account.as_str())
+            .fetch_one(&mut *work)
+            .await?;
+        if number(&counted, "live")? >= most {
+            return Ok(false);
+        }
+        insert_in(&mut work, connection).await?;
+        work.commit().await?;
+        Ok(true)
+    }
+
+    /// How many live app connections an account has allowed.
+    pub async fn count_of(&self, account: &AccountId) -> Result<u64, StoreError> {
+        let counted = sqlx::query(COUNT_OF)
+            .bind(account.as_str())
+            .fetch_one(self.pools.read())
+            .await?;
+        number(&counted, "live")
     }
 
     /// The app connection with this label, living or dead, if there ever was one.
@@ -354,6 +368,32 @@ async fn with_what_hangs_on_them(
     webhooks::end_with(work, &ended).await?;
     snapshots::end_with(work, &ended).await?;
     Ok(ended)
+}
+
+async fn insert_in(work: &mut Connection, connection: &AppConnection) -> Result<(), StoreError> {
+    let live = connection.live().ok_or(StoreError::Conflict)?;
+    let hashes = &connection.hashes;
+    let basic = hashes.access.basic();
+    let bearer = hashes.access.bearer();
+    let done = sqlx::query(INSERT)
+        .bind(connection.id.as_str())
+        .bind(hashes.label.as_bytes().as_slice())
+        .bind(hashes.app_token.as_bytes().as_slice())
+        .bind(hashes.access.mode().as_str())
+        .bind(basic.as_ref().map(|hash| hash.as_bytes().as_slice()))
+        .bind(bearer.as_ref().map(|hash| hash.as_bytes().as_slice()))
+        .bind(live.printer.as_str())
+        .bind(live.account.as_str())
+        .bind(live.app.as_str())
+        .bind(live.app_name.as_str())
+        .bind(live.created.millis())
+        .bind(live.scope.as_str())
+        .execute(work)
+        .await?;
+    if done.rows_affected() == 0 {
+        return Err(StoreError::Conflict);
+    }
+    Ok(())
 }
 
 pub(super) async fn end_of_printer(

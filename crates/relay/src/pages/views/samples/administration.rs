@@ -1,5 +1,6 @@
 //! Administration beside accounts, the directory of apps, and a person's apps over all printers.
 
+use latchkey_model::plan::Entitlements;
 use latchkey_web::shell::BarShell;
 
 use super::{Pages, Words, seconds_ago};
@@ -33,12 +34,22 @@ fn plans(words: &Words, pages: &mut Pages) {
         name: name.into(),
         default: apps,
         accounts: 12,
-        allows: Some(Allowed {
-            app_connections: apps,
-            upload: 1 << 30,
-            download: 1 << 30,
-            webcam: (!apps).then_some(300),
-        }),
+        allows: Some(Allowed(if apps {
+            Entitlements::default()
+        } else {
+            Entitlements {
+                app_connections: false,
+                max_upload_bytes: Some(1 << 30),
+                max_download_bytes: Some(1 << 30),
+                max_webcam_stream_seconds: Some(300),
+                max_webcam_seconds_per_window: Some(3_600),
+                max_concurrent_streams: Some(20),
+                max_bytes_per_month: Some(50_000_000_000),
+                max_printers: Some(3),
+                max_app_connections: Some(10),
+                ..Entitlements::default()
+            }
+        })),
     };
     let page = AdminPlans {
         shell: bar(words),

@@ -52,6 +52,8 @@ pub(super) fn add(words: &Words, pages: &mut Pages) {
     for (name, ending) in [
         ("refused", PairEnding::Refused),
         ("taken", PairEnding::Taken),
+        ("full", PairEnding::Full { most: 1 }),
+        ("full-of-several", PairEnding::Full { most: 3 }),
     ] {
         let page = PairEnd {
             shell: words.site().door(),

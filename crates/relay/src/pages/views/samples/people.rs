@@ -4,7 +4,8 @@ use super::{Pages, Words, seconds_ago};
 use crate::pages::views::{
     AccountDone, AccountPage, AccountProblem, Admin, AdminDone, Forgetting, Forgotten,
     ForgottenProblem, InviteAccount, ListedAccount, ListedInvitation, ListedSession, Made, Manage,
-    ManageDone, ManageProblem, Reminder, Reset, ResetProblem, Resetting, Tab, Verify, Verifying,
+    ManageDone, ManageProblem, Reminder, Reset, ResetProblem, Resetting, Tab, UsageCard, Verify,
+    Verifying, WatchedWebcam,
 };
 
 const ID: &str = "abcdefghijklmnopqrst";
@@ -14,6 +15,43 @@ pub(super) fn add(words: &Words, pages: &mut Pages) {
     letters(words, pages);
     admin(words, pages);
     manage(words, pages);
+}
+
+fn unlimited() -> UsageCard {
+    UsageCard {
+        own: true,
+        plan_known: true,
+        bytes: 9_420_000_000,
+        most_bytes: None,
+        printers: 2,
+        most_printers: None,
+        apps: 5,
+        most_apps: None,
+        upload: None,
+        download: None,
+        streams: None,
+        stream_seconds: None,
+        webcam: None,
+        watched: Vec::new(),
+    }
+}
+
+fn limited(words: &Words) -> UsageCard {
+    UsageCard {
+        most_bytes: Some(50_000_000_000),
+        most_printers: Some(3),
+        most_apps: Some(10),
+        upload: Some(524_288_000),
+        download: Some(524_288_000),
+        streams: Some(32),
+        stream_seconds: Some(600),
+        webcam: Some((3_600, 86_400)),
+        watched: vec![WatchedWebcam {
+            printer: words.printer.into(),
+            seconds: 725,
+        }],
+        ..unlimited()
+    }
 }
 
 fn account(words: &Words, pages: &mut Pages) {
@@ -44,8 +82,14 @@ fn account(words: &Words, pages: &mut Pages) {
                 ..session.clone()
             },
         ],
+        usage: unlimited(),
     };
     pages.add("account", &here);
+    let counted = AccountPage {
+        usage: limited(words),
+        ..here.clone()
+    };
+    pages.add("account-limited", &counted);
     for (name, done) in [
         ("password", AccountDone::PasswordChanged),
         ("ended", AccountDone::SessionEnded),
@@ -279,6 +323,10 @@ fn manage(words: &Words, pages: &mut Pages) {
         suspended: None,
         plans: vec![("free".into(), false), ("supporter".into(), true)],
         reason: String::new(),
+        usage: UsageCard {
+            own: false,
+            ..limited(words)
+        },
     };
     pages.add("admin-account", &ordinary);
     for (name, done) in [
@@ -305,6 +353,11 @@ fn manage(words: &Words, pages: &mut Pages) {
         let page = Manage {
             problem: Some(problem),
             reason: words.email.into(),
+            usage: UsageCard {
+                own: false,
+                plan_known: false,
+                ..unlimited()
+            },
             account: ListedAccount {
                 plan_known: false,
                 ..listed(words)

@@ -231,6 +231,7 @@ fn last(words: &Words, pages: &mut Pages) {
         ("cancelled", verified(words), EndedWhy::Cancelled),
         ("denied", unverified(words), EndedWhy::Denied),
         ("not-entitled", verified(words), EndedWhy::NoPlan),
+        ("full", verified(words), EndedWhy::Full),
         ("trouble", verified(words), EndedWhy::Trouble),
     ] {
         let page = PortalEnded {

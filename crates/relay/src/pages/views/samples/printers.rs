@@ -5,7 +5,7 @@ use crate::pages::views::{
     AppStanding, Copied, EndAccount, EndAtPrinter, Ending, Invite, InviteProblem, Join, Joining,
     LetterChoice, ListedApp, ListedInvitation, ListedMember, ListedWebhook, Made, NameProblem,
     Ownership, Presence, PrinterCard, PrinterDone, PrinterPage, Printers, PrintersDone, Reminder,
-    Rename, Tab, Telling, WebhookHealth,
+    Rename, Tab, Telling, UsageLine, WebhookHealth,
 };
 
 const ID: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567ABCDEFGHIJKLMNOPQRST";
@@ -182,6 +182,11 @@ fn one(words: &Words, pages: &mut Pages) {
             },
         ],
         telling: telling(words),
+        usage: UsageLine {
+            bytes: 9_420_000_000,
+            most_bytes: Some(50_000_000_000),
+            webcam: Some((725, 3_600, 86_400)),
+        },
         owner: None,
         watch_only: false,
         ownership: Some(Ownership {
