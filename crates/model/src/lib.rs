@@ -17,6 +17,7 @@ pub mod clock;
 pub mod id;
 pub mod key_request;
 pub mod link;
+pub mod own_access;
 pub mod pairing;
 pub mod permission;
 pub mod plan;

@@ -19,6 +19,7 @@ mod guesses;
 mod issued;
 mod life;
 mod mail;
+mod own_access;
 pub mod pages;
 mod pairing;
 mod paths;

@@ -28,10 +28,12 @@ use crate::audit::{self, Audit};
 use crate::config::Config;
 use crate::edge::{Edge, Shared};
 use crate::events::Events;
+use crate::events::presence::Comings;
 use crate::guesses::Guesses;
 use crate::issued::Issued;
 use crate::life::{Endings, Life, Parts};
 use crate::mail::{self, Mail, Post};
+use crate::own_access::OwnAccess;
 use crate::portal;
 use crate::router::Router;
 use crate::state::{Making, State};
@@ -198,7 +200,15 @@ impl Relay {
         let metrics: Arc<Metrics> = Arc::default();
         let tunnels = self.life.tunnels().clone();
         let usage = Usage::new(self.store.clone(), Arc::clone(&self.clock));
+        let own = OwnAccess::new(
+            &self.config,
+            &self.store,
+            &self.clock,
+            &self.chance,
+            &self.key,
+        );
         let shared = Shared {
+            own: own.clone(),
             config: Arc::clone(&self.config),
             store: self.store.clone(),
             tunnels: tunnels.clone(),
@@ -211,17 +221,12 @@ impl Relay {
             tracker: callers.clone(),
             stopping: self.stop.soft.clone(),
         };
-        let audit = Audit::new(audit::Making {
-            store: self.store.clone(),
-            clock: Arc::clone(&self.clock),
-            chance: Arc::clone(&self.chance),
-            key: &self.key,
-            end: Some(Audit::end_file(&self.config.data)),
-        });
+        let audit = self.audit();
         let router = self.router(shared, &tunnel_tasks, audit.clone());
         // Also while running requests finish.
         let served = CancellationToken::new();
         tunnel_tasks.spawn(self.life.clone().watch(served.clone()));
+        tunnel_tasks.spawn(own.watch(self.life.changes().clone(), served.clone()));
         tunnel_tasks.spawn(usage.clone().watch(served.clone()));
         if let Some(post) = self.post.take() {
             tunnel_tasks.spawn(post.run(self.stop.soft.clone()));
@@ -243,14 +248,8 @@ impl Relay {
             Arc::clone(&self.clock),
             self.stop.soft.clone(),
         ));
-        if let Some(listener) = self.status_listener {
-            let health = health(&metrics, &self.store);
-            let soft = self.stop.soft.clone();
-            tunnel_tasks.spawn(async move {
-                if let Err(error) = health.serve(listener, soft).await {
-                    tracing::error!(%error, "the status listener ended");
-                }
-            });
+        if let Some(listener) = self.status_listener.take() {
+            self.serve_status(listener, &metrics, &tunnel_tasks);
         }
         let serving = listen::serve(
             self.listener,
@@ -281,12 +280,33 @@ impl Relay {
         self.store.close().await;
     }
 
+    fn audit(&self) -> Audit {
+        Audit::new(audit::Making {
+            store: self.store.clone(),
+            clock: Arc::clone(&self.clock),
+            chance: Arc::clone(&self.chance),
+            key: &self.key,
+            end: Some(Audit::end_file(&self.config.data)),
+        })
+    }
+
+    fn serve_status(&self, listener: TcpListener, metrics: &Arc<Metrics>, tasks: &TaskTracker) {
+        let health = health(metrics, &self.store);
+        let soft = self.stop.soft.clone();
+        tasks.spawn(async move {
+            if let Err(error) = health.serve(listener, soft).await {
+                tracing::error!(%error, "the status listener ended");
+            }
+        });
+    }
+
     fn router(&self, shared: Shared, tunnel_tasks: &TaskTracker, audit: Audit) -> Router {
         let acceptor = AcceptorConfig {
             relay_name: self.config.public_url.authority().to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             settings: Settings::default(),
         };
+        let events = Events::new(self.store.clone());
         let reception = Reception::new(Desk {
             acceptor: Acceptor::new(acceptor, tunnel_tasks.clone()),
             tunnels: shared.tunnels.clone(),
@@ -294,6 +314,9 @@ impl Relay {
             clock: Arc::clone(&self.clock),
             chance: Arc::clone(&self.chance),
             tracker: tunnel_tasks.clone(),
+            comings: Comings::new(events.clone(), Arc::clone(&self.clock)),
+            events: events.clone(),
+            stopping: self.stop.soft.clone(),
         });
         let state = State::new(Making {
             config: Arc::clone(&self.config),
@@ -303,8 +326,9 @@ impl Relay {
             tunnels: shared.tunnels.clone(),
             life: self.life.clone(),
             mail: self.mail.clone(),
-            events: Events::new(self.store.clone()),
+            events,
             audit,
+            own_access: shared.own.clone(),
             key: MasterKey::from_bytes(*self.key.expose()),
         });
         tunnel_tasks.spawn(portal::forget(state.clone(), self.stop.soft.clone()));

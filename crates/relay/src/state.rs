@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::events::Events;
 use crate::life::Life;
 use crate::mail::Mail;
+use crate::own_access::OwnAccess;
 use crate::pairing::Pairings;
 use crate::portal::keys::Keys;
 use crate::portal::{self, Portal};
@@ -43,6 +44,7 @@ pub(crate) struct Parts {
     pub(crate) accounts: Accounts,
     pub(crate) pairings: Pairings,
     pub(crate) portal: Portal,
+    pub(crate) own_access: OwnAccess,
 }
 
 /// What a [`State`] is made from.
@@ -56,6 +58,7 @@ pub(crate) struct Making {
     pub(crate) mail: Mail,
     pub(crate) events: Events,
     pub(crate) audit: Audit,
+    pub(crate) own_access: OwnAccess,
     pub(crate) key: MasterKey,
 }
 
@@ -71,6 +74,7 @@ impl State {
             mail,
             events,
             audit,
+            own_access,
             key,
         } = making;
         let sessions = Sessions::new(&config, &store, &clock, &chance, &key);
@@ -102,6 +106,7 @@ impl State {
             accounts,
             pairings,
             portal,
+            own_access,
         }))
     }
 }

@@ -25,6 +25,7 @@ use crate::admin;
 use crate::app_api::{self, AppApi};
 use crate::apps;
 use crate::config::Registration;
+use crate::own_access;
 use crate::pages::links;
 use crate::pages::visit::{Answered, Arrival, Visit};
 use crate::pairing;
@@ -46,6 +47,7 @@ pub(crate) fn router(state: State) -> Router {
         .merge(links::routes())
         .merge(portal::http::routes())
         .merge(people::routes())
+        .merge(own_access::http::routes())
         .merge(pairing::http::routes())
         .merge(tunnels::http::routes())
         .with_state(state)

@@ -365,6 +365,7 @@ async fn sign_out(visit: Visit, Form(fields): Form<Fields>) -> Answered {
     if let (Some(account), Some(session)) = (visit.maybe_account(), visit.session()) {
         let ended = visit.state.sessions.end(&account.id, &session.id).await;
         ended.map_err(|failure| visit.failed(&failure))?;
+        visit.state.life.changes().note();
         let about = About::account(&account.id);
         visit.note(Act::SignedOut, about).await;
     }

@@ -169,6 +169,7 @@ async fn change_password(visit: Visit, Form(form): Form<ChangingPassword>) -> An
     let sessions = visit.state.store.sessions();
     let others = sessions.end_others(&account.id, Some(&session.id)).await;
     others.map_err(|failure| visit.failed(&failure))?;
+    visit.state.life.changes().note();
     let resets = accounts.drop_resets(&account.id).await;
     resets.map_err(|failure| visit.failed(&failure))?;
     let renewed = visit.state.sessions.renew(&session.id).await;
@@ -280,7 +281,9 @@ async fn end_session(visit: Visit, Form(form): Form<EndingSession>) -> Answered 
     // One that has ended already, or is somebody else's, is none of theirs.
     if let Ok(id) = form.session.parse::<SessionId>() {
         let ended = visit.state.sessions.end(&account.id, &id).await;
-        if ended.map_err(|failure| visit.failed(&failure))? {
+        let ended = ended.map_err(|failure| visit.failed(&failure))?;
+        visit.state.life.changes().note();
+        if ended {
             let about = About::account(&account.id);
             visit.note(Act::SessionsEnded, about).await;
         }
@@ -293,7 +296,9 @@ async fn end_others(visit: Visit, Form(form): Form<Bare>) -> Answered {
     let this = visit.session().map(|session| &session.id);
     let sessions = visit.state.store.sessions();
     let ended = sessions.end_others(&account.id, this).await;
-    if ended.map_err(|failure| visit.failed(&failure))? > 0 {
+    let ended = ended.map_err(|failure| visit.failed(&failure))?;
+    visit.state.life.changes().note();
+    if ended > 0 {
         let about = About::account(&account.id);
         visit.note(Act::SessionsEnded, about).await;
     }

@@ -34,6 +34,7 @@ use crate::config::{Config, PublicUrl, Registration, Sender, Smtp, SmtpTls, Unre
 use crate::events::Events;
 use crate::life::{Endings, Life, Parts};
 use crate::mail::{self, Mail, Post};
+use crate::own_access::OwnAccess;
 use crate::state::{Making, State};
 use crate::tunnels::Tunnels;
 
@@ -220,6 +221,7 @@ pub(crate) fn state(
         end: None,
     });
     State::new(Making {
+        own_access: OwnAccess::new(&config, &store, clock, chance, &key),
         config,
         store,
         clock: Arc::clone(clock),

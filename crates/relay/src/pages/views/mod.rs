@@ -7,6 +7,7 @@ mod administration;
 mod confirm;
 mod directory;
 mod join;
+mod open;
 mod pair;
 mod portal;
 mod printers;
@@ -30,6 +31,7 @@ pub use administration::{
 pub use confirm::{EndAccount, EndAtPrinter, Ending};
 pub use directory::{AppConnectionsPage, AppSomewhere, Directory, Privacy};
 pub use join::{Join, Joining};
+pub use open::{OpenPrinter, Opening};
 pub use pair::{Pair, PairConfirm, PairEnd, PairEnding, PairProblem};
 pub use portal::{
     AllowProblem, AppStanding, ChooseProblem, EndedWhy, PortalAdd, PortalAllow, PortalApp,

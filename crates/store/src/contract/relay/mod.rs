@@ -22,6 +22,7 @@ mod audit;
 mod events;
 mod links;
 mod members;
+mod own_access;
 mod pairings;
 mod printers;
 mod sessions;
@@ -37,6 +38,7 @@ pub fn cases() -> impl Iterator<Item = Case<RelayStore>> {
         audit::CASES,
         events::CASES,
         members::CASES,
+        own_access::CASES,
         sessions::CASES,
         links::CASES,
     ]
