@@ -232,13 +232,7 @@ impl Relay {
             tracker: callers.clone(),
             stopping: self.stop.soft.clone(),
         };
-        let audit = Audit::new(audit::Making {
-            store: self.store.clone(),
-            clock: Arc::clone(&self.clock),
-            chance: Arc::clone(&self.chance),
-            key: &self.key,
-            end: Some(Audit::end_file(&self.config.data)),
-        });
+        let audit = self.audit();
         let router = self.router(shared, &tunnel_tasks, audit.clone());
         // Also while running requests finish.
         let served = CancellationToken::new();
@@ -266,14 +260,8 @@ impl Relay {
             Arc::clone(&self.clock),
             self.stop.soft.clone(),
         ));
-        if let Some(listener) = self.status_listener {
-            let health = health(&metrics, &self.store);
-            let soft = self.stop.soft.clone();
-            tunnel_tasks.spawn(async move {
-                if let Err(error) = health.serve(listener, soft).await {
-                    tracing::error!(%error, "the status listener ended");
-                }
-            });
+        if let Some(listener) = self.status_listener.take() {
+            self.serve_status(listener, &metrics, &tunnel_tasks);
         }
         let serving = listen::serve(
             self.listener,
@@ -308,6 +296,26 @@ impl Relay {
     fn limits(&self, callers: &TaskTracker) -> Limits {
         let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
         Limits::new(store, clock, self.config.plans.clone(), callers.clone())
+    }
+
+    fn audit(&self) -> Audit {
+        Audit::new(audit::Making {
+            store: self.store.clone(),
+            clock: Arc::clone(&self.clock),
+            chance: Arc::clone(&self.chance),
+            key: &self.key,
+            end: Some(Audit::end_file(&self.config.data)),
+        })
+    }
+
+    fn serve_status(&self, listener: TcpListener, metrics: &Arc<Metrics>, tasks: &TaskTracker) {
+        let health = health(metrics, &self.store);
+        let soft = self.stop.soft.clone();
+        tasks.spawn(async move {
+            if let Err(error) = health.serve(listener, soft).await {
+                tracing::error!(%error, "the status listener ended");
+            }
+        });
     }
 
     fn router(&self, shared: Shared, tunnel_tasks: &TaskTracker, audit: Audit) -> Router {

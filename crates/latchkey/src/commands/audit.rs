@@ -101,7 +101,10 @@ fn list(found: &[AuditRecord], as_json: bool) -> anyhow::Result<()> {
             ("from", from(record)),
         ] {
             if let Some(value) = value {
-                line.push_str(&format!(", {word} {value}"));
+                line.push_str(", ");
+                line.push_str(word);
+                line.push(' ');
+                line.push_str(value);
             }
         }
         if !entry.detail.is_empty() {

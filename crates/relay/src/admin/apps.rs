@@ -150,7 +150,7 @@ async fn add(visit: Visit, Form(form): Form<Typed>) -> Answered {
     let now = visit.state.clock.now();
     match register(&visit.state.store, &wanted, now).await {
         Ok(app) => {
-            let about = About::default().detail(&app.id);
+            let about = About::default().detail(app.id.as_str());
             visit.note(Act::AppRegistered, about).await;
             Ok(visit.go_on("/admin/apps?done=registered"))
         }
@@ -227,7 +227,7 @@ async fn change_one(visit: Visit, Path(id): Path<String>, Form(form): Form<Typed
     match change(&visit.state.store, &wanted, app.created).await {
         Ok(_) => {
             visit
-                .note(Act::AppChanged, About::default().detail(&app.id))
+                .note(Act::AppChanged, About::default().detail(app.id.as_str()))
                 .await;
             Ok(visit.go_on(&path_of(&id, "?done=changed")))
         }
@@ -330,7 +330,7 @@ async fn remove(visit: Visit, Path(id): Path<String>, Form(form): Form<Bare>) ->
     // A second click finds it done.
     let removed = visit.state.store.apps().remove(&id).await;
     if removed.map_err(|failure| visit.failed(&failure))? {
-        let about = About::default().detail(&id);
+        let about = About::default().detail(id.as_str());
         visit.note(Act::AppRemoved, about).await;
     }
     Ok(visit.go_on("/admin/apps?done=removed"))

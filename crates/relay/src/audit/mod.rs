@@ -119,6 +119,8 @@ pub enum Act {
     OfferTakenBack,
     PrinterShared,
     SharingEnded,
+    /// An owner changed how far a member goes at a printer.
+    MemberLevelChanged,
     AppConnectionMade,
     AppConnectionRevoked,
     AppConnectionsRevoked,
@@ -243,7 +245,8 @@ impl Audit {
     /// Writes an entry. What cannot be written is said in the log of the program.
     pub async fn note(&self, entry: Entry) {
         let act = entry.act;
-        if let Err(error) = self.write(entry).await {
+        // On the heap: whoever does something is not to become larger by what is written of it.
+        if let Err(error) = Box::pin(self.write(entry)).await {
             tracing::error!(%error, audit.act = act.word(), "an audit entry was not written");
         }
     }
@@ -375,7 +378,9 @@ impl Audit {
             let batch = log.list_after(last, BATCH).await?;
             let Some(newest) = batch.last() else { break };
             last = newest.number;
-            batch.iter().for_each(|record| check.next(record));
+            for record in &batch {
+                check.next(record);
+            }
         }
         match noted {
             Some(Found::Nothing) if last > 0 => check.fault(AuditFault::NothingKnown),

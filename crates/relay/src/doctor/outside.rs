@@ -43,7 +43,7 @@ async fn wildcard(config: &Config) -> Finding {
         ));
     }
     let name = format!("app-latchkey-doctor.{host}");
-    let own = config.public_url.authority().host().to_string();
+    let own = config.public_url.authority().host().to_owned();
     let (theirs, ours) = tokio::join!(addresses(&name), addresses(&own));
     if theirs.is_empty() {
         return wrong(

@@ -59,9 +59,9 @@ impl<'a> About<'a> {
         }
     }
 
-    pub(crate) fn detail(self, detail: impl ToString) -> Self {
+    pub(crate) fn detail(self, detail: impl Into<String>) -> Self {
         Self {
-            detail: detail.to_string(),
+            detail: detail.into(),
             ..self
         }
     }

@@ -154,7 +154,7 @@ async fn set_plan(visit: Visit, Id(id): Id<AccountId>, Form(form): Form<Planning
         Err(SetPlanError::UnknownPlan(_)) => return unknown().await,
         Err(SetPlanError::Store(failure)) => return Err(visit.failed(&failure)),
     }
-    let about = About::account(&id).detail(&plan);
+    let about = About::account(&id).detail(plan.as_str());
     visit.note(Act::PlanChanged, about).await;
     tracing::info!(account.id = %id, by.id = %account.id, plan.name = %plan, "a plan was changed");
     Ok(visit.go_on(&path(&id, "?done=plan")))

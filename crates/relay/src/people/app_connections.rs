@@ -100,7 +100,7 @@ async fn revoke(visit: Visit, Id(id): Id<AppConnectionId>, Form(form): Form<Revo
     let revoked = visit.state.life.revoke(&account.id, &id).await;
     let revoked = revoked.map_err(|failure| visit.failed(&failure))?;
     if revoked {
-        let about = About::default().detail(&id);
+        let about = About::default().detail(id.as_str());
         visit.note(Act::AppConnectionRevoked, about).await;
         tracing::info!(
             account.id = %account.id,

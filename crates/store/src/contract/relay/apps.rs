@@ -92,7 +92,7 @@ async fn app_changes_in_what_it_may_have_anew(store: &RelayStore) -> Outcome {
         ..first.clone()
     };
     check!(store.apps().update(&changed).await?);
-    check_eq!(store.apps().list().await?, [changed.clone()]);
+    check_eq!(store.apps().list().await?, [changed]);
     check!(store.apps().set_logo(&first.id, Some(b"picture")).await?);
     check!(store.apps().list().await?[0].has_logo);
     check!(store.apps().set_logo(&first.id, None).await?);
