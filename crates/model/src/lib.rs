@@ -8,6 +8,7 @@
 pub mod access;
 pub mod account;
 pub mod account_session;
+pub mod activity;
 pub mod app;
 pub mod app_connection;
 pub mod app_key;
@@ -16,6 +17,7 @@ pub mod clock;
 pub mod id;
 pub mod key_request;
 pub mod link;
+pub mod live_link;
 pub mod pairing;
 pub mod permission;
 pub mod plan;

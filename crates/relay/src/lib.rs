@@ -5,17 +5,20 @@
 //! anything else is answered 421.
 
 mod accounts;
+mod activity;
 mod app_api;
 mod app_connections;
 pub mod apps;
 mod audit;
 mod camera;
 pub mod config;
+mod dashboard;
 mod edge;
 mod events;
 mod guesses;
 mod issued;
 mod life;
+mod live_links;
 mod mail;
 pub mod pages;
 mod pairing;
@@ -30,6 +33,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod tunnels;
+mod watching;
 mod web_origin;
 
 pub use accounts::{AccountError, check_password};

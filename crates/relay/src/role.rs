@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::Accounts;
+use crate::activity::Activity;
 use crate::app_connections::usage::Usage;
 use crate::config::Config;
 use crate::edge::{Edge, Shared};
@@ -192,7 +193,9 @@ impl Relay {
         let metrics: Arc<Metrics> = Arc::default();
         let tunnels = self.life.tunnels().clone();
         let usage = Usage::new(self.store.clone(), Arc::clone(&self.clock));
+        let activity = Activity::new(self.store.clone(), Arc::clone(&self.clock));
         let shared = Shared {
+            activity: activity.clone(),
             config: Arc::clone(&self.config),
             store: self.store.clone(),
             tunnels: tunnels.clone(),
@@ -210,6 +213,7 @@ impl Relay {
         let served = CancellationToken::new();
         tunnel_tasks.spawn(self.life.clone().watch(served.clone()));
         tunnel_tasks.spawn(usage.clone().watch(served.clone()));
+        tunnel_tasks.spawn(activity.clone().watch(served.clone()));
         if let Some(post) = self.post.take() {
             tunnel_tasks.spawn(post.run(self.stop.soft.clone()));
         }
@@ -263,6 +267,7 @@ impl Relay {
         };
         self.stop.drain(self.config.drain, gentle, cut).await;
         usage.write().await;
+        activity.write().await;
         self.store.close().await;
     }
 
@@ -289,8 +294,12 @@ impl Relay {
             life: self.life.clone(),
             mail: self.mail.clone(),
             events: Events::new(self.store.clone()),
+            activity: shared.activity.clone(),
+            stopping: self.stop.soft.clone(),
             key: MasterKey::from_bytes(*self.key.expose()),
         });
+        let soft = self.stop.soft.clone();
+        tunnel_tasks.spawn(state.live_links.clone().watch(soft));
         tunnel_tasks.spawn(portal::forget(state.clone(), self.stop.soft.clone()));
         let web_origin = WebOrigin::new(state, reception, Arc::clone(&shared.metrics));
         let edge = Edge::new(shared);

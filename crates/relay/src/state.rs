@@ -7,19 +7,23 @@ use latchkey_model::chance::Chance;
 use latchkey_model::clock::Clock;
 use latchkey_model::sealed::MasterKey;
 use latchkey_store::RelayStore;
+use tokio_util::sync::CancellationToken;
 
 use crate::accounts::Accounts;
+use crate::activity::Activity;
 use crate::audit::Audit;
 use crate::camera::Camera;
 use crate::config::Config;
 use crate::events::Events;
 use crate::life::Life;
+use crate::live_links::{self, LiveLinks};
 use crate::mail::Mail;
 use crate::pairing::Pairings;
 use crate::portal::keys::Keys;
 use crate::portal::{self, Portal};
 use crate::sessions::Sessions;
 use crate::tunnels::Tunnels;
+use crate::watching::{self, Watching};
 
 /// Shared by all routes; clones are cheap.
 #[derive(Clone)]
@@ -36,6 +40,11 @@ pub(crate) struct Parts {
     /// What printers do.
     pub(crate) events: Events,
     pub(crate) camera: Camera,
+    /// Who looks through the cameras.
+    pub(crate) watching: Watching,
+    pub(crate) live_links: LiveLinks,
+    /// What apps and people do.
+    pub(crate) activity: Activity,
     pub(crate) audit: Audit,
     pub(crate) sessions: Sessions,
     pub(crate) accounts: Accounts,
@@ -53,6 +62,9 @@ pub(crate) struct Making {
     pub(crate) life: Life,
     pub(crate) mail: Mail,
     pub(crate) events: Events,
+    pub(crate) activity: Activity,
+    /// Ends what does not end by itself.
+    pub(crate) stopping: CancellationToken,
     pub(crate) key: MasterKey,
 }
 
@@ -67,11 +79,29 @@ impl State {
             life,
             mail,
             events,
+            activity,
+            stopping,
             key,
         } = making;
         let sessions = Sessions::new(&config, &store, &clock, &chance, &key);
         let accounts = Accounts::new(&config, &store, &clock, &chance);
         let pairings = Pairings::new(&config, &store, &clock, &chance);
+        let camera = Camera::new(tunnels.clone());
+        let watching = Watching::new(watching::Making {
+            source: Arc::new(camera.clone()),
+            activity: activity.clone(),
+            tracker: life.tracker().clone(),
+            stopping,
+        });
+        let live_links = LiveLinks::new(live_links::Parts {
+            store: store.clone(),
+            clock: Arc::clone(&clock),
+            chance: Arc::clone(&chance),
+            key: key.signing("live links 1"),
+            public_url: config.public_url.clone(),
+            events: events.clone(),
+            watching: watching.clone(),
+        });
         let keys = Keys::new(tunnels.clone());
         let portal = Portal::new(portal::Parts {
             config: Arc::clone(&config),
@@ -81,9 +111,13 @@ impl State {
             keys,
             mail: mail.clone(),
             life: life.clone(),
+            activity: activity.clone(),
         });
         Self(Arc::new(Parts {
-            camera: Camera::new(tunnels.clone()),
+            camera,
+            watching,
+            live_links,
+            activity,
             audit: Audit::default(),
             events,
             config,

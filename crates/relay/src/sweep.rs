@@ -7,6 +7,8 @@ use latchkey_model::clock::Clock;
 use latchkey_store::{RelayStore, StoreError};
 use tokio_util::sync::CancellationToken;
 
+use crate::activity;
+
 /// Nothing depends on it: what is past its time is refused wherever it is looked at.
 const EVERY: Duration = Duration::from_mins(10);
 
@@ -28,5 +30,7 @@ async fn sweep(store: &RelayStore, clock: &dyn Clock) -> Result<(), StoreError> 
     store.sessions().prune(now).await?;
     store.links().prune(now).await?;
     store.pairings().prune(now).await?;
+    store.live_links().prune(now).await?;
+    activity::forget(store, now).await?;
     Ok(())
 }

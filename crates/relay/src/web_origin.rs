@@ -19,9 +19,12 @@ use latchkey_web::{assets, security_headers};
 use tower::ServiceExt;
 
 use crate::accounts;
+use crate::activity;
 use crate::app_api::{self, AppApi};
 use crate::apps;
 use crate::config::Registration;
+use crate::dashboard;
+use crate::live_links;
 use crate::pages::links;
 use crate::pages::visit::{Answered, Arrival, Visit};
 use crate::pairing;
@@ -44,6 +47,10 @@ pub(crate) fn router(state: State) -> Router {
         .merge(people::routes())
         .merge(pairing::http::routes())
         .merge(tunnels::http::routes())
+        .merge(activity::http::routes())
+        .merge(dashboard::http::routes())
+        .merge(live_links::http::routes())
+        .merge(live_links::owner::routes())
         .with_state(state)
         .merge(app_api::http::routes(app_api))
         .merge(assets::router())

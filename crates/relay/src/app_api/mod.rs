@@ -4,6 +4,7 @@
 //! what is certain is final: apps delete their connection on 603 to 605, so every doubt is 600.
 
 pub(crate) mod http;
+mod live;
 mod token;
 mod wire;
 
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use latchkey_model::app_connection::Refusal;
 use latchkey_model::clock::Clock;
+use latchkey_model::id::AppConnectionId;
 use latchkey_model::plan::{Entitlements, Plans};
 use latchkey_model::relay_status::RelayStatus;
 use latchkey_model::secret::AppToken;
@@ -19,9 +21,12 @@ use latchkey_store::relay::{FoundAppConnection, Holder};
 use latchkey_store::{RelayStore, StoreError};
 
 use self::wire::{GadgetStatus, Info};
+use crate::activity::Activity;
+use crate::audit::Audit;
 use crate::config::PublicUrl;
 use crate::guesses::Guesses;
 use crate::issued::Issued;
+use crate::live_links::LiveLinks;
 use crate::pages::paths;
 use crate::state::State;
 use crate::tunnels::Tunnels;
@@ -45,10 +50,15 @@ struct Facts {
     store: RelayStore,
     tunnels: Tunnels,
     clock: Arc<dyn Clock>,
+    live_links: LiveLinks,
+    activity: Activity,
+    audit: Audit,
 }
 
 /// Whom a token belongs to, and what their plan allows.
 struct Admission {
+    app_connection: AppConnectionId,
+    app: String,
     holder: Holder,
     plan: Entitlements,
 }
@@ -61,6 +71,9 @@ impl AppApi {
             store: state.store.clone(),
             tunnels: state.tunnels.clone(),
             clock: Arc::clone(&state.clock),
+            live_links: state.live_links.clone(),
+            activity: state.activity.clone(),
+            audit: state.audit.clone(),
         })
     }
 
@@ -79,7 +92,7 @@ impl AppApi {
     /// What the holder of this token is told about the app connection. A printer that is not
     /// connected is a fact like others, and no error.
     async fn info(&self, token: &str) -> Result<Info, RelayStatus> {
-        let Admission { holder, plan } = self.admit(token).await?;
+        let Admission { holder, plan, .. } = self.admit(token).await?;
         let facts = &self.shared.facts;
         let printer = facts.store.printers().find(&holder.printer).await;
         let printer = printer.map_err(|error| doubt(&error))?;
@@ -114,10 +127,16 @@ impl AppApi {
             .owner_standing(|plan| plans.find(plan).map(|rights| rights.app_connections))
             .ok_or_else(unknown_plan)?;
         let admitted = found.connection.admit_app_token(standing);
-        admitted.map_err(Refusal::status)?;
+        let live = admitted.map_err(Refusal::status)?;
+        let app = live.app_name.as_str().to_owned();
         let holder = found.holder.ok_or(RelayStatus::Unknown)?;
         let plan = *plans.find(&holder.plan).ok_or_else(unknown_plan)?;
-        Ok(Admission { holder, plan })
+        Ok(Admission {
+            app_connection: found.connection.id,
+            app,
+            holder,
+            plan,
+        })
     }
 
     async fn find(&self, token: &str) -> Result<Option<FoundAppConnection>, RelayStatus> {

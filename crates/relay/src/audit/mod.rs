@@ -18,6 +18,10 @@ pub(crate) enum Actor {
 pub(crate) enum Act {
     /// Somebody signed in.
     SignedIn,
+    /// Somebody made a live link, or an app did for them.
+    LiveLinkMade,
+    /// The owner of a printer ended one of its live links.
+    LiveLinkEnded,
 }
 
 /// An entry in the making.

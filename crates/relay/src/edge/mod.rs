@@ -1,6 +1,7 @@
 //! Traffic on app-connection hostnames: who is calling, may they, and through which
 //! tunnel. Bodies stream; nothing here holds one whole.
 
+mod activity;
 mod credential;
 mod forward;
 mod headers;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use http::{HeaderMap, Method, Request, Response, Version};
 use latchkey_model::access::KeyScope;
 use latchkey_model::app_connection::{AdmittedBy, Refusal, refuse_unknown};
-use latchkey_model::id::{AppConnectionId, HostId, PrinterId};
+use latchkey_model::id::{AccountId, AppConnectionId, HostId, PrinterId};
 use latchkey_model::relay_status::RelayStatus;
 use latchkey_model::secret::ConnectionLabel;
 use latchkey_net::body::{self, Body};
@@ -29,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::credential::Credential;
+use crate::activity::{Activity, Caller, Moving};
 use crate::app_connections::usage::{Running, Usage};
 use crate::config::Config;
 use crate::guesses::Guesses;
@@ -49,6 +51,8 @@ pub(crate) struct Shared {
     /// What is open, and ends with its app connection.
     pub(crate) endings: Endings,
     pub(crate) usage: Usage,
+    /// What is done, for those whose printers they are.
+    pub(crate) activity: Activity,
     pub(crate) guesses: Guesses,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) ids: RequestIds,
@@ -66,6 +70,8 @@ struct Admission {
     host: Option<HostId>,
     scope: KeyScope,
     by: AdmittedBy,
+    account: AccountId,
+    app: String,
 }
 
 /// What a call holds for as long as anything of it is open.
@@ -73,6 +79,8 @@ struct Open {
     app_connection: AppConnectionId,
     hold: Hold,
     running: Running,
+    moving: Moving,
+    caller: Caller,
 }
 
 /// Why a call got no answer from the printer's side.
@@ -132,6 +140,8 @@ impl Edge {
             Err(trouble) => {
                 if let Trouble::Status(status, None) = trouble {
                     let address = call.caller.address;
+                    self.note_wrong_password(status, label, &credential, address)
+                        .await;
                     self.shared.guesses.slow_down(status, address).await;
                 }
                 return self.tell(trouble, line, &asker);
@@ -153,10 +163,18 @@ impl Edge {
         let running = self.shared.usage.begin(&admission.app_connection, move || {
             received.get() + sent.get()
         });
+        let (received, sent) = (line.received(), line.sent());
+        let moving = self
+            .shared
+            .activity
+            .follow(&admission.printer, move || (sent.get(), received.get()));
+        let asked = Activity::asked(&asker.method, request.uri().path(), call.websocket);
         let open = Open {
             app_connection: admission.app_connection.clone(),
             hold,
             running,
+            moving,
+            caller: admission.caller(),
         };
         let outcome = tokio::select! {
             biased;
@@ -165,7 +183,10 @@ impl Edge {
         };
         drop(credential);
         match outcome {
-            Ok(forwarded) => self.hand_over(forwarded, line, &asker, open),
+            Ok(forwarded) => {
+                self.note_done(asked, &forwarded, &line, &open);
+                self.hand_over(forwarded, line, &asker, open)
+            }
             Err(trouble) => self.tell(trouble, line, &asker),
         }
     }
@@ -222,6 +243,8 @@ impl Edge {
             host: found.holder.as_ref().and_then(|holder| holder.host.clone()),
             scope: admitted.connection.scope,
             by: admitted.by,
+            account: admitted.connection.account.clone(),
+            app: admitted.connection.app_name.as_str().to_owned(),
         })
     }
 

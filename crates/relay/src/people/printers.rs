@@ -17,7 +17,9 @@ use latchkey_store::relay::{Listed, Member, UsedPrinter};
 use serde::Deserialize;
 
 use super::{Bare, Told, listed_invitation, owned, printer_path, reminder, still_used, used};
+use crate::activity::http::{data_used, of_printer};
 use crate::apps::http::logo_path;
+use crate::dashboard::now_of;
 use crate::mail::Letter;
 use crate::pages::ids::Id;
 use crate::pages::views::{
@@ -79,6 +81,7 @@ fn card(visit: &Visit, account: &Account, found: &UsedPrinter) -> PrinterCard {
         id: found.printer.id.to_string(),
         name: found.printer.name.to_string(),
         presence: presence(visit, found).0,
+        now: now_of(&visit.state, &found.printer),
         copied: own && recent_copy(visit, found).is_some(),
         apps: found.app_connections,
         owner: (!own).then(|| found.owner.as_str().to_owned()),
@@ -126,6 +129,7 @@ async fn show(visit: Visit, Id(id): Id<PrinterId>, Query(told): Query<Told>) -> 
             "paired" => Some(PrinterDone::Paired),
             _ => None,
         },
+        watching: told.watch == "live",
         ..page(&visit, account, &found, None).await?
     };
     Ok(visit.page(&page))
@@ -167,6 +171,10 @@ async fn page(
         id: printer.id.to_string(),
         name: printer.name.to_string(),
         presence,
+        now: now_of(&visit.state, printer),
+        watching: false,
+        activity: of_printer(visit, account, &printer.id).await?,
+        data: data_used(visit, &printer.id).await?,
         paired: printer.host.is_some(),
         network: printer.seen.network.clone(),
         local_address: printer.local_address.clone(),

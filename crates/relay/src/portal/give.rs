@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use latchkey_model::access::KeyScope;
 use latchkey_model::account::Account;
+use latchkey_model::activity::Did;
 use latchkey_model::app::AppName;
 use latchkey_model::app_connection::{AccessMode, NewAppConnection};
 use latchkey_model::id::{AccountId, SessionId};
@@ -15,6 +16,7 @@ use zeroize::Zeroizing;
 use super::keys::{self, KeyWish};
 use super::outcomes::{KeyOutcome, Making, Outcome, Terms};
 use super::{Asked, Portal};
+use crate::activity::Person;
 use crate::mail::Letter;
 use crate::pages::paths;
 
@@ -148,6 +150,12 @@ impl Portal {
             printer.id = %decision.printer.id,
             "an app was given access in the portal"
         );
+        let person = Person {
+            printer: &decision.printer.id,
+            account: &decision.account.id,
+            app: Some((&connection.id, decision.asked.name())),
+        };
+        self.parts.activity.by_person(Did::Allowed, person);
         self.parts.mail.tell(
             &decision.account.id,
             Letter::AppConnected {

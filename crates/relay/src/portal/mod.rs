@@ -24,6 +24,7 @@ use latchkey_store::{RelayStore, StoreError};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
+use crate::activity::Activity;
 use crate::apps;
 use crate::config::{Config, UnregisteredApps};
 use crate::life::Life;
@@ -111,6 +112,7 @@ pub(crate) struct Parts {
     pub(crate) keys: Keys,
     pub(crate) mail: Mail,
     pub(crate) life: Life,
+    pub(crate) activity: Activity,
 }
 
 impl Portal {

@@ -29,6 +29,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::SigningUp;
+use crate::activity::Activity;
 use crate::config::{Config, PublicUrl, Registration, Sender, Smtp, SmtpTls, UnregisteredApps};
 use crate::events::Events;
 use crate::life::{Endings, Life, Parts};
@@ -202,6 +203,7 @@ pub(crate) fn state(
     mail: Mail,
 ) -> State {
     let events = Events::new(store.clone());
+    let activity = Activity::new(store.clone(), Arc::clone(clock));
     let life = Life::new(Parts {
         store: store.clone(),
         plans: config.plans.clone(),
@@ -219,6 +221,8 @@ pub(crate) fn state(
         life,
         mail,
         events,
+        activity,
+        stopping: CancellationToken::new(),
         key: MasterKey::from_bytes([7; 32]),
     })
 }

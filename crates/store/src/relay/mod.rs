@@ -6,28 +6,34 @@ use crate::error::StoreError;
 use crate::pool::{Pools, SchemaVersions, Step};
 
 mod accounts;
+mod activity;
 mod app_connections;
 mod apps;
 mod events;
 mod links;
+mod live_links;
 mod members;
 mod overviews;
 mod pairings;
 mod printers;
 mod sessions;
+mod traffic;
 
 pub use accounts::{Accounts, DeletedAccount, SignIn};
+pub use activity::{Activities, Done, Happening, Told};
 pub use app_connections::{
     AppConnections, FoundAppConnection, Holder, Listed, Standing, Usage, Use,
 };
 pub use apps::Apps;
 pub use events::{Events, NumberedEvent};
 pub use links::Links;
+pub use live_links::{ListedLink, LiveLinks};
 pub use members::{Member, Members, UsedPrinter};
 pub use overviews::{Overview, Totals};
 pub use pairings::{Confirmation, Pairings};
 pub use printers::{Printers, RemovedPrinter};
 pub use sessions::{FoundSession, Known, Sessions};
+pub use traffic::{Moved, Traffic, TrafficOfDay};
 
 pub(crate) const STEPS: &[Step] = &[
     (
@@ -44,6 +50,16 @@ pub(crate) const STEPS: &[Step] = &[
         3,
         "printer_events",
         include_str!("../../migrations/relay/sqlite/0003_printer_events.sql"),
+    ),
+    (
+        10,
+        "live_links",
+        include_str!("../../migrations/relay/sqlite/0010_live_links.sql"),
+    ),
+    (
+        11,
+        "activity",
+        include_str!("../../migrations/relay/sqlite/0011_activity.sql"),
     ),
 ];
 
@@ -112,6 +128,21 @@ impl RelayStore {
     /// What happened to printers.
     pub const fn events(&self) -> Events<'_> {
         Events::new(&self.pools)
+    }
+
+    /// Live links.
+    pub const fn live_links(&self) -> LiveLinks<'_> {
+        LiveLinks::new(&self.pools)
+    }
+
+    /// What apps and people did at printers.
+    pub const fn activity(&self) -> Activities<'_> {
+        Activities::new(&self.pools)
+    }
+
+    /// How much data moved for printers.
+    pub const fn traffic(&self) -> Traffic<'_> {
+        Traffic::new(&self.pools)
     }
 
     /// Who uses the printers.

@@ -2,9 +2,12 @@
 //! decided where these are filled.
 
 mod account;
+mod activity;
 mod admin;
 mod confirm;
 mod join;
+mod live;
+mod now;
 mod pair;
 mod portal;
 mod printers;
@@ -17,11 +20,18 @@ pub mod samples;
 use latchkey_web::shell::{Account, BarShell, DoorShell, NavItem, Place};
 
 pub use account::{AccountDone, AccountPage, AccountProblem, ListedSession};
+pub use activity::{
+    ActivityDay, ActivityLine, ActivityPage, ActivityWhat, DataUsed, DayUsed,
+};
 pub use admin::{
     Admin, AdminDone, InviteAccount, ListedAccount, Manage, ManageDone, ManageProblem,
 };
 pub use confirm::{EndAccount, EndAtPrinter, Ending};
 pub use join::{Join, Joining};
+pub use live::{
+    LiveEnds, LiveGone, LiveLinkCard, LiveOver, LivePage, ShareLive, ShareTold,
+};
+pub use now::{Now, NowHeat, NowJob, Word};
 pub use pair::{Pair, PairConfirm, PairEnd, PairEnding, PairProblem};
 pub use portal::{
     AllowProblem, AppStanding, ChooseProblem, EndedWhy, PortalAdd, PortalAllow, PortalApp,
@@ -65,6 +75,7 @@ pub struct Viewer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tab {
     Printers,
+    Activity,
     Administration,
     Account,
 }
@@ -79,7 +90,10 @@ impl Viewer {
             current: of == tab,
             waiting: None,
         };
-        let mut nav = vec![item("/printers", "printer", "Printers", Tab::Printers)];
+        let mut nav = vec![
+            item("/printers", "printer", "Printers", Tab::Printers),
+            item("/activity", "list", "Activity", Tab::Activity),
+        ];
         if self.administrator {
             nav.push(item("/admin", "users", "Accounts", Tab::Administration));
         }

@@ -16,10 +16,12 @@ use crate::error::StoreError;
 use crate::relay::RelayStore;
 
 mod accounts;
+mod activity;
 mod app_connections;
 mod apps;
 mod events;
 mod links;
+mod live_links;
 mod members;
 mod pairings;
 mod printers;
@@ -34,6 +36,8 @@ pub fn cases() -> impl Iterator<Item = Case<RelayStore>> {
         app_connections::CASES,
         apps::CASES,
         events::CASES,
+        activity::CASES,
+        live_links::CASES,
         members::CASES,
         sessions::CASES,
         links::CASES,

@@ -85,6 +85,13 @@ async fn involve(store: &RelayStore, make: &Maker, ann: &Household, bob: &Househ
             "INSERT INTO pairings VALUES (randomblob(32), randomblob(32), substr(hex(randomblob(26)), 1, 52), randomblob(32), 'Bobs host', 'net', 1, 2, 'confirmed', '{bob_id}', '{bobs}')"
         ),
         format!(
+            "INSERT INTO live_links VALUES ('bobs-link', randomblob(32), '{bobs}', '{bob_id}', NULL, 1, 2, 'p', 3, 1, 4, 'Bobs file'), ('anns-link', randomblob(32), '{anns}', '{bob_id}', NULL, 1, 2, NULL, NULL, NULL, NULL, NULL)"
+        ),
+        format!(
+            "INSERT INTO activity VALUES ('{bobs}', 1, 'read', '', 'Bobs file', '{ann_id}', 'App', 1, 1, 1), ('{anns}', 1, 'read', '', '', '{bob_id}', 'Bobs app', 1, 1, 1)"
+        ),
+        format!("INSERT INTO printer_traffic VALUES ('{bobs}', 1, 1, 1, 1)"),
+        format!(
             "UPDATE printers SET network = 'bobs-network', local_address = '192.168.7.7', name = 'Bobs printer' WHERE id = '{bobs}'"
         ),
     ] {

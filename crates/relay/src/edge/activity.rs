@@ -1,0 +1,84 @@
+//! What apps do, noted for those whose printers they are.
+
+use std::net::IpAddr;
+
+use http::Response;
+use latchkey_model::activity::Did;
+use latchkey_model::app_connection::PresentedCredential;
+use latchkey_model::app_key::network_of;
+use latchkey_model::relay_status::RelayStatus;
+use latchkey_model::secret::ConnectionLabel;
+use latchkey_net::body::Body;
+use latchkey_web::request_log::RequestLine;
+
+use super::credential::Credential;
+use super::forward::Forwarded;
+use super::{Admission, Edge, Open};
+use crate::activity::{Asked, Caller, is_running_picture};
+
+impl Admission {
+    pub(super) fn caller(&self) -> Caller {
+        Caller {
+            printer: self.printer.clone(),
+            connection: self.app_connection.clone(),
+            account: self.account.clone(),
+            app: self.app.clone(),
+        }
+    }
+}
+
+impl Edge {
+    /// Notes what was done by an answer from the printer's side.
+    pub(super) fn note_done(
+        &self,
+        asked: Option<Asked>,
+        forwarded: &Forwarded,
+        line: &RequestLine,
+        open: &Open,
+    ) {
+        let (Forwarded::Plain(answer) | Forwarded::WebSocket(_, answer)) = forwarded;
+        let answer: &Response<Body> = answer;
+        if is_running_picture(answer.headers()) {
+            open.moving.is_camera();
+        }
+        let done = asked.and_then(|asked| asked.answered(answer.status(), answer.headers()));
+        if let Some((did, name)) = done {
+            let bytes = line.received().get();
+            self.shared.activity.by_app(&open.caller, did, name, bytes);
+        }
+    }
+
+    /// Notes that somebody who knows an app's address presented the wrong credentials there. The
+    /// look-up is one more, and only then; what is answered does not depend on it.
+    pub(super) async fn note_wrong_password(
+        &self,
+        status: RelayStatus,
+        label: &str,
+        credential: &Credential,
+        address: IpAddr,
+    ) {
+        let tried = !matches!(credential.presented(), PresentedCredential::Nothing);
+        if status != RelayStatus::Unauthorized || !tried {
+            return;
+        }
+        let Ok(label) = ConnectionLabel::parse(label) else {
+            return;
+        };
+        let store = self.shared.store.app_connections();
+        // A doubt keeps nobody waiting: it is a line less.
+        let Ok(Some(found)) = store.find_by_label_hash(&label.hash()).await else {
+            return;
+        };
+        if let Some(live) = found.connection.live() {
+            let caller = Caller {
+                printer: live.printer.clone(),
+                connection: found.connection.id.clone(),
+                account: live.account.clone(),
+                app: live.app_name.as_str().to_owned(),
+            };
+            let network = network_of(address);
+            let activity = &self.shared.activity;
+            activity.by_app(&caller, Did::WrongPassword, Some(network), 0);
+        }
+    }
+}
