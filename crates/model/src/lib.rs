@@ -18,6 +18,7 @@ pub mod id;
 pub mod key_request;
 pub mod link;
 pub mod live_link;
+pub mod own_access;
 pub mod pairing;
 pub mod permission;
 pub mod plan;

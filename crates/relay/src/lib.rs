@@ -20,6 +20,7 @@ mod issued;
 mod life;
 mod live_links;
 mod mail;
+mod own_access;
 pub mod pages;
 mod pairing;
 mod paths;

@@ -28,10 +28,12 @@ use crate::app_connections::usage::Usage;
 use crate::config::Config;
 use crate::edge::{Edge, Shared};
 use crate::events::Events;
+use crate::events::presence::Comings;
 use crate::guesses::Guesses;
 use crate::issued::Issued;
 use crate::life::{Endings, Life, Parts};
 use crate::mail::{self, Mail, Post};
+use crate::own_access::OwnAccess;
 use crate::portal;
 use crate::router::Router;
 use crate::state::{Making, State};
@@ -194,7 +196,15 @@ impl Relay {
         let tunnels = self.life.tunnels().clone();
         let usage = Usage::new(self.store.clone(), Arc::clone(&self.clock));
         let activity = Activity::new(self.store.clone(), Arc::clone(&self.clock));
+        let own = OwnAccess::new(
+            &self.config,
+            &self.store,
+            &self.clock,
+            &self.chance,
+            &self.key,
+        );
         let shared = Shared {
+            own: own.clone(),
             activity: activity.clone(),
             config: Arc::clone(&self.config),
             store: self.store.clone(),
@@ -212,6 +222,7 @@ impl Relay {
         // Also while running requests finish.
         let served = CancellationToken::new();
         tunnel_tasks.spawn(self.life.clone().watch(served.clone()));
+        tunnel_tasks.spawn(own.watch(self.life.changes().clone(), served.clone()));
         tunnel_tasks.spawn(usage.clone().watch(served.clone()));
         tunnel_tasks.spawn(activity.clone().watch(served.clone()));
         if let Some(post) = self.post.take() {
@@ -277,6 +288,7 @@ impl Relay {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             settings: Settings::default(),
         };
+        let events = Events::new(self.store.clone());
         let reception = Reception::new(Desk {
             acceptor: Acceptor::new(acceptor, tunnel_tasks.clone()),
             tunnels: shared.tunnels.clone(),
@@ -284,6 +296,9 @@ impl Relay {
             clock: Arc::clone(&self.clock),
             chance: Arc::clone(&self.chance),
             tracker: tunnel_tasks.clone(),
+            comings: Comings::new(events.clone(), Arc::clone(&self.clock)),
+            events: events.clone(),
+            stopping: self.stop.soft.clone(),
         });
         let state = State::new(Making {
             config: Arc::clone(&self.config),
@@ -293,7 +308,8 @@ impl Relay {
             tunnels: shared.tunnels.clone(),
             life: self.life.clone(),
             mail: self.mail.clone(),
-            events: Events::new(self.store.clone()),
+            events,
+            own_access: shared.own.clone(),
             activity: shared.activity.clone(),
             stopping: self.stop.soft.clone(),
             key: MasterKey::from_bytes(*self.key.expose()),

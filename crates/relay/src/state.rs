@@ -18,6 +18,7 @@ use crate::events::Events;
 use crate::life::Life;
 use crate::live_links::{self, LiveLinks};
 use crate::mail::Mail;
+use crate::own_access::OwnAccess;
 use crate::pairing::Pairings;
 use crate::portal::keys::Keys;
 use crate::portal::{self, Portal};
@@ -50,6 +51,7 @@ pub(crate) struct Parts {
     pub(crate) accounts: Accounts,
     pub(crate) pairings: Pairings,
     pub(crate) portal: Portal,
+    pub(crate) own_access: OwnAccess,
 }
 
 /// What a [`State`] is made from.
@@ -65,6 +67,7 @@ pub(crate) struct Making {
     pub(crate) activity: Activity,
     /// Ends what does not end by itself.
     pub(crate) stopping: CancellationToken,
+    pub(crate) own_access: OwnAccess,
     pub(crate) key: MasterKey,
 }
 
@@ -81,6 +84,7 @@ impl State {
             events,
             activity,
             stopping,
+            own_access,
             key,
         } = making;
         let sessions = Sessions::new(&config, &store, &clock, &chance, &key);
@@ -130,6 +134,7 @@ impl State {
             accounts,
             pairings,
             portal,
+            own_access,
         }))
     }
 }

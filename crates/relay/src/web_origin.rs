@@ -25,6 +25,7 @@ use crate::apps;
 use crate::config::Registration;
 use crate::dashboard;
 use crate::live_links;
+use crate::own_access;
 use crate::pages::links;
 use crate::pages::visit::{Answered, Arrival, Visit};
 use crate::pairing;
@@ -45,6 +46,7 @@ pub(crate) fn router(state: State) -> Router {
         .merge(links::routes())
         .merge(portal::http::routes())
         .merge(people::routes())
+        .merge(own_access::http::routes())
         .merge(pairing::http::routes())
         .merge(tunnels::http::routes())
         .merge(activity::http::routes())

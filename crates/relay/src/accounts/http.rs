@@ -335,6 +335,7 @@ async fn sign_out(visit: Visit, Form(fields): Form<Fields>) -> Answered {
     if let (Some(account), Some(session)) = (visit.maybe_account(), visit.session()) {
         let ended = visit.state.sessions.end(&account.id, &session.id).await;
         ended.map_err(|failure| visit.failed(&failure))?;
+        visit.state.life.changes().note();
     }
     let cookie = visit.state.sessions.forget();
     Ok(with_cookie(visit.go_on("/sign-in"), cookie))

@@ -22,6 +22,8 @@ pub(crate) enum Act {
     LiveLinkMade,
     /// The owner of a printer ended one of its live links.
     LiveLinkEnded,
+    /// An owner changed how far a member goes at a printer.
+    MemberLevelChanged,
 }
 
 /// An entry in the making.

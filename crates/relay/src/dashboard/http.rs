@@ -140,6 +140,7 @@ pub(crate) fn status_of(error: CameraError) -> StatusCode {
     match error {
         CameraError::NotConnected => StatusCode::SERVICE_UNAVAILABLE,
         CameraError::NoCamera => StatusCode::NOT_FOUND,
+        CameraError::TooMany => StatusCode::TOO_MANY_REQUESTS,
         CameraError::TimedOut => StatusCode::GATEWAY_TIMEOUT,
         CameraError::Failed => StatusCode::BAD_GATEWAY,
     }

@@ -9,14 +9,13 @@ use latchkey_model::app_key::network_of;
 use latchkey_model::relay_status::RelayStatus;
 use latchkey_model::secret::ConnectionLabel;
 use latchkey_net::body::Body;
-use latchkey_web::request_log::RequestLine;
 
 use super::credential::Credential;
 use super::forward::Forwarded;
-use super::{Admission, Edge, Open};
+use super::{Admitted, Edge, Open};
 use crate::activity::{Asked, Caller, is_running_picture};
 
-impl Admission {
+impl Admitted {
     pub(super) fn caller(&self) -> Caller {
         Caller {
             printer: self.printer.clone(),
@@ -28,23 +27,18 @@ impl Admission {
 }
 
 impl Edge {
-    /// Notes what was done by an answer from the printer's side.
+    /// Notes what was done by an answer from the printer's side, with how large the request was.
     pub(super) fn note_done(
         &self,
         asked: Option<Asked>,
         forwarded: &Forwarded,
-        line: &RequestLine,
-        open: &Open,
+        bytes: u64,
+        caller: &Caller,
     ) {
-        let (Forwarded::Plain(answer) | Forwarded::WebSocket(_, answer)) = forwarded;
-        let answer: &Response<Body> = answer;
-        if is_running_picture(answer.headers()) {
-            open.moving.is_camera();
-        }
+        let answer = answer_of(forwarded);
         let done = asked.and_then(|asked| asked.answered(answer.status(), answer.headers()));
         if let Some((did, name)) = done {
-            let bytes = line.received().get();
-            self.shared.activity.by_app(&open.caller, did, name, bytes);
+            self.shared.activity.by_app(caller, did, name, bytes);
         }
     }
 
@@ -81,4 +75,16 @@ impl Edge {
             activity.by_app(&caller, Did::WrongPassword, Some(network), 0);
         }
     }
+}
+
+/// Says of what comes now that it is a camera's picture, if it is.
+pub(super) fn mark_camera(forwarded: &Forwarded, open: &Open) {
+    if is_running_picture(answer_of(forwarded).headers()) {
+        open.moving.is_camera();
+    }
+}
+
+fn answer_of(forwarded: &Forwarded) -> &Response<Body> {
+    let (Forwarded::Plain(answer) | Forwarded::WebSocket(_, answer)) = forwarded;
+    answer
 }

@@ -45,7 +45,7 @@ impl Edge {
         let head = StreamHead {
             caller: call.caller.address,
             scheme: self.config().public_url.scheme(),
-            app_connection: Some(admission.app_connection.to_string()),
+            app_connection: admission.app_connection.as_ref().map(ToString::to_string),
             scope: match admission.scope {
                 KeyScope::Full => Scope::Full,
                 KeyScope::View => Scope::View,
@@ -166,12 +166,15 @@ impl Edge {
         let counted = Arc::clone(&counts);
         // What the request moved is counted; from here on it is the socket that does.
         drop((open.running, open.moving));
-        let running = self.shared.usage.follow(&open.app_connection, move || {
-            let copied = counted.now();
-            copied.from_caller + copied.to_caller
+        let usage = &self.shared.usage;
+        let running = open.app_connection.as_ref().map(|id| {
+            usage.follow(id, move || {
+                let copied = counted.now();
+                copied.from_caller + copied.to_caller
+            })
         });
         let counted = Arc::clone(&counts);
-        let moving = self.shared.activity.follow(&open.caller.printer, move || {
+        let moving = self.shared.activity.follow(&open.printer, move || {
             let copied = counted.now();
             (copied.to_caller, copied.from_caller)
         });

@@ -168,6 +168,7 @@ async fn change_password(visit: Visit, Form(form): Form<ChangingPassword>) -> An
     let sessions = visit.state.store.sessions();
     let others = sessions.end_others(&account.id, Some(&session.id)).await;
     others.map_err(|failure| visit.failed(&failure))?;
+    visit.state.life.changes().note();
     let resets = accounts.drop_resets(&account.id).await;
     resets.map_err(|failure| visit.failed(&failure))?;
     let renewed = visit.state.sessions.renew(&session.id).await;
@@ -276,6 +277,7 @@ async fn end_session(visit: Visit, Form(form): Form<EndingSession>) -> Answered 
     if let Ok(id) = form.session.parse::<SessionId>() {
         let ended = visit.state.sessions.end(&account.id, &id).await;
         ended.map_err(|failure| visit.failed(&failure))?;
+        visit.state.life.changes().note();
     }
     Ok(visit.go_on("/account?done=ended"))
 }
@@ -286,6 +288,7 @@ async fn end_others(visit: Visit, Form(form): Form<Bare>) -> Answered {
     let sessions = visit.state.store.sessions();
     let ended = sessions.end_others(&account.id, this).await;
     ended.map_err(|failure| visit.failed(&failure))?;
+    visit.state.life.changes().note();
     Ok(visit.go_on("/account?done=others"))
 }
 

@@ -126,6 +126,8 @@ async fn show(visit: Visit, Id(id): Id<PrinterId>, Query(told): Query<Told>) -> 
             "ended" => Some(PrinterDone::MemberRemoved),
             "withdrawn" => Some(PrinterDone::InvitationTaken),
             "joined" => Some(PrinterDone::Joined),
+            "raised" => Some(PrinterDone::Raised),
+            "lowered" => Some(PrinterDone::Lowered),
             "paired" => Some(PrinterDone::Paired),
             _ => None,
         },
@@ -182,6 +184,7 @@ async fn page(
         added: visit.moment(printer.created),
         apps,
         owner: (!own).then(|| found.owner.as_str().to_owned()),
+        watch_only: found.level == KeyScope::View,
         ownership: if own {
             Some(ownership(visit, found, &members, mistyped).await?)
         } else {
@@ -204,6 +207,7 @@ async fn ownership(
         id: member.account.to_string(),
         email: member.email.as_str().to_owned(),
         since: visit.moment(member.since),
+        watch_only: member.level == KeyScope::View,
     };
     Ok(Ownership {
         members: members.iter().map(member).collect(),

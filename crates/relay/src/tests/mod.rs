@@ -34,6 +34,7 @@ use crate::config::{Config, PublicUrl, Registration, Sender, Smtp, SmtpTls, Unre
 use crate::events::Events;
 use crate::life::{Endings, Life, Parts};
 use crate::mail::{self, Mail, Post};
+use crate::own_access::OwnAccess;
 use crate::state::{Making, State};
 use crate::tunnels::Tunnels;
 
@@ -212,7 +213,9 @@ pub(crate) fn state(
         clock: Arc::clone(clock),
         tracker: TaskTracker::new(),
     });
+    let key = MasterKey::from_bytes([7; 32]);
     State::new(Making {
+        own_access: OwnAccess::new(&config, &store, clock, chance, &key),
         config,
         store,
         clock: Arc::clone(clock),
@@ -223,7 +226,7 @@ pub(crate) fn state(
         events,
         activity,
         stopping: CancellationToken::new(),
-        key: MasterKey::from_bytes([7; 32]),
+        key,
     })
 }
 

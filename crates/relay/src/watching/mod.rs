@@ -28,9 +28,10 @@ use crate::camera::{Camera, CameraError, Picture};
 
 /// So many may watch a printer's running picture by live links at once. Each costs the uplink a
 /// picture of its own; who comes later sees single pictures.
-pub(crate) const MOST_BY_LINK: usize = 20;
-/// And so many of those who use the printer.
-const MOST_PEOPLE: usize = 10;
+pub(crate) const MOST_BY_LINK: usize = 5;
+/// And so many of those who use the printer. Together they leave a place at the camera for single
+/// pictures.
+const MOST_PEOPLE: usize = 2;
 
 /// What is shown as a picture of a camera. Nothing that a browser reads as a document: it would be
 /// one at our own address.

@@ -14,6 +14,7 @@ mod links;
 mod live_links;
 mod members;
 mod overviews;
+mod own_access;
 mod pairings;
 mod printers;
 mod sessions;
@@ -30,6 +31,7 @@ pub use links::Links;
 pub use live_links::{ListedLink, LiveLinks};
 pub use members::{Member, Members, UsedPrinter};
 pub use overviews::{Overview, Totals};
+pub use own_access::{FoundOwn, OwnAccess, OwnStanding};
 pub use pairings::{Confirmation, Pairings};
 pub use printers::{Printers, RemovedPrinter};
 pub use sessions::{FoundSession, Known, Sessions};
@@ -50,6 +52,16 @@ pub(crate) const STEPS: &[Step] = &[
         3,
         "printer_events",
         include_str!("../../migrations/relay/sqlite/0003_printer_events.sql"),
+    ),
+    (
+        4,
+        "event_cursors",
+        include_str!("../../migrations/relay/sqlite/0004_event_cursors.sql"),
+    ),
+    (
+        6,
+        "own_access",
+        include_str!("../../migrations/relay/sqlite/0006_own_access.sql"),
     ),
     (
         10,
@@ -148,6 +160,11 @@ impl RelayStore {
     /// Who uses the printers.
     pub const fn members(&self) -> Members<'_> {
         Members::new(&self.pools)
+    }
+
+    /// People's own access to printers.
+    pub const fn own_access(&self) -> OwnAccess<'_> {
+        OwnAccess::new(&self.pools)
     }
 
     /// Checks that the database can be read and written, for a readiness probe.

@@ -8,6 +8,7 @@ mod confirm;
 mod join;
 mod live;
 mod now;
+mod open;
 mod pair;
 mod portal;
 mod printers;
@@ -32,6 +33,7 @@ pub use live::{
     LiveEnds, LiveGone, LiveLinkCard, LiveOver, LivePage, ShareLive, ShareTold,
 };
 pub use now::{Now, NowHeat, NowJob, Word};
+pub use open::{OpenPrinter, Opening};
 pub use pair::{Pair, PairConfirm, PairEnd, PairEnding, PairProblem};
 pub use portal::{
     AllowProblem, AppStanding, ChooseProblem, EndedWhy, PortalAdd, PortalAllow, PortalApp,

@@ -23,6 +23,7 @@ mod events;
 mod links;
 mod live_links;
 mod members;
+mod own_access;
 mod pairings;
 mod printers;
 mod sessions;
@@ -39,6 +40,7 @@ pub fn cases() -> impl Iterator<Item = Case<RelayStore>> {
         activity::CASES,
         live_links::CASES,
         members::CASES,
+        own_access::CASES,
         sessions::CASES,
         links::CASES,
     ]

@@ -70,16 +70,16 @@ async fn involve(store: &RelayStore, make: &Maker, ann: &Household, bob: &Househ
     let email = bob.account.email.as_str();
     for statement in [
         format!(
-            "INSERT INTO printer_members VALUES ('{anns}', '{bob_id}', 1), ('{bobs}', '{ann_id}', 1)"
+            "INSERT INTO printer_members (printer_id, account_id, since_at) VALUES ('{anns}', '{bob_id}', 1), ('{bobs}', '{ann_id}', 1)"
         ),
         format!(
-            "INSERT INTO links VALUES (randomblob(32), 'reset_password', '{bob_id}', NULL, '{email}', 1, 2)"
+            "INSERT INTO links (secret_hash, purpose, account_id, printer_id, email, created_at, expires_at) VALUES (randomblob(32), 'reset_password', '{bob_id}', NULL, '{email}', 1, 2)"
         ),
         format!(
-            "INSERT INTO links VALUES (randomblob(32), 'share_printer', '{ann_id}', '{anns}', '{email}', 1, 2)"
+            "INSERT INTO links (secret_hash, purpose, account_id, printer_id, email, created_at, expires_at) VALUES (randomblob(32), 'share_printer', '{ann_id}', '{anns}', '{email}', 1, 2)"
         ),
         format!(
-            "INSERT INTO links VALUES (randomblob(32), 'share_printer', '{bob_id}', '{bobs}', 'c@example.com', 1, 2)"
+            "INSERT INTO links (secret_hash, purpose, account_id, printer_id, email, created_at, expires_at) VALUES (randomblob(32), 'share_printer', '{bob_id}', '{bobs}', 'c@example.com', 1, 2)"
         ),
         format!(
             "INSERT INTO pairings VALUES (randomblob(32), randomblob(32), substr(hex(randomblob(26)), 1, 52), randomblob(32), 'Bobs host', 'net', 1, 2, 'confirmed', '{bob_id}', '{bobs}')"
@@ -91,6 +91,14 @@ async fn involve(store: &RelayStore, make: &Maker, ann: &Household, bob: &Househ
             "INSERT INTO activity VALUES ('{bobs}', 1, 'read', '', 'Bobs file', '{ann_id}', 'App', 1, 1, 1), ('{anns}', 1, 'read', '', '', '{bob_id}', 'Bobs app', 1, 1, 1)"
         ),
         format!("INSERT INTO printer_traffic VALUES ('{bobs}', 1, 1, 1, 1)"),
+            "INSERT INTO own_hosts VALUES ('own-{}', '{bob_id}', '{anns}', 1), ('own-{}', '{ann_id}', '{bobs}', 1)",
+            "b".repeat(26),
+            "c".repeat(26)
+        ),
+        format!(
+            "INSERT INTO own_sessions VALUES ('sessionofbobaaaaaaaa', 'own-{}', randomblob(32), 1)",
+            "b".repeat(26)
+        ),
         format!(
             "UPDATE printers SET network = 'bobs-network', local_address = '192.168.7.7', name = 'Bobs printer' WHERE id = '{bobs}'"
         ),
@@ -124,6 +132,9 @@ async fn of_a_deleted_account_nothing_remains_but_tombstones() {
         "$argon2id$bobs",
         "bobs-network",
         "192.168.7.7",
+        "sessionofbobaaaaaaaa",
+        "bbbbbbbbbbbbbbbbbbbbbbbbbb",
+        "cccccccccccccccccccccccccc",
     ];
     for trace in traces {
         assert!(!places_of(&store, trace).await.is_empty(), "{trace}");

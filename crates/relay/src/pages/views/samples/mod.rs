@@ -3,6 +3,7 @@
 //! Tests render them all; the example `pages` writes them to files.
 
 mod live;
+mod open;
 mod pairing;
 mod people;
 mod portal;
@@ -110,6 +111,7 @@ fn everything(words: &Words) -> Vec<(String, String)> {
     pairing::add(words, &mut pages);
     portal::add(words, &mut pages);
     printers::add(words, &mut pages);
+    open::add(words, &mut pages);
     people::add(words, &mut pages);
     live::add(words, &mut pages);
     pages.0

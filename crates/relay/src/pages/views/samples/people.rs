@@ -173,6 +173,7 @@ fn admin(words: &Words, pages: &mut Pages) {
         email: Some(words.email.into()),
         made: seconds_ago(3600),
         days: 7,
+        watch_only: false,
     };
     let all = Admin {
         shell: words.viewer().bar(&words.site(), Tab::Administration),
