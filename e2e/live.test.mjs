@@ -134,3 +134,27 @@ test('who watches is cut off when the link is ended', async () => {
   await stranger.context().close();
   await owner.context().close();
 });
+
+test('a link that ends with the print shows how it ended', async () => {
+  const owner = await open(browser, DESKTOP);
+  await signIn(owner);
+  const link = await share(owner, 'When this print ends');
+  await owner.context().close();
+  const stranger = await open(browser, { device: PHONE });
+  await stranger.goto(link, { waitUntil: 'commit' });
+  await stranger.getByText('This link ends when the print does.').waitFor();
+  const { url } = demo.app_connections.find(({ access }) => access === 'none');
+  const cancelled = await fetch(new URL('/api/job', url), {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ command: 'cancel' }),
+  });
+  assert.equal(cancelled.status, 204);
+  await stranger.getByText('The print is over, and this link ends with it.').waitFor();
+  await stranger.getByText('Did not complete').waitFor();
+  await assertAccessible(stranger);
+  await assertFitsWidth(stranger);
+  await screenshot(stranger, 'live-over-phone');
+  assert.equal((await fetch(`${link}/camera`)).status, 404);
+  await stranger.context().close();
+});

@@ -229,10 +229,7 @@ mod tests {
     #[test]
     fn a_links_secret_comes_of_its_id_and_the_key() {
         let chance = SeededChance::new(3);
-        let (one, other) = (
-            LiveLinkId::generate(&chance),
-            LiveLinkId::generate(&chance),
-        );
+        let (one, other) = (LiveLinkId::generate(&chance), LiveLinkId::generate(&chance));
         let key = MasterKey::from_bytes([7; 32]).signing("live links 1");
         let secret = secret_of(&one, &key);
         assert_eq!(secret.expose().len(), 26);

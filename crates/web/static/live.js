@@ -15,6 +15,10 @@ function put(place, text) {
   if (place && place.textContent !== text) place.textContent = text;
 }
 
+function say(place, text) {
+  if (place) put(place.querySelector('bdi') ?? place, text);
+}
+
 function show(place, text) {
   if (!place) return;
   place.hidden = !text;
@@ -76,9 +80,9 @@ function fill(place, now) {
   hide('print', now.file === null);
   hide('idle', now.file !== null);
   place.querySelector('progress').value = now.percent ?? 0;
-  put(part('line'), now.line ?? '');
+  say(part('line'), now.line ?? '');
   put(part('summary'), now.summary);
-  put(part('file'), now.file ?? '');
+  say(part('file'), now.file ?? '');
   put(part('percent'), now.percent === null ? '' : `${now.percent}%`);
   put(part('left'), now.left === null ? '' : `about ${now.left}`);
   show(part('message'), now.message);
@@ -86,6 +90,23 @@ function fill(place, now) {
   time(part('started'), now.started);
   time(part('done'), now.done);
   heats(part('heats'), now.heats);
+  camera(place, now);
+}
+
+// The camera came back: its picture does too.
+const had = new Map();
+
+function camera(place, { id, picture }) {
+  const frame = place.querySelector('[data-picture]');
+  if (!frame) return;
+  const before = had.get(id) ?? frame.querySelector('img') !== null;
+  had.set(id, picture);
+  if (!picture || before || frame.querySelector('img')) return;
+  const img = new Image();
+  img.alt = 'Camera';
+  img.src = frame.dataset.picture;
+  frame.replaceChildren(img);
+  follow(frame);
 }
 
 let asking = false;

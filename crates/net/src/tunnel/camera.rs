@@ -5,13 +5,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, StatusCode};
-use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 
 use super::control::{self, ControlError, Problem, ReadError};
 use super::open::Tunnel;
 use super::serve::StreamService;
-use crate::body::Body;
+use crate::body::{self, Body};
 
 /// A host with this feature shows its camera.
 pub const FEATURE_CAMERA: &str = "camera";
@@ -85,8 +84,8 @@ impl Tunnel {
     pub async fn snapshot(&self) -> Result<(HeaderValue, Bytes), CameraError> {
         let asked = async {
             let (parts, body) = self.look("/snapshot").await?.into_parts();
-            let whole = Limited::new(body, LARGEST_PICTURE).collect().await;
-            let whole = whole.map_err(|_| CameraRefusal::Failed)?.to_bytes();
+            let whole = body::read_up_to(LARGEST_PICTURE, body).await;
+            let whole = whole.map_err(|_| CameraRefusal::Failed)?;
             Ok((kind(&parts.headers)?, whole))
         };
         tokio::time::timeout(PICTURE_DEADLINE, asked)

@@ -38,7 +38,10 @@ fn kind(method: &Method, path: &str) -> Option<Did> {
 
 fn read(path: &str) -> Did {
     let listed = ["list", "metadata", "roots", "directory", "thumbnails"];
-    if ["webcam", "snapshot", "/camera"].iter().any(|part| path.contains(part)) {
+    if ["webcam", "snapshot", "/camera"]
+        .iter()
+        .any(|part| path.contains(part))
+    {
         Did::Picture
     } else if path.starts_with("/downloads/files/") {
         Did::Download
@@ -130,7 +133,9 @@ impl Asked {
 
 /// Whether an answer is a camera's running picture.
 pub(crate) fn is_running_picture(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
     kind.is_some_and(|kind| {
         let kind = kind.split(';').next().unwrap_or_default().trim();
         kind.eq_ignore_ascii_case("multipart/x-mixed-replace")

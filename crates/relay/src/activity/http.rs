@@ -140,15 +140,14 @@ pub(crate) async fn of_printer(
     let told = visit.state.store.activity();
     let told = told.list_of_printer(&account.id, printer, end, ON_A_PRINTERS);
     let told = told.await.map_err(|failure| visit.failed(&failure))?;
-    let lines = told.into_iter().map(|told| line(visit, account, told, None));
+    let lines = told
+        .into_iter()
+        .map(|told| line(visit, account, told, None));
     Ok(lines.collect())
 }
 
 /// How much data moved for a printer in the last days.
-pub(crate) async fn data_used(
-    visit: &Visit,
-    printer: &PrinterId,
-) -> Result<DataUsed, Response> {
+pub(crate) async fn data_used(visit: &Visit, printer: &PrinterId) -> Result<DataUsed, Response> {
     let now = visit.state.clock.now();
     let first = day_of(now) - DATA_DAYS + 1;
     let moved = visit.state.store.traffic().list(printer, first).await;

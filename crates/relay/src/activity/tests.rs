@@ -8,7 +8,12 @@ use crate::tests::Bench;
 
 async fn told(bench: &Bench, account: &AccountId) -> Vec<(Did, u64, u64)> {
     let end = Timestamp::from_millis(i64::MAX);
-    let told = bench.store().activity().list(account, end, 99).await.unwrap();
+    let told = bench
+        .store()
+        .activity()
+        .list(account, end, 99)
+        .await
+        .unwrap();
     let told = told.into_iter().map(|told| match told.what {
         Happening::Did {
             did, times, bytes, ..
@@ -68,7 +73,10 @@ async fn what_cannot_be_written_waits_and_has_an_end() {
     drop(moving);
     let caller = |number: usize| Caller {
         printer: printer.id.clone(),
-        connection: format!("{number:0>20}").replace(['0', '1', '8', '9'], "a").parse().unwrap(),
+        connection: format!("{number:0>20}")
+            .replace(['0', '1', '8', '9'], "a")
+            .parse()
+            .unwrap(),
         account: ann.id.clone(),
         app: "x".to_owned(),
     };
@@ -109,9 +117,72 @@ async fn data_is_counted_while_it_moves_and_once_and_the_camera_apart() {
         days,
         [(today - 1, moved(25, 15, 3)), (today, moved(5, 5, 0))]
     );
-    forget(bench.store(), bench.clock.now().plus(Duration::from_hours(60 * 24)))
-        .await
-        .unwrap();
+    forget(
+        bench.store(),
+        bench.clock.now().plus(Duration::from_hours(60 * 24)),
+    )
+    .await
+    .unwrap();
     let days = bench.store().traffic().list(&printer.id, 0).await.unwrap();
     assert_eq!(days.len(), 1);
+}
+
+#[tokio::test]
+async fn people_read_in_plain_words_what_was_done_and_only_what_is_theirs() {
+    let bench = Bench::new().await;
+    let ann = bench.account("ann@example.com").await;
+    let bob = bench.account("bob@example.com").await;
+    let printer = bench.printer(&ann, "Voron").await;
+    bench.share(&printer, &bob).await;
+    let (anns, bobs) = (
+        bench.app_connection(&ann, &printer, "Fieldglass").await,
+        bench.app_connection(&bob, &printer, "Spool Butler").await,
+    );
+    let activity = &bench.state.activity;
+    let caller = |connection: &latchkey_model::app_connection::AppConnection, app: &str| Caller {
+        printer: printer.id.clone(),
+        connection: connection.id.clone(),
+        account: connection.live().unwrap().account.clone(),
+        app: app.to_owned(),
+    };
+    let file = Some("spiral-vase.gcode".to_owned());
+    activity.by_app(&caller(&anns, "Fieldglass"), Did::Upload, file, 18_000_000);
+    activity.by_app(&caller(&bobs, "Spool Butler"), Did::Camera, None, 0);
+    let network = Some("203.0.113.0/24".to_owned());
+    for _ in 0..5 {
+        let attacked = caller(&bobs, "Spool Butler");
+        activity.by_app(&attacked, Did::WrongPassword, network.clone(), 0);
+    }
+    drop(activity.follow(&printer.id, || (9_400_000_000, 0)));
+    let mut owner = bench.signed_in(&ann).await;
+    let revoke = format!("/app-connections/{}/revoke", anns.id);
+    owner.get(&revoke).await.is(200);
+    owner.post(&revoke, &[]).await.is(303);
+    // A second click is told once.
+    owner.post(&revoke, &[]).await;
+    activity.write().await;
+    let page = owner.get("/activity").await;
+    page.says("Today");
+    page.says("added <bdi>spiral-vase.gcode</bdi> (18 MB)");
+    page.says(
+        "5 wrong passwords for <b><bdi>Spool Butler</bdi></b> from <bdi>203.0.113.0/24</bdi>",
+    );
+    page.says("You revoked <b><bdi>Fieldglass</bdi></b>");
+    assert_eq!(page.text.matches("You revoked").count(), 1);
+    let page = owner.get(&format!("/printers/{}", printer.id)).await;
+    page.says("opened the camera");
+    page.says("9.4 GB in 14 days");
+    let mut member = bench.signed_in(&bob).await;
+    let page = member.get("/activity").await;
+    page.says("opened the camera");
+    assert!(!page.text.contains("Fieldglass"), "{}", page.text);
+    assert!(!page.text.contains("ann@example.com"));
+    bench.clock.advance(Duration::from_hours(24));
+    owner.get("/activity").await.says("Yesterday");
+    let older = owner.get("/activity?before=0").await;
+    older.says("Nothing older");
+    owner
+        .get("/activity?before=nonsense")
+        .await
+        .says("Yesterday");
 }

@@ -511,7 +511,13 @@ async fn nobody_makes_more_live_links_than_there_is_room_for_or_of_nonsense() {
         assert_eq!(scene.live(&scene.token, "{}").await.status, 200);
     }
     let full = scene.live(&scene.token, "{}").await;
-    assert_eq!((full.status, full.body["Status"].as_u64()), (400, Some(400)));
+    assert_eq!(
+        (full.status, full.body["Status"].as_u64()),
+        (400, Some(400))
+    );
     let wrong = scene.ask(Method::GET, LIVE, &[], "").await;
-    assert_eq!((wrong.status, wrong.allow.as_deref()), (405, Some("POST, OPTIONS")));
+    assert_eq!(
+        (wrong.status, wrong.allow.as_deref()),
+        (405, Some("POST, OPTIONS"))
+    );
 }

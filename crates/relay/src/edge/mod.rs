@@ -33,7 +33,7 @@ use tokio_util::task::TaskTracker;
 
 use self::activity::mark_camera;
 use self::credential::Credential;
-use crate::activity::{Activity, Caller, Moving};
+use crate::activity::{Activity, Moving};
 use crate::app_connections::usage::{Running, Usage};
 use crate::config::Config;
 use crate::guesses::Guesses;

@@ -1,11 +1,11 @@
 //! `/live/{secret}`: for anybody who has the link. No cookie is read or set here.
 
 use askama::Template;
+use axum::Json;
 use axum::Router;
 use axum::extract::{Extension, Path, State as Shared};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::Json;
 use http::header::{CONTENT_TYPE, LOCATION, REFERRER_POLICY};
 use http::{HeaderName, HeaderValue, StatusCode};
 use latchkey_model::live_link::Shows;
@@ -40,11 +40,7 @@ struct Guest {
     secret: String,
 }
 
-type Asking = (
-    Shared<State>,
-    Extension<Arrival>,
-    Path<String>,
-);
+type Asking = (Shared<State>, Extension<Arrival>, Path<String>);
 
 impl Guest {
     fn new((Shared(state), Extension(arrival), Path(secret)): Asking) -> Self {

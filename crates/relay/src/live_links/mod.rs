@@ -6,7 +6,7 @@ pub(crate) mod http;
 pub(crate) mod owner;
 pub(crate) mod recheck;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -204,7 +204,10 @@ impl LiveLinks {
 
     /// How many watch by a link now.
     pub(crate) fn viewers(&self, link: &LiveLink) -> usize {
-        self.0.parts.watching.count(&viewer(&link.printer, &link.id))
+        self.0
+            .parts
+            .watching
+            .count(&viewer(&link.printer, &link.id))
     }
 
     fn cut(&self, printer: &PrinterId, ended: &[LiveLinkId]) {

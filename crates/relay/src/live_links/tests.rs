@@ -2,8 +2,7 @@ use std::sync::atomic::Ordering;
 
 use latchkey_model::account::Account;
 use latchkey_model::chance::SeededChance;
-use latchkey_model::clock::Timestamp;
-use latchkey_model::printer::{HostKey, Printer};
+use latchkey_model::printer::{HostKey, Printer, PrinterName, Seen};
 use latchkey_model::printing::{
     Condition, EventKind, Heats, Job, PrinterEvent, PrinterState, Progress,
 };
@@ -59,9 +58,9 @@ impl Scene {
             host: Some(HostKey::from_bytes([3; 32])),
             id: PrinterId::generate(&*bench.chance),
             account: ann.id.clone(),
-            name: "Garage Voron".parse().unwrap(),
+            name: PrinterName::parse("Garage Voron").unwrap(),
             created: bench.clock.now(),
-            seen: latchkey_model::printer::Seen::default(),
+            seen: Seen::default(),
             local_address: None,
         };
         bench.store().printers().create(&printer).await.unwrap();
@@ -170,7 +169,12 @@ async fn a_stranger_sees_the_printer_and_nothing_of_its_owner() {
     assert!(!page.text.contains("ann@example.com"));
     assert!(!page.text.contains(scene.printer.id.as_str()));
     assert_eq!(page.headers["referrer-policy"], "no-referrer");
-    assert!(page.headers["x-robots-tag"].to_str().unwrap().contains("noindex"));
+    assert!(
+        page.headers["x-robots-tag"]
+            .to_str()
+            .unwrap()
+            .contains("noindex")
+    );
     assert_eq!(page.headers["cache-control"], "no-store");
     assert!(!page.headers.contains_key("set-cookie"));
     let state = stranger.get(&format!("{}/state", path_of(&made))).await;
@@ -181,7 +185,10 @@ async fn a_stranger_sees_the_printer_and_nothing_of_its_owner() {
     assert_eq!(picture.headers["content-type"], "image/jpeg");
     let policy = picture.headers["content-security-policy"].to_str().unwrap();
     assert!(policy.contains("sandbox"));
-    let short = made.short_url.strip_prefix("https://relay.example.net").unwrap();
+    let short = made
+        .short_url
+        .strip_prefix("https://relay.example.net")
+        .unwrap();
     let led = stranger.get(short).await;
     led.is(302);
     assert_eq!(led.location(), path_of(&made));
@@ -236,11 +243,17 @@ async fn a_print_that_ended_unseen_ends_its_link_too() {
     scene.does(Condition::Error, Some(&scene.print));
     links.recheck_prints().await.unwrap();
     let mut stranger = scene.bench.browser();
-    stranger.get(&path_of(&made)).await.says("This link ends when");
+    stranger
+        .get(&path_of(&made))
+        .await
+        .says("This link ends when");
     let next = PrintId::generate(&*scene.bench.chance);
     scene.does(Condition::Printing, Some(&next));
     links.recheck_prints().await.unwrap();
-    stranger.get(&path_of(&made)).await.says("The print is over");
+    stranger
+        .get(&path_of(&made))
+        .await
+        .says("The print is over");
     // And one that was seen to end while nobody looked at the page.
     let other = scene.make(24, true).await;
     scene.happens(EventKind::Failed, &next).await;
@@ -288,7 +301,10 @@ async fn without_a_print_there_is_none_to_end_with() {
 async fn its_owner_makes_a_link_sees_it_again_and_ends_it() {
     let scene = Scene::new().await;
     let mut owner = scene.bench.signed_in(&scene.ann).await;
-    owner.get(&scene.path("")).await.says("Nobody watches this printer");
+    owner
+        .get(&scene.path(""))
+        .await
+        .says("Nobody watches this printer");
     let made = owner.post(&scene.path(""), &[("until", "print")]).await;
     made.leads_to(&scene.path("?done=made"));
     let page = owner.get(made.location()).await;
@@ -336,7 +352,13 @@ async fn who_watches_is_cut_off_when_the_link_is_revoked_or_its_reason_ends() {
     let (owner, printer) = (&scene.ann.id, &scene.printer.id);
     state.live_links.recheck_viewers().await.unwrap();
     assert_eq!(state.watching.viewers().len(), 1);
-    assert!(state.live_links.revoke(owner, printer, &revoked.id).await.unwrap());
+    assert!(
+        state
+            .live_links
+            .revoke(owner, printer, &revoked.id)
+            .await
+            .unwrap()
+    );
     assert!(is_cut(stream).await);
     // Ends that come from elsewhere.
     let (timed, printed, owned) = (
@@ -462,5 +484,4 @@ async fn many_who_look_cost_the_printer_one_picture() {
         watching.snapshot(&scene.printer.id, &host).await.unwrap();
     }
     assert_eq!(fake.asked.load(Ordering::Relaxed), 1);
-    assert!(Timestamp::from_millis(0) < scene.bench.clock.now());
 }

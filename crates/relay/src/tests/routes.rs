@@ -311,7 +311,10 @@ impl World {
             kept.insert(format!("{listed:?}"));
             let now = self.bench.clock_now();
             let links = store.live_links();
-            let links = links.list_of_printer(account, &printer.id, now).await.unwrap();
+            let links = links
+                .list_of_printer(account, &printer.id, now)
+                .await
+                .unwrap();
             kept.insert(format!("{links:?}"));
         }
     }

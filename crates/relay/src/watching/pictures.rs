@@ -43,8 +43,7 @@ impl Pictures {
         self.slots().retain(|_, slot| {
             // Who holds it is taking a picture.
             slot.0.try_lock().map_or(true, |last| {
-                last.as_ref()
-                    .is_some_and(|(at, _)| at.elapsed() < GOOD_FOR)
+                last.as_ref().is_some_and(|(at, _)| at.elapsed() < GOOD_FOR)
             })
         });
     }
@@ -98,9 +97,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn that_there_is_none_is_good_for_everybody_too() {
         let pictures = Pictures::default();
-        let failed = pictures.get(&host(), async { Err(CameraError::Failed) });
+        let host = host();
+        let failed = pictures.get(&host, async { Err(CameraError::Failed) });
         assert_eq!(failed.await.unwrap_err(), CameraError::Failed);
-        let again = pictures.get(&host(), async { panic!("asked again") });
+        let again = pictures.get(&host, async { panic!("asked again") });
         assert_eq!(again.await.unwrap_err(), CameraError::Failed);
     }
 

@@ -2,8 +2,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use futures_util::stream;
-use hyper::body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::Frame;
 use latchkey_net::body::BodyError;
 
 use super::*;
@@ -71,8 +71,8 @@ fn viewer(printer: &PrinterId, number: u64) -> Viewer {
 async fn what_is_open_ends_with_what_allowed_it_and_nothing_else_does() {
     let (watching, _bench, printer) = watching(Fake::default()).await;
     let (one, other) = (viewer(&printer, 1), viewer(&printer, 2));
-    let stream = watching.enter(one.clone()).unwrap().stream(&host());
-    let stream = stream.await.unwrap();
+    let place = watching.enter(one.clone()).unwrap();
+    let stream = place.stream(&host()).await.unwrap();
     assert!(!stream.headers().contains_key("set-cookie"));
     let mut body = stream.into_body();
     let place = watching.enter(other.clone()).unwrap();
@@ -94,7 +94,10 @@ async fn what_ends_before_the_picture_runs_does_not_begin() {
     let one = viewer(&printer, 1);
     let place = watching.enter(one.clone()).unwrap();
     watching.end(&one);
-    assert_eq!(place.stream(&host()).await.unwrap_err(), CameraError::Failed);
+    assert_eq!(
+        place.stream(&host()).await.unwrap_err(),
+        CameraError::Failed
+    );
     assert!(watching.viewers().is_empty());
 }
 
@@ -129,7 +132,10 @@ async fn nothing_but_pictures_comes_through() {
     let picture = watching.snapshot(&printer, &host()).await;
     assert_eq!(picture.unwrap_err(), CameraError::Failed);
     let place = watching.enter(viewer(&printer, 1)).unwrap();
-    assert_eq!(place.stream(&host()).await.unwrap_err(), CameraError::Failed);
+    assert_eq!(
+        place.stream(&host()).await.unwrap_err(),
+        CameraError::Failed
+    );
 }
 
 #[tokio::test]

@@ -253,7 +253,9 @@ fn listed(row: &Row) -> Result<ListedLink, StoreError> {
             print: print.transpose()?,
             ended,
         },
-        printer: parse(row, TABLE, "printer_name", |name| PrinterName::parse(name).ok())?,
+        printer: parse(row, TABLE, "printer_name", |name| {
+            PrinterName::parse(name).ok()
+        })?,
         host: host.transpose()?,
         app: app.transpose()?,
     })

@@ -195,18 +195,28 @@ mod tests {
         let used = DataUsed::of(&days, |ago| format!("{ago} days ago"));
         assert_eq!(used.most, "2.0 GB");
         assert_eq!(used.half, "1.0 GB");
-        let heights: Vec<_> = used.bars.iter().map(|bar| (bar.sent, bar.received)).collect();
+        let heights: Vec<_> = used
+            .bars
+            .iter()
+            .map(|bar| (bar.sent, bar.received))
+            .collect();
         assert_eq!(heights, [(0, 0), (750, 75), (250, 2)]);
         assert_eq!(used.total, "2.1 GB");
         assert!(used.mostly_camera);
-        assert_eq!((used.first.as_str(), used.middle.as_str()), ("2 days ago", "1 days ago"));
+        assert_eq!(
+            (used.first.as_str(), used.middle.as_str()),
+            ("2 days ago", "1 days ago")
+        );
         assert_eq!(DataBar::top(750), "25.0");
     }
 
     #[test]
     fn nothing_and_too_much_have_a_plot_too() {
         let none = DataUsed::of(&[DayUsed::default(); 14], |_| String::new());
-        assert_eq!((none.most.as_str(), none.total.as_str()), ("1.0 KB", "0 bytes"));
+        assert_eq!(
+            (none.most.as_str(), none.total.as_str()),
+            ("1.0 KB", "0 bytes")
+        );
         assert!(!none.mostly_camera);
         let day = DayUsed {
             sent: u64::MAX,

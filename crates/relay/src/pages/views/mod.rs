@@ -21,17 +21,13 @@ pub mod samples;
 use latchkey_web::shell::{Account, BarShell, DoorShell, NavItem, Place};
 
 pub use account::{AccountDone, AccountPage, AccountProblem, ListedSession};
-pub use activity::{
-    ActivityDay, ActivityLine, ActivityPage, ActivityWhat, DataUsed, DayUsed,
-};
+pub use activity::{ActivityDay, ActivityLine, ActivityPage, ActivityWhat, DataUsed, DayUsed};
 pub use admin::{
     Admin, AdminDone, InviteAccount, ListedAccount, Manage, ManageDone, ManageProblem,
 };
 pub use confirm::{EndAccount, EndAtPrinter, Ending};
 pub use join::{Join, Joining};
-pub use live::{
-    LiveEnds, LiveGone, LiveLinkCard, LiveOver, LivePage, ShareLive, ShareTold,
-};
+pub use live::{LiveEnds, LiveGone, LiveLinkCard, LiveOver, LivePage, ShareLive, ShareTold};
 pub use now::{Now, NowHeat, NowJob, Word};
 pub use open::{OpenPrinter, Opening};
 pub use pair::{Pair, PairConfirm, PairEnd, PairEnding, PairProblem};

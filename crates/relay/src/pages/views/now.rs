@@ -109,7 +109,10 @@ impl Now {
     }
 
     /// By what its host told last. `moment` is any point in time as seen from now.
-    pub fn of(state: &PrinterState, moment: impl Fn(latchkey_model::clock::Timestamp) -> Moment) -> Self {
+    pub fn of(
+        state: &PrinterState,
+        moment: impl Fn(latchkey_model::clock::Timestamp) -> Moment,
+    ) -> Self {
         let word = match state.condition {
             Condition::Ready => Word::Ready,
             Condition::Printing => Word::Printing,

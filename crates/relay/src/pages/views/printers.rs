@@ -36,7 +36,11 @@ impl PrinterCard {
     /// What needs the person first, then what prints, what is here, and what is not; each by name.
     pub fn order(&self) -> (bool, u8, String) {
         let needs_somebody = self.needs_somebody();
-        (!needs_somebody, self.now.word.order(), self.name.to_lowercase())
+        (
+            !needs_somebody,
+            self.now.word.order(),
+            self.name.to_lowercase(),
+        )
     }
 
     fn path(&self) -> String {
@@ -70,12 +74,18 @@ pub struct Printers {
 impl Printers {
     /// How many do what, in words: "4 printers: 1 needs you, 1 printing, 1 offline".
     fn summary(&self) -> String {
-        let count = |of: &dyn Fn(&PrinterCard) -> bool| {
-            self.cards.iter().filter(|card| of(card)).count()
-        };
+        let count =
+            |of: &dyn Fn(&PrinterCard) -> bool| self.cards.iter().filter(|card| of(card)).count();
         let needing = count(&|card| card.needs_somebody());
         let parts = [
-            (needing, if needing == 1 { "needs you" } else { "need you" }),
+            (
+                needing,
+                if needing == 1 {
+                    "needs you"
+                } else {
+                    "need you"
+                },
+            ),
             (count(&|card| card.now.word == Word::Printing), "printing"),
             (count(&|card| card.now.word == Word::Ready), "ready"),
             (count(&|card| card.now.word == Word::Online), "online"),
@@ -296,7 +306,7 @@ mod tests {
         let names = cards.each_ref().map(|card| card.name.as_str());
         assert_eq!(names, ["w", "x", "y", "z", "p", "b", "C", "a"]);
         let page = Printers {
-            shell: latchkey_web::shell::BarShell {
+            shell: BarShell {
                 place: latchkey_web::shell::Place::relay("x"),
                 prefix: String::new(),
                 home: "/",

@@ -106,15 +106,17 @@ async fn owners_see_everything_and_members_their_own(store: &RelayStore) -> Outc
     let bob = maker.household(store, "bob@example.net").await?;
     let activity = store.activity();
     let members = store.members();
-    members
-        .add(&ann.printer.id, &bob.account.id, at(1))
-        .await?;
+    members.add(&ann.printer.id, &bob.account.id, at(1)).await?;
     let by_bob = Done {
         account: bob.account.id.clone(),
         ..done(&ann, Did::Camera, 9)
     };
     activity
-        .add(&[done(&ann, Did::Read, 8), by_bob, done(&bob, Did::Control, 7)])
+        .add(&[
+            done(&ann, Did::Read, 8),
+            by_bob,
+            done(&bob, Did::Control, 7),
+        ])
         .await?;
     let everything = activity.list(&ann.account.id, at(99), 9).await?;
     check_eq!(kinds(&everything), ["camera 1", "read 1"]);
@@ -161,10 +163,7 @@ async fn what_happened_to_the_printer_is_told_among_it(store: &RelayStore) -> Ou
             away_since: Some(at(40)),
         }
     );
-    check_eq!(
-        store.activity().list(&bob.account.id, at(99), 9).await?,
-        []
-    );
+    check_eq!(store.activity().list(&bob.account.id, at(99), 9).await?, []);
     Ok(())
 }
 
@@ -185,10 +184,7 @@ async fn old_activity_and_more_than_enough_is_forgotten(store: &RelayStore) -> O
     check_eq!(activity.forget(at(0), 3).await?, 0);
     check_eq!(activity.forget(at(4 * QUARTER), 3).await?, 2);
     check_eq!(
-        activity
-            .list(&bob.account.id, at(i64::MAX), 9)
-            .await?
-            .len(),
+        activity.list(&bob.account.id, at(i64::MAX), 9).await?.len(),
         0
     );
     Ok(())

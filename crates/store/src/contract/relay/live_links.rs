@@ -243,10 +243,7 @@ async fn the_owner_alone_takes_links_back(store: &RelayStore) -> Outcome {
         (&ann.account.id, bobs),
     ] {
         check_eq!(links.revoke(owner, printer, &link.id).await?, false);
-        check_eq!(
-            links.list_of_printer(owner, printer, at(200)).await?,
-            []
-        );
+        check_eq!(links.list_of_printer(owner, printer, at(200)).await?, []);
     }
     check_eq!(links.revoke(&ann.account.id, anns, &link.id).await?, true);
     check_eq!(links.revoke(&ann.account.id, anns, &link.id).await?, false);

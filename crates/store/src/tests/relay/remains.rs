@@ -91,6 +91,7 @@ async fn involve(store: &RelayStore, make: &Maker, ann: &Household, bob: &Househ
             "INSERT INTO activity VALUES ('{bobs}', 1, 'read', '', 'Bobs file', '{ann_id}', 'App', 1, 1, 1), ('{anns}', 1, 'read', '', '', '{bob_id}', 'Bobs app', 1, 1, 1)"
         ),
         format!("INSERT INTO printer_traffic VALUES ('{bobs}', 1, 1, 1, 1)"),
+        format!(
             "INSERT INTO own_hosts VALUES ('own-{}', '{bob_id}', '{anns}', 1), ('own-{}', '{ann_id}', '{bobs}', 1)",
             "b".repeat(26),
             "c".repeat(26)

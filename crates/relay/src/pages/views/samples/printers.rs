@@ -3,8 +3,8 @@
 use super::{Pages, Words, live, seconds_ago};
 use crate::pages::views::{
     AppStanding, Copied, EndAccount, EndAtPrinter, Ending, Invite, InviteProblem, Join, Joining,
-    ListedApp, ListedInvitation, ListedMember, Made, NameProblem, Now, Ownership, Presence, PrinterCard,
-    PrinterDone, PrinterPage, Printers, PrintersDone, Reminder, Rename, Tab,
+    ListedApp, ListedInvitation, ListedMember, Made, NameProblem, Now, Ownership, Presence,
+    PrinterCard, PrinterDone, PrinterPage, Printers, PrintersDone, Reminder, Rename, Tab,
 };
 
 const ID: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567ABCDEFGHIJKLMNOPQRST";
