@@ -12,6 +12,7 @@ pub mod activity;
 pub mod app;
 pub mod app_connection;
 pub mod app_key;
+pub mod audit;
 pub mod chance;
 pub mod clock;
 pub mod id;

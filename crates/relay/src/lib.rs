@@ -6,13 +6,15 @@
 
 mod accounts;
 mod activity;
+mod admin;
 mod app_api;
 mod app_connections;
 pub mod apps;
-mod audit;
+pub mod audit;
 mod camera;
 pub mod config;
 mod dashboard;
+pub mod doctor;
 mod edge;
 mod events;
 mod guesses;

@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use crate::accounts::Accounts;
 use crate::activity::Activity;
 use crate::app_connections::usage::Usage;
+use crate::audit::{self, Audit};
 use crate::config::Config;
 use crate::edge::{Edge, Shared};
 use crate::events::Events;
@@ -38,7 +39,7 @@ use crate::portal;
 use crate::router::Router;
 use crate::state::{Making, State};
 use crate::sweep;
-use crate::tunnels::{Desk, Reception, Tunnels, presence};
+use crate::tunnels::{Desk, Reception, Tunnels, presence, rates};
 use crate::web_origin::WebOrigin;
 
 /// The name of the database file in the data directory.
@@ -92,6 +93,12 @@ impl Relay {
         data.join(DATABASE)
     }
 
+    /// The key of a relay with this data directory, which is made if there is none.
+    pub(crate) fn master_key(data: &std::path::Path) -> Result<MasterKey, KeyFileError> {
+        let key = key_file::load_or_create(&data.join(KEY), KEY_PREFIX)?;
+        Ok(MasterKey::from_bytes(*key))
+    }
+
     /// Takes the sockets, opens the database, loads the certificate.
     pub async fn bind(
         config: Config,
@@ -107,8 +114,7 @@ impl Relay {
             .await
             .map_err(|cause| RelayError::Store { path, cause })?;
         // After the database, which makes the folder.
-        let key = key_file::load_or_create(&config.data.join(KEY), KEY_PREFIX)?;
-        let key = MasterKey::from_bytes(*key);
+        let key = Self::master_key(&config.data)?;
         let listener = listen::bind(config.listen).await?;
         let status_listener = match config.status_listen {
             Some(address) => Some(listen::bind(address).await?),
@@ -218,7 +224,14 @@ impl Relay {
             tracker: callers.clone(),
             stopping: self.stop.soft.clone(),
         };
-        let router = self.router(shared, &tunnel_tasks);
+        let audit = Audit::new(audit::Making {
+            store: self.store.clone(),
+            clock: Arc::clone(&self.clock),
+            chance: Arc::clone(&self.chance),
+            key: &self.key,
+            end: Some(Audit::end_file(&self.config.data)),
+        });
+        let router = self.router(shared, &tunnel_tasks, audit.clone());
         // Also while running requests finish.
         let served = CancellationToken::new();
         tunnel_tasks.spawn(self.life.clone().watch(served.clone()));
@@ -228,6 +241,7 @@ impl Relay {
         if let Some(post) = self.post.take() {
             tunnel_tasks.spawn(post.run(self.stop.soft.clone()));
         }
+        tunnel_tasks.spawn(rates::watch(tunnels.clone(), served.clone()));
         tunnel_tasks.spawn(presence::watch(
             tunnels.clone(),
             self.store.clone(),
@@ -240,6 +254,7 @@ impl Relay {
         }
         tunnel_tasks.spawn(sweep::run(
             self.store.clone(),
+            audit,
             Arc::clone(&self.clock),
             self.stop.soft.clone(),
         ));
@@ -282,7 +297,7 @@ impl Relay {
         self.store.close().await;
     }
 
-    fn router(&self, shared: Shared, tunnel_tasks: &TaskTracker) -> Router {
+    fn router(&self, shared: Shared, tunnel_tasks: &TaskTracker, audit: Audit) -> Router {
         let acceptor = AcceptorConfig {
             relay_name: self.config.public_url.authority().to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -312,12 +327,14 @@ impl Relay {
             own_access: shared.own.clone(),
             activity: shared.activity.clone(),
             stopping: self.stop.soft.clone(),
+            audit,
             key: MasterKey::from_bytes(*self.key.expose()),
         });
         let soft = self.stop.soft.clone();
         tunnel_tasks.spawn(state.live_links.clone().watch(soft));
         tunnel_tasks.spawn(portal::forget(state.clone(), self.stop.soft.clone()));
-        let web_origin = WebOrigin::new(state, reception, Arc::clone(&shared.metrics));
+        let metrics = Arc::clone(&shared.metrics);
+        let web_origin = WebOrigin::new(state, reception, metrics, shared.tracker.clone());
         let edge = Edge::new(shared);
         Router { edge, web_origin }
     }

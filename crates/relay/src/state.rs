@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use latchkey_model::chance::Chance;
-use latchkey_model::clock::Clock;
+use latchkey_model::clock::{Clock, Timestamp};
 use latchkey_model::sealed::MasterKey;
 use latchkey_store::RelayStore;
 use tokio_util::sync::CancellationToken;
@@ -47,6 +47,8 @@ pub(crate) struct Parts {
     /// What apps and people do.
     pub(crate) activity: Activity,
     pub(crate) audit: Audit,
+    /// When this relay started.
+    pub(crate) started: Timestamp,
     pub(crate) sessions: Sessions,
     pub(crate) accounts: Accounts,
     pub(crate) pairings: Pairings,
@@ -68,6 +70,7 @@ pub(crate) struct Making {
     /// Ends what does not end by itself.
     pub(crate) stopping: CancellationToken,
     pub(crate) own_access: OwnAccess,
+    pub(crate) audit: Audit,
     pub(crate) key: MasterKey,
 }
 
@@ -85,6 +88,7 @@ impl State {
             activity,
             stopping,
             own_access,
+            audit,
             key,
         } = making;
         let sessions = Sessions::new(&config, &store, &clock, &chance, &key);
@@ -116,13 +120,15 @@ impl State {
             mail: mail.clone(),
             life: life.clone(),
             activity: activity.clone(),
+            audit: audit.clone(),
         });
         Self(Arc::new(Parts {
             camera,
             watching,
             live_links,
             activity,
-            audit: Audit::default(),
+            audit,
+            started: clock.now(),
             events,
             config,
             store,

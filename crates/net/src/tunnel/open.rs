@@ -204,9 +204,13 @@ impl Tunnel {
     }
 
     /// Forwarded streams now open.
-    #[cfg(test)]
-    pub(super) fn active_streams(&self) -> usize {
+    pub fn active_streams(&self) -> usize {
         self.inner.active.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that came and went on its connection, whatever they were for.
+    pub fn bytes_moved(&self) -> u64 {
+        self.inner.line.moved()
     }
 
     /// Asks for a sign of life; true when it came in time.

@@ -90,13 +90,11 @@ impl AppApi {
             NotMade::TooMany => NoLink::TooMany,
             NotMade::Store(error) => NoLink::Status(doubt(&error)),
         })?;
+        let actor = Actor::Account(admission.holder.account.clone());
         let entry = Entry {
-            actor: Actor::Account(admission.holder.account.clone()),
-            act: Act::LiveLinkMade,
-            account: Some(admission.holder.account.clone()),
             printer: Some(admission.holder.printer.clone()),
-            detail: admission.app.clone(),
-            address: None,
+            detail: admission.app_connection.to_string(),
+            ..Entry::new(actor, Act::LiveLinkMade)
         };
         facts.audit.note(entry).await;
         let caller = Caller {

@@ -15,11 +15,13 @@ use latchkey_model::chance::SeededChance;
 use latchkey_model::clock::{Clock as _, FixedClock, Timestamp};
 use latchkey_model::id::{AccountId, AppConnectionId, PrinterId};
 use latchkey_model::printer::{HostKey, Presence, Printer, PrinterName, Seen};
+use latchkey_model::sealed::MasterKey;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use tower::ServiceExt as _;
 
 use super::*;
+use crate::audit;
 use crate::events::Events;
 use crate::live_links;
 use crate::pages::visit::Arrival;
@@ -54,7 +56,13 @@ fn router_with(store: &RelayStore, events: &Events) -> Router {
     http::routes(AppApi::of(Facts {
         live_links,
         activity,
-        audit: Audit::default(),
+        audit: Audit::new(audit::Making {
+            store: store.clone(),
+            clock: Arc::clone(&clock),
+            chance: Arc::new(SeededChance::new(9)),
+            key: &MasterKey::from_bytes([7; 32]),
+            end: None,
+        }),
         public_url: PublicUrl::from_url(&"https://relay.example".parse().unwrap()).unwrap(),
         plans: serde_json::from_str(plans).unwrap(),
         store: store.clone(),

@@ -14,10 +14,10 @@ use serde::Deserialize;
 
 use super::{NotMade, Wish};
 use crate::activity::Person;
-use crate::audit::{Act, Actor, Entry};
+use crate::audit::Act;
 use crate::pages::ids::Id;
 use crate::pages::views::{LiveLinkCard, ShareLive, ShareTold, Tab};
-use crate::pages::visit::{Answered, Visit};
+use crate::pages::visit::{About, Answered, Visit};
 use crate::people::owned;
 use crate::state::State;
 
@@ -159,13 +159,5 @@ async fn note(visit: &Visit, account: &Account, printer: &PrinterId, did: Did, a
         app: None,
     };
     visit.state.activity.by_person(did, person);
-    let entry = Entry {
-        actor: Actor::Account(account.id.clone()),
-        act,
-        account: Some(account.id.clone()),
-        printer: Some(printer.clone()),
-        detail: String::new(),
-        address: Some(visit.arrival.address),
-    };
-    visit.state.audit.note(entry).await;
+    visit.note(act, About::printer(printer)).await;
 }

@@ -19,6 +19,7 @@ use serde::Deserialize;
 use super::{Bare, Told, listed_invitation, owned, printer_path, reminder, still_used, used};
 use crate::activity::http::{data_used, of_printer};
 use crate::apps::http::logo_path;
+use crate::audit::Act;
 use crate::dashboard::now_of;
 use crate::mail::Letter;
 use crate::pages::ids::Id;
@@ -26,7 +27,7 @@ use crate::pages::views::{
     AppStanding, Copied, EndAtPrinter, Ending, ListedApp, ListedMember, NameProblem, Ownership,
     Presence, PrinterCard, PrinterDone, PrinterPage, Printers, PrintersDone, Rename, Tab,
 };
-use crate::pages::visit::{Answered, Visit};
+use crate::pages::visit::{About, Answered, Visit};
 use crate::state::State;
 
 /// Longest version of a host's program that is shown.
@@ -273,6 +274,7 @@ async fn rename(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Renaming>)
             let renamed = visit.state.store.printers();
             let renamed = renamed.rename(&account.id, &id, &name).await;
             renamed.map_err(|failure| visit.failed(&failure))?;
+            visit.note(Act::PrinterRenamed, About::printer(&id)).await;
             return Ok(visit.go_on(&printer_path(&id, "?done=renamed")));
         }
         Err(NameError::Empty) => NameProblem::Missing,
@@ -308,6 +310,7 @@ async fn remove(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Bare>) -> 
     visit.fresh(&back)?;
     let removed = visit.state.life.remove_printer(&account.id, &id).await;
     if removed.map_err(|failure| visit.failed(&failure))? {
+        visit.note(Act::PrinterRemoved, About::printer(&id)).await;
         tracing::info!(account.id = %account.id, printer.id = %id, "a printer was removed");
         let printer = found.printer.name;
         let mail = &visit.state.mail;

@@ -16,10 +16,11 @@ use serde::Deserialize;
 use super::levels::level_of;
 use super::printers::{ask, members};
 use super::{Bare, address, named, owned, printer_path, still_used, used};
+use crate::audit::Act;
 use crate::mail::Letter;
 use crate::pages::ids::{Id, Ids};
 use crate::pages::views::{Ending, Invite, InviteProblem, Join, Joining, Made, Tab};
-use crate::pages::visit::{Answered, Visit};
+use crate::pages::visit::{About, Answered, Visit};
 use crate::state::State;
 
 /// Most people and open invitations of one printer.
@@ -151,6 +152,8 @@ async fn make_invitation(
     };
     let secret = visit.state.accounts.make_link(&link).await;
     let secret = secret.map_err(|failure| visit.failed(&failure))?;
+    let about = About::printer(&printer.id);
+    visit.note(Act::PrinterOffered, about).await;
     tracing::info!(account.id = %account.id, printer.id = %printer.id, "somebody was invited");
     let made = Made {
         url: address(visit, "/join", "code", &secret),
@@ -176,6 +179,7 @@ async fn withdraw(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Withdraw
     if let Some(hash) = named(&open, &form.invitation) {
         let dropped = links.drop(hash).await;
         dropped.map_err(|failure| visit.failed(&failure))?;
+        visit.note(Act::OfferTakenBack, About::printer(&id)).await;
     }
     Ok(visit.go_on(&printer_path(&id, "?done=withdrawn")))
 }
@@ -213,9 +217,17 @@ async fn end(
     owned(&visit, account, &id).await?;
     let ended = visit.state.life.remove_member(&id, &member).await;
     if ended.map_err(|failure| visit.failed(&failure))? {
+        visit.note(Act::SharingEnded, both(&id, &member)).await;
         tracing::info!(printer.id = %id, account.id = %member, "somebody's use of a printer ended");
     }
     Ok(visit.go_on(&printer_path(&id, "?done=ended")))
+}
+
+fn both<'a>(printer: &'a PrinterId, account: &'a AccountId) -> About<'a> {
+    About {
+        account: Some(account),
+        ..About::printer(printer)
+    }
 }
 
 /// Of a printer of one's own there is nothing to leave.
@@ -243,6 +255,7 @@ async fn leave(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Bare>) -> A
     shared(&visit, account, &found)?;
     let ended = visit.state.life.remove_member(&id, &account.id).await;
     if ended.map_err(|failure| visit.failed(&failure))? {
+        visit.note(Act::SharingEnded, both(&id, &account.id)).await;
         tracing::info!(printer.id = %id, account.id = %account.id, "somebody left a printer");
     }
     Ok(visit.go_on("/printers?done=left"))
@@ -344,6 +357,7 @@ async fn join(visit: Visit, Form(form): Form<Followed>) -> Answered {
     let level = level.unwrap_or(KeyScope::Full);
     let added = members.add_up_to(&id, &account.id, level, now).await;
     if added.map_err(failed)? {
+        visit.note(Act::PrinterShared, both(&id, &account.id)).await;
         tracing::info!(printer.id = %id, account.id = %account.id, "somebody joined a printer");
     }
     Ok(visit.go_on(&printer_path(&id, "?done=joined")))

@@ -1,5 +1,6 @@
 //! What is given by a form: one app connection, or after a change of mind none.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use latchkey_model::access::KeyScope;
@@ -7,7 +8,7 @@ use latchkey_model::account::Account;
 use latchkey_model::activity::Did;
 use latchkey_model::app::AppName;
 use latchkey_model::app_connection::{AccessMode, NewAppConnection};
-use latchkey_model::id::{AccountId, SessionId};
+use latchkey_model::id::{AccountId, AppConnectionId, SessionId};
 use latchkey_model::portal::{Completion, Given};
 use latchkey_model::printer::Printer;
 use latchkey_store::StoreError;
@@ -17,6 +18,7 @@ use super::keys::{self, KeyWish};
 use super::outcomes::{KeyOutcome, Making, Outcome, Terms};
 use super::{Asked, Portal};
 use crate::activity::Person;
+use crate::audit::{Act, Actor, Entry};
 use crate::mail::Letter;
 use crate::pages::paths;
 
@@ -29,6 +31,8 @@ pub(crate) struct Decision<'a> {
     pub(crate) printer: Printer,
     pub(crate) scope: KeyScope,
     pub(crate) with_key: bool,
+    /// From where.
+    pub(crate) address: IpAddr,
     /// By what this form is known when it comes again.
     pub(crate) once: &'a str,
 }
@@ -108,6 +112,11 @@ impl Portal {
         let id = &making.connection.id;
         if self.parts.life.revoke(account, id).await? {
             tracing::info!(app_connection.id = %id, "an app's access was taken back in the portal");
+            let entry = Entry {
+                detail: id.to_string(),
+                ..Entry::new(Actor::Account(account.clone()), Act::AppConnectionRevoked)
+            };
+            self.parts.audit.note(entry).await;
         }
         Ok(())
     }
@@ -156,6 +165,8 @@ impl Portal {
             app: Some((&connection.id, decision.asked.name())),
         };
         self.parts.activity.by_person(Did::Allowed, person);
+        self.note(Act::AppConnectionMade, &connection.id, &decision)
+            .await;
         self.parts.mail.tell(
             &decision.account.id,
             Letter::AppConnected {
@@ -196,6 +207,18 @@ impl Portal {
             printer: decision.printer,
             key,
         }))
+    }
+
+    async fn note(&self, act: Act, id: &AppConnectionId, decision: &Decision<'_>) {
+        let (account, printer) = (&decision.account.id, &decision.printer.id);
+        let entry = Entry {
+            account: Some(account.clone()),
+            printer: Some(printer.clone()),
+            detail: format!("{id}, {}", decision.asked.name()),
+            address: Some(decision.address),
+            ..Entry::new(Actor::Account(account.clone()), act)
+        };
+        self.parts.audit.note(entry).await;
     }
 
     /// Keeps the new app connection, unless an earlier arrival of the same form did, whose
@@ -255,5 +278,5 @@ impl Portal {
 fn ip_of(text: &str) -> Option<String> {
     let ip = text.parse().ok();
     let ip = ip.or_else(|| Some(text.parse::<std::net::SocketAddr>().ok()?.ip()));
-    ip.map(|ip: std::net::IpAddr| ip.to_string())
+    ip.map(|ip: IpAddr| ip.to_string())
 }

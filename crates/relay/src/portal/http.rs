@@ -297,6 +297,7 @@ async fn allow(
         printer: printer.clone(),
         scope: fields.scope(),
         with_key,
+        address: visit.arrival.address,
         once: &fields.once,
     };
     match visit.state.portal.give(decision).await {

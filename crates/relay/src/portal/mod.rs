@@ -28,6 +28,7 @@ use zeroize::Zeroizing;
 
 use crate::activity::Activity;
 use crate::apps;
+use crate::audit::Audit;
 use crate::config::{Config, UnregisteredApps};
 use crate::life::Life;
 use crate::mail::Mail;
@@ -115,6 +116,7 @@ pub(crate) struct Parts {
     pub(crate) mail: Mail,
     pub(crate) life: Life,
     pub(crate) activity: Activity,
+    pub(crate) audit: Audit,
 }
 
 impl Portal {

@@ -30,6 +30,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::accounts::SigningUp;
 use crate::activity::Activity;
+use crate::audit::{self, Audit};
 use crate::config::{Config, PublicUrl, Registration, Sender, Smtp, SmtpTls, UnregisteredApps};
 use crate::events::Events;
 use crate::life::{Endings, Life, Parts};
@@ -38,7 +39,7 @@ use crate::own_access::OwnAccess;
 use crate::state::{Making, State};
 use crate::tunnels::Tunnels;
 
-pub(crate) use self::browser::Browser;
+pub(crate) use self::browser::{Browser, picture};
 pub(crate) use self::mail_server::MailServer;
 
 /// The password of everybody.
@@ -214,6 +215,13 @@ pub(crate) fn state(
         tracker: TaskTracker::new(),
     });
     let key = MasterKey::from_bytes([7; 32]);
+    let audit = Audit::new(audit::Making {
+        store: store.clone(),
+        clock: Arc::clone(clock),
+        chance: Arc::clone(chance),
+        key: &key,
+        end: None,
+    });
     State::new(Making {
         own_access: OwnAccess::new(&config, &store, clock, chance, &key),
         config,
@@ -226,6 +234,7 @@ pub(crate) fn state(
         events,
         activity,
         stopping: CancellationToken::new(),
+        audit,
         key,
     })
 }

@@ -9,6 +9,7 @@ mod accounts;
 mod activity;
 mod app_connections;
 mod apps;
+mod audit;
 mod events;
 mod links;
 mod live_links;
@@ -23,9 +24,10 @@ mod traffic;
 pub use accounts::{Accounts, DeletedAccount, SignIn};
 pub use activity::{Activities, Done, Happening, Told};
 pub use app_connections::{
-    AppConnections, FoundAppConnection, Holder, Listed, Standing, Usage, Use,
+    AppConnections, FoundAppConnection, Holder, Listed, ListedElsewhere, Standing, Usage, Use,
 };
 pub use apps::Apps;
+pub use audit::{AuditAnchor, AuditFilter, AuditLog};
 pub use events::{Events, NumberedEvent};
 pub use links::Links;
 pub use live_links::{ListedLink, LiveLinks};
@@ -62,6 +64,11 @@ pub(crate) const STEPS: &[Step] = &[
         6,
         "own_access",
         include_str!("../../migrations/relay/sqlite/0006_own_access.sql"),
+    ),
+    (
+        9,
+        "audit",
+        include_str!("../../migrations/relay/sqlite/0009_audit.sql"),
     ),
     (
         10,
@@ -135,6 +142,11 @@ impl RelayStore {
     /// Apps that the operator registered.
     pub const fn apps(&self) -> Apps<'_> {
         Apps::new(&self.pools)
+    }
+
+    /// Who did what.
+    pub const fn audit(&self) -> AuditLog<'_> {
+        AuditLog::new(&self.pools)
     }
 
     /// What happened to printers.

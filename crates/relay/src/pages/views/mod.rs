@@ -4,7 +4,9 @@
 mod account;
 mod activity;
 mod admin;
+mod administration;
 mod confirm;
+mod directory;
 mod join;
 mod live;
 mod now;
@@ -25,7 +27,13 @@ pub use activity::{ActivityDay, ActivityLine, ActivityPage, ActivityWhat, DataUs
 pub use admin::{
     Admin, AdminDone, InviteAccount, ListedAccount, Manage, ManageDone, ManageProblem,
 };
+pub use administration::{
+    AdminApp, AdminApps, AdminAudit, AdminPlans, AdminSystem, AdminTunnels, Allowed, AppDone,
+    AppsDone, AuditWho, EndApp, ListedEntry, ListedPlan, ListedTunnel, RegisterForm,
+    RegisteredView,
+};
 pub use confirm::{EndAccount, EndAtPrinter, Ending};
+pub use directory::{AppConnectionsPage, AppSomewhere, Directory, Privacy};
 pub use join::{Join, Joining};
 pub use live::{LiveEnds, LiveGone, LiveLinkCard, LiveOver, LivePage, ShareLive, ShareTold};
 pub use now::{Now, NowHeat, NowJob, Word};
@@ -73,9 +81,10 @@ pub struct Viewer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tab {
     Printers,
+    Apps,
     Activity,
-    Administration,
     Account,
+    Administration,
 }
 
 impl Viewer {
@@ -90,12 +99,13 @@ impl Viewer {
         };
         let mut nav = vec![
             item("/printers", "printer", "Printers", Tab::Printers),
+            item("/app-connections", "blocks", "Apps", Tab::Apps),
             item("/activity", "list", "Activity", Tab::Activity),
+            item("/account", "user", "Account", Tab::Account),
         ];
         if self.administrator {
-            nav.push(item("/admin", "users", "Accounts", Tab::Administration));
+            nav.push(item("/admin", "shield", "Admin", Tab::Administration));
         }
-        nav.push(item("/account", "user", "Account", Tab::Account));
         BarShell {
             place: Place::relay(&site.relay),
             prefix: String::new(),

@@ -125,7 +125,7 @@ impl ListedApp {
         super::initial(&self.app)
     }
 
-    fn size(&self) -> String {
+    pub(super) fn size(&self) -> String {
         size(self.bytes)
     }
 }

@@ -19,6 +19,7 @@ mod accounts;
 mod activity;
 mod app_connections;
 mod apps;
+mod audit;
 mod events;
 mod links;
 mod live_links;
@@ -36,6 +37,7 @@ pub fn cases() -> impl Iterator<Item = Case<RelayStore>> {
         pairings::CASES,
         app_connections::CASES,
         apps::CASES,
+        audit::CASES,
         events::CASES,
         activity::CASES,
         live_links::CASES,

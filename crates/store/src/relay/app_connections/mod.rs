@@ -12,10 +12,12 @@ use crate::dialect::Connection;
 use crate::error::StoreError;
 use crate::pool::Pools;
 
+mod everywhere;
 mod rows;
 mod standing;
 mod usage;
 
+pub use everywhere::ListedElsewhere;
 pub use standing::Standing;
 pub use usage::{Usage, Use};
 

@@ -2,6 +2,7 @@
 //!
 //! Tests render them all; the example `pages` writes them to files.
 
+mod administration;
 mod live;
 mod open;
 mod pairing;
@@ -114,6 +115,7 @@ fn everything(words: &Words) -> Vec<(String, String)> {
     open::add(words, &mut pages);
     people::add(words, &mut pages);
     live::add(words, &mut pages);
+    administration::add(words, &mut pages);
     pages.0
 }
 

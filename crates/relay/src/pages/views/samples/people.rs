@@ -184,6 +184,7 @@ fn admin(words: &Words, pages: &mut Pages) {
         printers: 91,
         online: 74,
         apps: 203,
+        traffic: 5_800_000,
         find: String::new(),
         list: vec![
             listed(words),
