@@ -49,7 +49,7 @@ test('every page of an administrator with a printer looks well', async () => {
       await looksWell(page, `${name}-${look.name}`);
     };
     await shows('/printers', 'Printers', 'printers');
-    await page.getByText('Online').first().waitFor();
+    await page.getByText(/^(Online|Printing)$/).first().waitFor();
     const printer = await page.locator('main h2 a').first().getAttribute('href');
     const name = await page.locator('main h2 a').first().textContent();
     await shows(printer, name, 'printer');

@@ -8,6 +8,7 @@
 pub mod access;
 pub mod account;
 pub mod account_session;
+pub mod activity;
 pub mod app;
 pub mod app_connection;
 pub mod app_key;
@@ -18,6 +19,7 @@ pub mod id;
 pub mod key_request;
 pub mod limit;
 pub mod link;
+pub mod live_link;
 pub mod own_access;
 pub mod pairing;
 pub mod permission;

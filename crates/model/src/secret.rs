@@ -121,6 +121,9 @@ kinds! {
     DecisionTokenKind, DecisionToken, DecisionTokenHash, Shape::UrlSafe { length: 43 };
     /// What makes a link good for whoever has it.
     LinkKind, LinkSecret, LinkHash, Shape::Token { prefix: "lk_link_" };
+    /// What makes a live link good for whoever has it: 130 bits, without signs at which programs
+    /// break an address off.
+    LiveLinkKind, LiveLinkSecret, LiveLinkHash, Shape::Alphanumeric { length: 26 };
     /// By what a host asks how its pairing went.
     PairingPollKind, PairingPoll, PairingPollHash, Shape::Token { prefix: "lk_pair_" };
     /// What a person types to attach a host to their account.

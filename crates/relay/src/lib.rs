@@ -5,6 +5,7 @@
 //! anything else is answered 421.
 
 mod accounts;
+mod activity;
 mod admin;
 mod app_api;
 mod app_connections;
@@ -12,6 +13,7 @@ pub mod apps;
 pub mod audit;
 mod camera;
 pub mod config;
+mod dashboard;
 pub mod doctor;
 mod edge;
 mod events;
@@ -19,6 +21,7 @@ mod guesses;
 mod issued;
 mod life;
 mod limits;
+mod live_links;
 mod mail;
 mod own_access;
 pub mod pages;
@@ -36,6 +39,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod tunnels;
+mod watching;
 mod web_origin;
 mod webhooks;
 

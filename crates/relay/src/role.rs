@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::Accounts;
+use crate::activity::Activity;
 use crate::app_connections::usage::Usage;
 use crate::audit::{self, Audit};
 use crate::config::Config;
@@ -209,6 +210,7 @@ impl Relay {
         let metrics: Arc<Metrics> = Arc::default();
         let tunnels = self.life.tunnels().clone();
         let usage = Usage::new(self.store.clone(), Arc::clone(&self.clock));
+        let activity = Activity::new(self.store.clone(), Arc::clone(&self.clock));
         let own = OwnAccess::new(
             &self.config,
             &self.store,
@@ -219,6 +221,7 @@ impl Relay {
         let limits = self.limits(&callers);
         let shared = Shared {
             own: own.clone(),
+            activity: activity.clone(),
             config: Arc::clone(&self.config),
             store: self.store.clone(),
             tunnels: tunnels.clone(),
@@ -240,6 +243,7 @@ impl Relay {
         tunnel_tasks.spawn(own.watch(self.life.changes().clone(), served.clone()));
         tunnel_tasks.spawn(usage.clone().watch(served.clone()));
         tunnel_tasks.spawn(limits.clone().watch(served.clone()));
+        tunnel_tasks.spawn(activity.clone().watch(served.clone()));
         if let Some(post) = self.post.take() {
             tunnel_tasks.spawn(post.run(self.stop.soft.clone()));
         }
@@ -290,6 +294,7 @@ impl Relay {
         self.stop.drain(self.config.drain, gentle, cut).await;
         usage.write().await;
         limits.write().await;
+        activity.write().await;
         self.store.close().await;
     }
 
@@ -347,10 +352,14 @@ impl Relay {
             egress: self.egress.clone(),
             events,
             own_access: shared.own.clone(),
+            activity: shared.activity.clone(),
+            stopping: self.stop.soft.clone(),
             audit,
             limits: shared.limits.clone(),
             key: MasterKey::from_bytes(*self.key.expose()),
         });
+        let soft = self.stop.soft.clone();
+        tunnel_tasks.spawn(state.live_links.clone().watch(soft));
         tunnel_tasks.spawn(portal::forget(state.clone(), self.stop.soft.clone()));
         tunnel_tasks.spawn(state.webhooks.clone().run(self.stop.soft.clone()));
         tunnel_tasks.spawn(state.print_letters.clone().run(self.stop.soft.clone()));

@@ -8,14 +8,17 @@ use latchkey_model::clock::{Clock, Timestamp};
 use latchkey_model::sealed::MasterKey;
 use latchkey_net::egress::Egress;
 use latchkey_store::RelayStore;
+use tokio_util::sync::CancellationToken;
 
 use crate::accounts::Accounts;
+use crate::activity::Activity;
 use crate::audit::Audit;
 use crate::camera::Camera;
 use crate::config::Config;
 use crate::events::Events;
 use crate::life::Life;
 use crate::limits::Limits;
+use crate::live_links::{self, LiveLinks};
 use crate::mail::Mail;
 use crate::own_access::OwnAccess;
 use crate::pairing::Pairings;
@@ -25,6 +28,7 @@ use crate::print_letters::{self, PrintLetters};
 use crate::sessions::Sessions;
 use crate::snapshots::{self, Snapshots};
 use crate::tunnels::Tunnels;
+use crate::watching::{self, Watching};
 use crate::webhooks::{self, Webhooks};
 
 /// Shared by all routes; clones are cheap.
@@ -44,6 +48,11 @@ pub(crate) struct Parts {
     /// What counts against plans.
     pub(crate) limits: Limits,
     pub(crate) camera: Camera,
+    /// Who looks through the cameras.
+    pub(crate) watching: Watching,
+    pub(crate) live_links: LiveLinks,
+    /// What apps and people do.
+    pub(crate) activity: Activity,
     pub(crate) audit: Audit,
     /// Pictures that go with what is told.
     pub(crate) snapshots: Snapshots,
@@ -70,6 +79,9 @@ pub(crate) struct Making {
     pub(crate) events: Events,
     /// The way out to addresses that others name.
     pub(crate) egress: Egress,
+    pub(crate) activity: Activity,
+    /// Ends what does not end by itself.
+    pub(crate) stopping: CancellationToken,
     pub(crate) own_access: OwnAccess,
     pub(crate) audit: Audit,
     pub(crate) limits: Limits,
@@ -88,6 +100,8 @@ impl State {
             mail,
             events,
             egress,
+            activity,
+            stopping,
             own_access,
             audit,
             limits,
@@ -126,6 +140,22 @@ impl State {
         let sessions = Sessions::new(&config, &store, &clock, &chance, &key);
         let accounts = Accounts::new(&config, &store, &clock, &chance);
         let pairings = Pairings::new(&config, &store, &clock, &chance);
+        let camera = Camera::new(tunnels.clone());
+        let watching = Watching::new(watching::Making {
+            source: Arc::new(camera.clone()),
+            activity: activity.clone(),
+            tracker: life.tracker().clone(),
+            stopping,
+        });
+        let live_links = LiveLinks::new(live_links::Parts {
+            store: store.clone(),
+            clock: Arc::clone(&clock),
+            chance: Arc::clone(&chance),
+            key: key.signing("live links 1"),
+            public_url: config.public_url.clone(),
+            events: events.clone(),
+            watching: watching.clone(),
+        });
         let keys = Keys::new(tunnels.clone());
         let portal = Portal::new(portal::Parts {
             config: Arc::clone(&config),
@@ -135,10 +165,14 @@ impl State {
             keys,
             mail: mail.clone(),
             life: life.clone(),
+            activity: activity.clone(),
             audit: audit.clone(),
         });
         Self(Arc::new(Parts {
             camera,
+            watching,
+            live_links,
+            activity,
             audit,
             snapshots,
             webhooks,

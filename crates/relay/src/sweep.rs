@@ -7,6 +7,7 @@ use latchkey_model::clock::{Clock, Timestamp};
 use latchkey_store::{RelayStore, StoreError};
 use tokio_util::sync::CancellationToken;
 
+use crate::activity;
 use crate::audit::Audit;
 use crate::limits;
 use crate::state::State;
@@ -56,6 +57,8 @@ async fn sweep(store: &RelayStore, audit: &Audit, clock: &dyn Clock) -> Result<(
     store.sessions().prune(now).await?;
     store.links().prune(now).await?;
     store.pairings().prune(now).await?;
+    store.live_links().prune(now).await?;
+    activity::forget(store, now).await?;
     let old = Timestamp::from_millis(now.millis().saturating_sub(EVENTS_FOR_MILLIS));
     store.events().forget(old, MOST_EVENTS).await?;
     audit.forget().await?;

@@ -21,10 +21,13 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::accounts;
+use crate::activity;
 use crate::admin;
 use crate::app_api::{self, AppApi};
 use crate::apps;
 use crate::config::Registration;
+use crate::dashboard;
+use crate::live_links;
 use crate::own_access;
 use crate::pages::links;
 use crate::pages::visit::{Answered, Arrival, Visit};
@@ -52,6 +55,10 @@ pub(crate) fn router(state: State) -> Router {
         .merge(pairing::http::routes())
         .merge(snapshots::http::routes())
         .merge(tunnels::http::routes())
+        .merge(activity::http::routes())
+        .merge(dashboard::http::routes())
+        .merge(live_links::http::routes())
+        .merge(live_links::owner::routes())
         .with_state(state)
         .merge(app_api::http::routes(app_api))
         .merge(assets::router())

@@ -15,6 +15,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use latchkey_model::relay_status::RelayStatus;
 use serde::Serialize;
 
+use super::live::{LiveWish, NoLink};
 use super::wire::{Envelope, Flat};
 use super::{AppApi, token, webhook};
 use crate::pages::visit::Arrival;
@@ -57,6 +58,10 @@ pub(crate) fn routes(api: AppApi) -> Router {
             "/api/appconnection/testwebhook",
             // It calls somebody: nothing that a HEAD may do.
             get(webhook::test).head(no_head).fallback(no_head),
+        )
+        .route(
+            "/api/live/createfromappconnection",
+            post(create_live_link).fallback(no_get),
         )
         .route("/api/appconnection/{*rest}", any(unknown))
         .route("/api/gadget/{*rest}", any(unknown))
@@ -110,6 +115,34 @@ pub(super) async fn in_post(headers: &HeaderMap, body: Body) -> Result<(String, 
     let token = token::find(headers, &body);
     let token = token.map_err(|why| wrong(StatusCode::BAD_REQUEST, why.sentence()))?;
     Ok((token, body))
+}
+
+async fn create_live_link(
+    State(api): State<AppApi>,
+    Extension(arrival): Extension<Arrival>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let Ok(body) = to_bytes(body, MAX_BODY).await else {
+        let sentence = "The body of the request is too long or broke off.";
+        return wrong(StatusCode::BAD_REQUEST, sentence);
+    };
+    let token = match token::find(&headers, &body) {
+        Ok(token) => token,
+        Err(why) => return wrong(StatusCode::BAD_REQUEST, why.sentence()),
+    };
+    let wish = match LiveWish::read(&body) {
+        Ok(wish) => wish,
+        Err(sentence) => return wrong(StatusCode::BAD_REQUEST, sentence),
+    };
+    match api.make_live_link(&token, wish).await {
+        Ok(made) => Json(Flat::of(&made)).into_response(),
+        Err(NoLink::Status(status)) => refuse(&api, status, &arrival).await,
+        Err(NoLink::TooMany) => {
+            let sentence = "The printer has as many live links as it may. Its owner can end some.";
+            wrong(StatusCode::BAD_REQUEST, sentence)
+        }
+    }
 }
 
 /// Answers a refusal, later if this caller has tried too many wrong tokens.

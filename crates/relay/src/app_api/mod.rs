@@ -4,6 +4,7 @@
 //! what is certain is final: apps delete their connection on 603 to 605, so every doubt is 600.
 
 pub(crate) mod http;
+mod live;
 mod token;
 mod webhook;
 mod wire;
@@ -21,9 +22,12 @@ use latchkey_store::relay::{FoundAppConnection, Holder};
 use latchkey_store::{RelayStore, StoreError};
 
 use self::wire::{GadgetStatus, Info};
+use crate::activity::Activity;
+use crate::audit::Audit;
 use crate::config::PublicUrl;
 use crate::guesses::Guesses;
 use crate::issued::Issued;
+use crate::live_links::LiveLinks;
 use crate::pages::paths;
 use crate::state::State;
 use crate::tunnels::Tunnels;
@@ -49,11 +53,15 @@ struct Facts {
     tunnels: Tunnels,
     clock: Arc<dyn Clock>,
     webhooks: Webhooks,
+    live_links: LiveLinks,
+    activity: Activity,
+    audit: Audit,
 }
 
 /// Whom a token belongs to, and what their plan allows.
 struct Admission {
     id: AppConnectionId,
+    app: String,
     holder: Holder,
     plan: Entitlements,
 }
@@ -67,6 +75,9 @@ impl AppApi {
             tunnels: state.tunnels.clone(),
             clock: Arc::clone(&state.clock),
             webhooks: state.webhooks.clone(),
+            live_links: state.live_links.clone(),
+            activity: state.activity.clone(),
+            audit: state.audit.clone(),
         })
     }
 
@@ -120,11 +131,16 @@ impl AppApi {
             .owner_standing(|plan| plans.find(plan).map(|rights| rights.app_connections))
             .ok_or_else(unknown_plan)?;
         let admitted = found.connection.admit_app_token(standing);
-        admitted.map_err(Refusal::status)?;
+        let live = admitted.map_err(Refusal::status)?;
+        let app = live.app_name.as_str().to_owned();
         let holder = found.holder.ok_or(RelayStatus::Unknown)?;
         let plan = *plans.find(&holder.plan).ok_or_else(unknown_plan)?;
-        let id = found.connection.id;
-        Ok(Admission { id, holder, plan })
+        Ok(Admission {
+            id: found.connection.id,
+            app,
+            holder,
+            plan,
+        })
     }
 
     async fn find(&self, token: &str) -> Result<Option<FoundAppConnection>, RelayStatus> {

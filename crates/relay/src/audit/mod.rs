@@ -84,6 +84,10 @@ pub enum Act {
     WebhookDeleted,
     /// It failed too often.
     WebhookOff,
+    /// Somebody made a live link, or an app did for them.
+    LiveLinkMade,
+    /// The owner of a printer ended one of its live links.
+    LiveLinkEnded,
     /// An owner changed how far a member goes at a printer.
     MemberLevelChanged,
     /// Somebody signed out.
@@ -119,8 +123,6 @@ pub enum Act {
     OfferTakenBack,
     PrinterShared,
     SharingEnded,
-    /// An owner changed how far a member goes at a printer.
-    MemberLevelChanged,
     AppConnectionMade,
     AppConnectionRevoked,
     AppConnectionsRevoked,

@@ -1,6 +1,7 @@
 //! Traffic on app-connection hostnames: who is calling, may they, and through which
 //! tunnel. Bodies stream; nothing here holds one whole.
 
+mod activity;
 mod credential;
 mod forward;
 mod headers;
@@ -32,7 +33,9 @@ use latchkey_web::request_log::{RequestLine, Side};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::activity::mark_camera;
 use self::credential::Credential;
+use crate::activity::{Activity, Moving};
 use crate::app_connections::usage::{Running, Usage};
 use crate::config::Config;
 use crate::guesses::Guesses;
@@ -58,6 +61,8 @@ pub(crate) struct Shared {
     pub(crate) own: OwnAccess,
     pub(crate) usage: Usage,
     pub(crate) limits: Limits,
+    /// What is done, for those whose printers they are.
+    pub(crate) activity: Activity,
     pub(crate) guesses: Guesses,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) ids: RequestIds,
@@ -84,6 +89,8 @@ struct Admission {
 struct Admitted {
     app_connection: AppConnectionId,
     by: AdmittedBy,
+    account: AccountId,
+    app: String,
     admission: Admission,
 }
 
@@ -92,6 +99,8 @@ struct Open {
     app_connection: Option<AppConnectionId>,
     hold: Hold,
     running: Option<Running>,
+    moving: Moving,
+    printer: PrinterId,
 }
 
 /// An answer from the printer's side, with what lets it pass.
@@ -159,6 +168,8 @@ impl Edge {
             Err(trouble) => {
                 if let Trouble::Status(status, None) = trouble {
                     let address = call.caller.address;
+                    self.note_wrong_password(status, label, &credential, address)
+                        .await;
                     self.shared.guesses.slow_down(status, address).await;
                 }
                 return self.tell(trouble, line, &asker);
@@ -181,10 +192,21 @@ impl Edge {
         let running = self.shared.usage.begin(&admitted.app_connection, move || {
             received.get() + sent.get()
         });
+        let (received, sent) = (line.received(), line.sent());
+        let moving = self
+            .shared
+            .activity
+            .follow(&admitted.admission.printer, move || {
+                (sent.get(), received.get())
+            });
+        let caller = admitted.caller();
+        let asked = Activity::asked(&asker.method, request.uri().path(), call.websocket);
         let open = Open {
             app_connection: Some(admitted.app_connection),
             hold,
             running: Some(running),
+            moving,
+            printer: caller.printer.clone(),
         };
         let outcome = tokio::select! {
             biased;
@@ -193,7 +215,11 @@ impl Edge {
         };
         drop(credential);
         match outcome {
-            Ok((forwarded, pass)) => self.hand_over(forwarded, line, &asker, open, pass),
+            Ok((forwarded, pass)) => {
+                self.note_done(asked, &forwarded, line.received().get(), &caller);
+                mark_camera(&forwarded, &open);
+                self.hand_over(forwarded, line, &asker, open, pass)
+            }
             Err(trouble) => self.tell(trouble, line, &asker),
         }
     }
@@ -284,6 +310,8 @@ impl Edge {
         Ok(Admitted {
             app_connection: found.connection.id.clone(),
             by: admitted.by,
+            account: admitted.connection.account.clone(),
+            app: admitted.connection.app_name.as_str().to_owned(),
             admission: Admission {
                 app_connection: Some(found.connection.id.clone()),
                 printer: admitted.connection.printer.clone(),

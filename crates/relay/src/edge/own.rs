@@ -14,7 +14,6 @@ use latchkey_model::own_access::OwnLabel;
 use latchkey_model::relay_status::RelayStatus;
 use latchkey_net::body::{self, Body};
 use latchkey_net::listen::Call;
-use latchkey_net::proxy::endings::Hold;
 use latchkey_store::StoreError;
 use latchkey_web::browser;
 use latchkey_web::metrics::Class;
@@ -22,6 +21,7 @@ use latchkey_web::problem::Problem;
 use latchkey_web::request_log::{RequestLine, Side};
 use latchkey_web::shell::Place;
 
+use super::activity::mark_camera;
 use super::{Admission, Asker, Edge, Open, Trouble, origin};
 use crate::own_access::{ENTER, LetIn, Outside, cookie};
 
@@ -68,6 +68,18 @@ impl Edge {
         cookie::strip(request.headers_mut());
         // Of what ended since it was looked up, the next look cuts what is joined here.
         let hold = self.shared.own.endings().hold(let_in.way.clone());
+        let (received, sent) = (line.received(), line.sent());
+        let moving = self
+            .shared
+            .activity
+            .follow(&let_in.printer, move || (sent.get(), received.get()));
+        let open = Open {
+            app_connection: None,
+            hold: hold.clone(),
+            running: None,
+            moving,
+            printer: let_in.printer.clone(),
+        };
         let admission = match self.own_admission(let_in) {
             Ok(admission) => admission,
             Err(trouble) => return self.tell(trouble, line, &asker),
@@ -79,7 +91,10 @@ impl Edge {
         };
         drop(cookies);
         match outcome {
-            Ok((forwarded, pass)) => self.hand_over(forwarded, line, &asker, opened(hold), pass),
+            Ok((forwarded, pass)) => {
+                mark_camera(&forwarded, &open);
+                self.hand_over(forwarded, line, &asker, open, pass)
+            }
             Err(Some(trouble)) => self.tell(trouble, line, &asker),
             Err(None) => {
                 asker.about = HeaderMap::new();
@@ -206,14 +221,6 @@ impl Edge {
 
     fn place(&self) -> Place {
         Place::relay(self.config().public_url.authority().to_string())
-    }
-}
-
-fn opened(hold: Hold) -> Open {
-    Open {
-        app_connection: None,
-        hold,
-        running: None,
     }
 }
 

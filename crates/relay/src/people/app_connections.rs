@@ -4,11 +4,13 @@ use axum::extract::Query;
 use axum::routing::get;
 use axum::{Form, Router};
 use http::StatusCode;
+use latchkey_model::activity::Did;
 use latchkey_model::id::{AccountId, AppConnectionId, PrinterId};
 use serde::Deserialize;
 
 use super::printers::{ask, listed_app, members, registered};
 use super::{Bare, Told, printer_path, used};
+use crate::activity::Person;
 use crate::audit::Act;
 use crate::pages::ids::Id;
 use crate::pages::views::{AppConnectionsPage, AppSomewhere, Ending, Tab};
@@ -97,9 +99,21 @@ async fn ask_to_revoke(visit: Visit, Id(id): Id<AppConnectionId>) -> Answered {
 async fn revoke(visit: Visit, Id(id): Id<AppConnectionId>, Form(form): Form<Revoking>) -> Answered {
     let back = format!("/app-connections/{id}/revoke");
     let account = visit.form(&form.csrf_token, &back)?;
+    let store = visit.state.store.app_connections();
+    let found = store.find_listed(&account.id, &id).await;
+    let found = found.map_err(|failure| visit.failed(&failure))?;
     let revoked = visit.state.life.revoke(&account.id, &id).await;
     let revoked = revoked.map_err(|failure| visit.failed(&failure))?;
     if revoked {
+        let live = found.as_ref().and_then(|found| found.connection.live());
+        if let Some(live) = live {
+            let person = Person {
+                printer: &live.printer,
+                account: &account.id,
+                app: Some((&id, live.app_name.as_str())),
+            };
+            visit.state.activity.by_person(Did::Revoked, person);
+        }
         let about = About::default().detail(id.as_str());
         visit.note(Act::AppConnectionRevoked, about).await;
         tracing::info!(
@@ -139,6 +153,14 @@ async fn revoke_all(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Bare>)
     visit.fresh(&back)?;
     let revoked = visit.state.life.revoke_all(&account.id, &id).await;
     let count = revoked.map_err(|failure| visit.failed(&failure))?;
+    if count > 0 {
+        let person = Person {
+            printer: &id,
+            account: &account.id,
+            app: None,
+        };
+        visit.state.activity.by_person(Did::Revoked, person);
+    }
     let about = About::printer(&id).detail(format!("{count} in all"));
     visit.note(Act::AppConnectionsRevoked, about).await;
     tracing::info!(

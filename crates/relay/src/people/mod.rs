@@ -58,6 +58,9 @@ struct Bare {
 struct Told {
     #[serde(default)]
     done: String,
+    /// Whether the running picture is wanted.
+    #[serde(default)]
+    watch: String,
 }
 
 /// A printer that the person may use; to others there is none.

@@ -18,8 +18,10 @@ use serde::Deserialize;
 
 use super::telling::telling;
 use super::{Bare, Told, listed_invitation, owned, printer_path, reminder, still_used, used};
+use crate::activity::http::{data_used, of_printer};
 use crate::apps::http::logo_path;
 use crate::audit::Act;
+use crate::dashboard::now_of;
 use crate::mail::Letter;
 use crate::pages::ids::Id;
 use crate::pages::views::{
@@ -81,6 +83,7 @@ fn card(visit: &Visit, account: &Account, found: &UsedPrinter) -> PrinterCard {
         id: found.printer.id.to_string(),
         name: found.printer.name.to_string(),
         presence: presence(visit, found).0,
+        now: now_of(&visit.state, &found.printer),
         copied: own && recent_copy(visit, found).is_some(),
         apps: found.app_connections,
         owner: (!own).then(|| found.owner.as_str().to_owned()),
@@ -131,6 +134,7 @@ async fn show(visit: Visit, Id(id): Id<PrinterId>, Query(told): Query<Told>) -> 
             "letters" => Some(PrinterDone::Letters),
             _ => None,
         },
+        watching: told.watch == "live",
         ..page(&visit, account, &found, None).await?
     };
     Ok(visit.page(&page))
@@ -172,6 +176,10 @@ async fn page(
         id: printer.id.to_string(),
         name: printer.name.to_string(),
         presence,
+        now: now_of(&visit.state, printer),
+        watching: false,
+        activity: of_printer(visit, account, &printer.id).await?,
+        data: data_used(visit, &printer.id).await?,
         paired: printer.host.is_some(),
         network: printer.seen.network.clone(),
         local_address: printer.local_address.clone(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use latchkey_model::access::KeyScope;
 use latchkey_model::account::Account;
+use latchkey_model::activity::Did;
 use latchkey_model::app::AppName;
 use latchkey_model::app_connection::{AccessMode, NewAppConnection};
 use latchkey_model::id::{AccountId, AppConnectionId, SessionId};
@@ -16,6 +17,7 @@ use zeroize::Zeroizing;
 use super::keys::{self, KeyWish};
 use super::outcomes::{KeyOutcome, Making, Outcome, Terms};
 use super::{Asked, Portal};
+use crate::activity::Person;
 use crate::audit::{Act, Actor, Entry};
 use crate::mail::Letter;
 use crate::pages::paths;
@@ -160,6 +162,12 @@ impl Portal {
             printer.id = %decision.printer.id,
             "an app was given access in the portal"
         );
+        let person = Person {
+            printer: &decision.printer.id,
+            account: &decision.account.id,
+            app: Some((&connection.id, decision.asked.name())),
+        };
+        self.parts.activity.by_person(Did::Allowed, person);
         self.note(Act::AppConnectionMade, &connection.id, &decision)
             .await;
         self.parts.mail.tell(

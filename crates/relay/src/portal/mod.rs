@@ -26,6 +26,7 @@ use latchkey_store::{RelayStore, StoreError};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
+use crate::activity::Activity;
 use crate::apps;
 use crate::audit::Audit;
 use crate::config::{Config, UnregisteredApps};
@@ -114,6 +115,7 @@ pub(crate) struct Parts {
     pub(crate) keys: Keys,
     pub(crate) mail: Mail,
     pub(crate) life: Life,
+    pub(crate) activity: Activity,
     pub(crate) audit: Audit,
 }
 

@@ -31,6 +31,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use crate::accounts::SigningUp;
+use crate::activity::Activity;
 use crate::audit::{self, Audit};
 use crate::config::{
     Config, PublicUrl, Registration, Sender, Smtp, SmtpTls, UnregisteredApps, Webhooks,
@@ -236,6 +237,7 @@ pub(crate) fn state(
     mail: Mail,
 ) -> State {
     let events = Events::new(store.clone());
+    let activity = Activity::new(store.clone(), Arc::clone(clock));
     let life = Life::new(Parts {
         store: store.clone(),
         plans: config.plans.clone(),
@@ -272,6 +274,8 @@ pub(crate) fn state(
         life,
         mail,
         events,
+        activity,
+        stopping: CancellationToken::new(),
         audit,
         key,
     })

@@ -82,6 +82,8 @@ struct World {
     connection: AppConnection,
     credentials: ConnectionCredentials,
     invitation: String,
+    /// The secret of a live link of the printer, and its id.
+    live: (String, String),
 }
 
 impl World {
@@ -118,7 +120,17 @@ impl World {
             ..Link::new(LinkPurpose::SharePrinter, bench.clock_now())
         };
         let invitation = bench.state.accounts.make_link(&link).await.unwrap();
+        let wish = crate::live_links::Wish {
+            printer: printer.id.clone(),
+            account: owner.id.clone(),
+            app_connection: None,
+            hours: latchkey_model::live_link::LinkHours::USUAL,
+            with_print: false,
+        };
+        let live = bench.state.live_links.make(wish).await.unwrap();
+        let secret = live.url.rsplit('/').next().unwrap().to_owned();
         Self {
+            live: (secret, live.id.to_string()),
             owner,
             member,
             other,
@@ -160,7 +172,8 @@ impl World {
             .replace("{*rest}", "more")
             .replace("{id}", id)
             .replace("{account}", self.member.id.as_str())
-            .replace("{name}", "Voron");
+            .replace("{name}", "Voron")
+            .replace("{secret}", &self.live.0);
         let request = "appId=fieldglass&returnUrl=http%3A%2F%2F127.0.0.1%3A9%2Fdone";
         match route {
             "/join" => paths::with(&path, "code", &self.invitation),
@@ -187,6 +200,8 @@ impl World {
             ("find", "bob"),
             ("code", &self.invitation),
             ("invitation", ""),
+            ("until", "24"),
+            ("link", &self.live.1),
             ("answer", "add"),
             ("printer", printer),
             ("session", "abcdefghijklmnopqrst"),
@@ -325,6 +340,13 @@ impl World {
             let listed = store.app_connections();
             let listed = listed.list_by_printer(account, &printer.id).await.unwrap();
             kept.insert(format!("{listed:?}"));
+            let now = self.bench.clock_now();
+            let links = store.live_links();
+            let links = links
+                .list_of_printer(account, &printer.id, now)
+                .await
+                .unwrap();
+            kept.insert(format!("{links:?}"));
         }
     }
 }
@@ -450,7 +472,8 @@ async fn forged_forms_change_nothing_anywhere() {
 }
 
 /// What no browser sends by itself, proved by a token, a code or a signature in it.
-const BY_OTHER_PROOF: [&str; 6] = [
+const BY_OTHER_PROOF: [&str; 7] = [
+    "/api/live/createfromappconnection",
     "/api/pairing",
     "/api/pairing/poll",
     "/api/appconnection/setnotificationwebhook",

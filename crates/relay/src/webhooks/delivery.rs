@@ -3,7 +3,7 @@
 use latchkey_model::id::AppConnectionId;
 use latchkey_model::printer::PrinterName;
 use latchkey_store::StoreError;
-use latchkey_store::relay::{NumberedEvent, Receiver, Told, Webhook};
+use latchkey_store::relay::{NumberedEvent, Receiver, ToldWebhook, Webhook};
 
 use super::wire::{About, Call};
 use super::{Answer, MOST_FAILURES, Webhooks, Whose};
@@ -113,7 +113,7 @@ impl Webhooks {
         };
         let (store, now) = (self.shared.store.webhooks(), self.shared.clock.now());
         let word = answer.word();
-        let mut told = Told {
+        let mut told = ToldWebhook {
             webhook,
             number: event.number,
             skipped: lost,

@@ -7,11 +7,13 @@ use crate::pool::{Pools, SchemaVersions, Step};
 
 mod account_usage;
 mod accounts;
+mod activity;
 mod app_connections;
 mod apps;
 mod audit;
 mod events;
 mod links;
+mod live_links;
 mod members;
 mod overviews;
 mod own_access;
@@ -20,10 +22,12 @@ mod print_letters;
 mod printers;
 mod sessions;
 mod snapshots;
+mod traffic;
 mod webhooks;
 
 pub use account_usage::{AccountUsage, KeptUsage, MonthlyBytes, WatchedWebcam};
 pub use accounts::{Accounts, DeletedAccount, SignIn};
+pub use activity::{Activities, Done, Happening, Told};
 pub use app_connections::{
     AppConnections, FoundAppConnection, Holder, Listed, ListedElsewhere, Standing, Usage, Use,
 };
@@ -31,6 +35,7 @@ pub use apps::Apps;
 pub use audit::{AuditAnchor, AuditFilter, AuditLog};
 pub use events::{Events, NumberedEvent};
 pub use links::Links;
+pub use live_links::{ListedLink, LiveLinks};
 pub use members::{Member, Members, UsedPrinter};
 pub use overviews::{Overview, Totals};
 pub use own_access::{FoundOwn, OwnAccess, OwnStanding};
@@ -39,7 +44,8 @@ pub use print_letters::{PrintLetters, WaitingReader};
 pub use printers::{Printers, RemovedPrinter};
 pub use sessions::{FoundSession, Known, Sessions};
 pub use snapshots::{NewSnapshot, Receiver, Room, Snapshot, Snapshots};
-pub use webhooks::{NewWebhook, Told, Webhook, Webhooks};
+pub use traffic::{Moved, Traffic, TrafficOfDay};
+pub use webhooks::{NewWebhook, ToldWebhook, Webhook, Webhooks};
 
 pub(crate) const STEPS: &[Step] = &[
     (
@@ -81,6 +87,16 @@ pub(crate) const STEPS: &[Step] = &[
         9,
         "audit",
         include_str!("../../migrations/relay/sqlite/0009_audit.sql"),
+    ),
+    (
+        10,
+        "live_links",
+        include_str!("../../migrations/relay/sqlite/0010_live_links.sql"),
+    ),
+    (
+        11,
+        "activity",
+        include_str!("../../migrations/relay/sqlite/0011_activity.sql"),
     ),
 ];
 
@@ -174,6 +190,21 @@ impl RelayStore {
     /// Who wants letters about printers.
     pub const fn print_letters(&self) -> PrintLetters<'_> {
         PrintLetters::new(&self.pools)
+    }
+
+    /// Live links.
+    pub const fn live_links(&self) -> LiveLinks<'_> {
+        LiveLinks::new(&self.pools)
+    }
+
+    /// What apps and people did at printers.
+    pub const fn activity(&self) -> Activities<'_> {
+        Activities::new(&self.pools)
+    }
+
+    /// How much data moved for printers.
+    pub const fn traffic(&self) -> Traffic<'_> {
+        Traffic::new(&self.pools)
     }
 
     /// Who uses the printers.

@@ -137,7 +137,7 @@ pub struct NewWebhook<'a> {
 
 /// A call that was made, or will not be made any more.
 #[derive(Debug, Clone, Copy)]
-pub struct Told<'a> {
+pub struct ToldWebhook<'a> {
     /// The webhook as it was when the call was made.
     pub webhook: &'a Webhook,
     /// The event's number: all up to it need nothing more.
@@ -252,7 +252,7 @@ impl<'a> Webhooks<'a> {
     }
 
     /// Notes that an event was told.
-    pub async fn note_told(&self, told: &Told<'_>) -> Result<(), StoreError> {
+    pub async fn note_told(&self, told: &ToldWebhook<'_>) -> Result<(), StoreError> {
         sqlx::query(NOTE_TOLD)
             .bind(told.webhook.app_connection.as_str())
             .bind(told.webhook.generation)
@@ -286,7 +286,11 @@ impl<'a> Webhooks<'a> {
 
     /// Notes that an event was given up; after so many in a row the webhook is off. Says whether
     /// it is now.
-    pub async fn note_given_up(&self, told: &Told<'_>, most: u32) -> Result<bool, StoreError> {
+    pub async fn note_given_up(
+        &self,
+        told: &ToldWebhook<'_>,
+        most: u32,
+    ) -> Result<bool, StoreError> {
         let row = sqlx::query(NOTE_GIVEN_UP)
             .bind(told.webhook.app_connection.as_str())
             .bind(told.webhook.generation)

@@ -2,11 +2,14 @@
 //! decided where these are filled.
 
 mod account;
+mod activity;
 mod admin;
 mod administration;
 mod confirm;
 mod directory;
 mod join;
+mod live;
+mod now;
 mod open;
 mod pair;
 mod portal;
@@ -22,6 +25,7 @@ pub mod samples;
 use latchkey_web::shell::{Account, BarShell, DoorShell, NavItem, Place};
 
 pub use account::{AccountDone, AccountPage, AccountProblem, ListedSession};
+pub use activity::{ActivityDay, ActivityLine, ActivityPage, ActivityWhat, DataUsed, DayUsed};
 pub use admin::{
     Admin, AdminDone, InviteAccount, ListedAccount, Manage, ManageDone, ManageProblem,
 };
@@ -33,6 +37,8 @@ pub use administration::{
 pub use confirm::{EndAccount, EndAtPrinter, Ending};
 pub use directory::{AppConnectionsPage, AppSomewhere, Directory, Privacy};
 pub use join::{Join, Joining};
+pub use live::{LiveEnds, LiveGone, LiveLinkCard, LiveOver, LivePage, ShareLive, ShareTold};
+pub use now::{Now, NowHeat, NowJob, Word};
 pub use open::{OpenPrinter, Opening};
 pub use pair::{Pair, PairConfirm, PairEnd, PairEnding, PairProblem};
 pub use portal::{
@@ -80,6 +86,7 @@ pub struct Viewer {
 pub enum Tab {
     Printers,
     Apps,
+    Activity,
     Account,
     Administration,
 }
@@ -97,6 +104,7 @@ impl Viewer {
         let mut nav = vec![
             item("/printers", "printer", "Printers", Tab::Printers),
             item("/app-connections", "blocks", "Apps", Tab::Apps),
+            item("/activity", "list", "Activity", Tab::Activity),
             item("/account", "user", "Account", Tab::Account),
         ];
         if self.administrator {

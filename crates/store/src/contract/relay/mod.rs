@@ -17,11 +17,13 @@ use crate::relay::RelayStore;
 
 mod account_usage;
 mod accounts;
+mod activity;
 mod app_connections;
 mod apps;
 mod audit;
 mod events;
 mod links;
+mod live_links;
 mod members;
 mod own_access;
 mod pairings;
@@ -45,6 +47,8 @@ pub fn cases() -> impl Iterator<Item = Case<RelayStore>> {
         snapshots::CASES,
         print_letters::CASES,
         account_usage::CASES,
+        activity::CASES,
+        live_links::CASES,
         members::CASES,
         own_access::CASES,
         sessions::CASES,

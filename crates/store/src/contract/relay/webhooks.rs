@@ -8,7 +8,7 @@ use latchkey_model::webhook::EventFilter;
 use super::{Household, Maker};
 use crate::contract::{Case, Outcome, at, cases, check, check_eq};
 use crate::error::StoreError;
-use crate::relay::{NewWebhook, RelayStore, Told, Webhook};
+use crate::relay::{NewWebhook, RelayStore, ToldWebhook, Webhook};
 
 cases! { RelayStore,
     a_webhook_is_kept_as_it_was_set_and_goes_on_where_it_was,
@@ -29,8 +29,8 @@ fn new(url: &[u8], millis: i64) -> NewWebhook<'_> {
     }
 }
 
-fn told<'a>(webhook: &'a Webhook, number: i64, answer: &'a str) -> Told<'a> {
-    Told {
+fn told<'a>(webhook: &'a Webhook, number: i64, answer: &'a str) -> ToldWebhook<'a> {
+    ToldWebhook {
         webhook,
         number,
         skipped: 0,
@@ -110,7 +110,7 @@ async fn what_is_noted_counts_for_the_webhook_as_it_was_set_then(store: &RelaySt
     let failed = load(store, id).await?;
     check_eq!((failed.tries, failed.due, failed.done), (1, at(800), 0));
     check_eq!(failed.last_answer, Some(("timed_out".to_owned(), at(700))));
-    let skipping = Told {
+    let skipping = ToldWebhook {
         skipped: 2,
         ..told(&first, 3, "200")
     };

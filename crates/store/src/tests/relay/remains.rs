@@ -98,6 +98,13 @@ async fn involve(store: &RelayStore, make: &Maker, ann: &Household, bob: &Househ
             "INSERT INTO print_letters VALUES ('{anns}', '{bob_id}', 1, 0), ('{bobs}', '{ann_id}', 1, 0)"
         ),
         format!(
+            "INSERT INTO live_links VALUES ('bobs-link', randomblob(32), '{bobs}', '{bob_id}', NULL, 1, 2, 'p', 3, 1, 4, 'Bobs file'), ('anns-link', randomblob(32), '{anns}', '{bob_id}', NULL, 1, 2, NULL, NULL, NULL, NULL, NULL)"
+        ),
+        format!(
+            "INSERT INTO activity VALUES ('{bobs}', 1, 'read', '', 'Bobs file', '{ann_id}', 'App', 1, 1, 1), ('{anns}', 1, 'read', '', '', '{bob_id}', 'Bobs app', 1, 1, 1)"
+        ),
+        format!("INSERT INTO printer_traffic VALUES ('{bobs}', 1, 1, 1, 1)"),
+        format!(
             "INSERT INTO own_hosts VALUES ('own-{}', '{bob_id}', '{anns}', 1), ('own-{}', '{ann_id}', '{bobs}', 1)",
             "b".repeat(26),
             "c".repeat(26)

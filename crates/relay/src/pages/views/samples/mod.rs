@@ -3,6 +3,7 @@
 //! Tests render them all; the example `pages` writes them to files.
 
 mod administration;
+mod live;
 mod open;
 mod pairing;
 mod people;
@@ -113,6 +114,7 @@ fn everything(words: &Words) -> Vec<(String, String)> {
     printers::add(words, &mut pages);
     open::add(words, &mut pages);
     people::add(words, &mut pages);
+    live::add(words, &mut pages);
     administration::add(words, &mut pages);
     pages.0
 }

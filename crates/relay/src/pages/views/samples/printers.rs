@@ -1,9 +1,9 @@
 //! Printers, sharing them, and ending things.
 
-use super::{Pages, Words, seconds_ago};
+use super::{Pages, Words, live, seconds_ago};
 use crate::pages::views::{
     AppStanding, Copied, EndAccount, EndAtPrinter, Ending, Invite, InviteProblem, Join, Joining,
-    LetterChoice, ListedApp, ListedInvitation, ListedMember, ListedWebhook, Made, NameProblem,
+    LetterChoice, ListedApp, ListedInvitation, ListedMember, ListedWebhook, Made, NameProblem, Now,
     Ownership, Presence, PrinterCard, PrinterDone, PrinterPage, Printers, PrintersDone, Reminder,
     Rename, Tab, Telling, UsageLine, WebhookHealth,
 };
@@ -24,6 +24,7 @@ fn list(words: &Words, pages: &mut Pages) {
         id: ID.into(),
         name: words.printer.into(),
         presence: Presence::Online(Some(seconds_ago(3 * DAY))),
+        now: live::printing(words),
         copied: false,
         apps: 3,
         owner: None,
@@ -43,17 +44,20 @@ fn list(words: &Words, pages: &mut Pages) {
             card.clone(),
             PrinterCard {
                 presence: Presence::Offline(Some(seconds_ago(400))),
+                now: Now::unknown(false),
                 apps: 1,
                 owner: Some(words.email.into()),
                 ..card.clone()
             },
             PrinterCard {
                 presence: Presence::Offline(None),
+                now: Now::unknown(false),
                 apps: 0,
                 ..card.clone()
             },
             PrinterCard {
                 presence: Presence::Online(None),
+                now: live::paused(words),
                 ..card
             },
         ],
@@ -163,6 +167,10 @@ fn one(words: &Words, pages: &mut Pages) {
         id: ID.into(),
         name: words.printer.into(),
         presence: Presence::Online(Some(seconds_ago(3 * DAY))),
+        now: live::printing(words),
+        watching: false,
+        activity: live::lines(words, false),
+        data: live::data(),
         paired: true,
         network: Some(words.network.into()),
         local_address: Some(words.network.into()),
@@ -222,6 +230,7 @@ fn one(words: &Words, pages: &mut Pages) {
         owner: Some(words.email.into()),
         watch_only: true,
         ownership: None,
+        watching: true,
         apps: vec![app],
         ..owned
     };
@@ -244,6 +253,8 @@ fn changed(owned: &PrinterPage, pages: &mut Pages) {
         let page = PrinterPage {
             done: Some(done),
             presence: Presence::Offline(Some(seconds_ago(3600))),
+            now: Now::unknown(false),
+            activity: Vec::new(),
             paired: false,
             apps: Vec::new(),
             telling: Telling {
