@@ -82,6 +82,8 @@ pub struct Relay {
     mail: Mail,
     post: Option<Post>,
     life: Life,
+    events: Events,
+    comings: Comings,
 }
 
 impl Relay {
@@ -132,10 +134,13 @@ impl Relay {
             clock: Arc::clone(&clock),
             tracker: TaskTracker::new(),
         });
+        let events = Events::new(store.clone());
         Ok(Self {
             mail,
             post,
             life,
+            comings: Comings::new(events.clone(), Arc::clone(&clock)),
+            events,
             config,
             store,
             key,
@@ -220,6 +225,13 @@ impl Relay {
             Arc::clone(&self.clock),
             served.clone(),
         ));
+        match self.store.printers().list_connected().await {
+            Ok(were_here) => {
+                let went = self.comings.clone();
+                tunnel_tasks.spawn(went.all_went(were_here, self.stop.soft.clone()));
+            }
+            Err(error) => tracing::warn!(%error, "cannot look which hosts were connected"),
+        }
         // No host is connected to a relay that just started, whatever was noted last.
         if let Err(error) = self.store.printers().note_all_lost().await {
             tracing::warn!(%error, "cannot note that no host is connected yet");
@@ -273,7 +285,6 @@ impl Relay {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             settings: Settings::default(),
         };
-        let events = Events::new(self.store.clone());
         let reception = Reception::new(Desk {
             acceptor: Acceptor::new(acceptor, tunnel_tasks.clone()),
             tunnels: shared.tunnels.clone(),
@@ -281,8 +292,8 @@ impl Relay {
             clock: Arc::clone(&self.clock),
             chance: Arc::clone(&self.chance),
             tracker: tunnel_tasks.clone(),
-            comings: Comings::new(events.clone(), Arc::clone(&self.clock)),
-            events: events.clone(),
+            comings: self.comings.clone(),
+            events: self.events.clone(),
             stopping: self.stop.soft.clone(),
         });
         let state = State::new(Making {
@@ -293,7 +304,7 @@ impl Relay {
             tunnels: shared.tunnels.clone(),
             life: self.life.clone(),
             mail: self.mail.clone(),
-            events,
+            events: self.events.clone(),
             key: MasterKey::from_bytes(*self.key.expose()),
         });
         tunnel_tasks.spawn(portal::forget(state.clone(), self.stop.soft.clone()));

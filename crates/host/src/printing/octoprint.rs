@@ -173,7 +173,7 @@ async fn send(socket: &mut Socket, message: Message) -> Result<(), Unavailable> 
 
 /// What was seen so far, as far as later messages leave it out.
 #[derive(Default)]
-struct Picture {
+pub(super) struct Picture {
     heat: Heats,
     /// Whether a print went on when it was looked last; unknown at first.
     printed: Option<bool>,
@@ -185,7 +185,7 @@ struct Picture {
 }
 
 impl Picture {
-    fn see(&mut self, at: Timestamp, data: &Value) -> Seen {
+    pub(super) fn see(&mut self, at: Timestamp, data: &Value) -> Seen {
         self.note_heat(&data["temps"]);
         let condition = condition(&data["state"]["flags"]);
         let prints = condition.has_print();
@@ -225,7 +225,7 @@ impl Picture {
     }
 
     /// What happened, by the server's word.
-    fn hear(&mut self, message: &Value) -> Option<Told> {
+    pub(super) fn hear(&mut self, message: &Value) -> Option<Told> {
         let prompt = &message["plugin"];
         if prompt["plugin"] == PROMPT && prompt["data"]["action"] == "show" {
             let text = prompt["data"]["text"].as_str().unwrap_or_default();
