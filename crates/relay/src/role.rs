@@ -225,17 +225,7 @@ impl Relay {
             Arc::clone(&self.clock),
             served.clone(),
         ));
-        match self.store.printers().list_connected().await {
-            Ok(were_here) => {
-                let went = self.comings.clone();
-                tunnel_tasks.spawn(went.all_went(were_here, self.stop.soft.clone()));
-            }
-            Err(error) => tracing::warn!(%error, "cannot look which hosts were connected"),
-        }
-        // No host is connected to a relay that just started, whatever was noted last.
-        if let Err(error) = self.store.printers().note_all_lost().await {
-            tracing::warn!(%error, "cannot note that no host is connected yet");
-        }
+        self.note_all_lost(&tunnel_tasks).await;
         tunnel_tasks.spawn(sweep::run(
             self.store.clone(),
             Arc::clone(&self.clock),
@@ -277,6 +267,21 @@ impl Relay {
         self.stop.drain(self.config.drain, gentle, cut).await;
         usage.write().await;
         self.store.close().await;
+    }
+
+    /// No host is connected to a relay that just started, whatever was noted last. Those that were
+    /// have a minute to come back.
+    async fn note_all_lost(&self, tunnel_tasks: &TaskTracker) {
+        match self.store.printers().list_connected().await {
+            Ok(were_here) => {
+                let went = self.comings.clone();
+                tunnel_tasks.spawn(went.all_went(were_here, self.stop.soft.clone()));
+            }
+            Err(error) => tracing::warn!(%error, "cannot look which hosts were connected"),
+        }
+        if let Err(error) = self.store.printers().note_all_lost().await {
+            tracing::warn!(%error, "cannot note that no host is connected yet");
+        }
     }
 
     fn router(&self, shared: Shared, tunnel_tasks: &TaskTracker) -> Router {

@@ -135,6 +135,18 @@ fn octoprints_events_are_understood() {
             Some(Told::FilamentChange(None)),
         ),
         (
+            event("CommandSuppressed", json!({"command": "M0 Insert the nut"})),
+            Some(Told::UserInteraction(text("Insert the nut"))),
+        ),
+        (
+            event("CommandSuppressed", json!({"command": "M1"})),
+            Some(Told::UserInteraction(None)),
+        ),
+        (
+            event("CommandSuppressed", json!({"command": "M117 x"})),
+            None,
+        ),
+        (
             event("Waiting", json!(null)),
             Some(Told::UserInteraction(None)),
         ),

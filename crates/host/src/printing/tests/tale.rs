@@ -44,6 +44,14 @@ impl Telling {
         telling
     }
 
+    /// One that prints at a server whose every word counts at once.
+    fn printing_at_once() -> Self {
+        let mut telling = Self::new(Duration::ZERO);
+        telling.see(ready());
+        assert_eq!(telling.see(print(0, 0)), [EventKind::Started]);
+        telling
+    }
+
     fn now(&mut self) -> Timestamp {
         self.second += 1;
         Timestamp::from_millis(self.second * 1_000)
@@ -233,7 +241,7 @@ fn a_server_that_shows_how_it_ended_is_believed_at_once() {
 
 #[test]
 fn a_print_stays_the_same_while_its_server_is_away() {
-    let mut telling = Telling::printing();
+    let mut telling = Telling::printing_at_once();
     telling.see(print(20, 100));
     let id = telling.print_id();
     telling.tale.unreachable();
@@ -259,8 +267,38 @@ fn a_print_stays_the_same_while_its_server_is_away() {
 }
 
 #[test]
-fn the_same_file_again_is_another_print() {
+fn what_is_left_of_the_print_before_is_not_another_one() {
+    let stale = || Seen {
+        file: Some("before.gcode".to_owned()),
+        ..print(100, 900)
+    };
+    // Told first, then seen with the file of the one before.
+    let mut telling = Telling::begun();
+    let started = || Told::Started(Some("vase.gcode".to_owned()));
+    assert_eq!(telling.hear(started()), [EventKind::Started]);
+    let id = telling.print_id();
+    assert_eq!(telling.see(stale()), []);
+    assert_eq!(telling.see(print(0, 0)), []);
+    assert_eq!(telling.print_id(), id);
+    // The other way round.
+    let mut telling = Telling::begun();
+    assert_eq!(telling.see(stale())[0], EventKind::Started);
+    assert_eq!(telling.hear(started()), []);
+    assert_eq!(telling.state().job.unwrap().file, "vase.gcode");
+    // What stays is another one.
     let mut telling = Telling::printing();
+    for _ in 0..4 {
+        assert_eq!(telling.see(stale()), []);
+    }
+    assert_eq!(
+        telling.see(stale())[..2],
+        [EventKind::Failed, EventKind::Started]
+    );
+}
+
+#[test]
+fn the_same_file_again_is_another_print() {
+    let mut telling = Telling::printing_at_once();
     let numbered = |job: &str| Seen {
         job: Some(job.to_owned()),
         ..print(99, 90)
