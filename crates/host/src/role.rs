@@ -115,16 +115,7 @@ impl Host {
         let tracker = TaskTracker::new();
         let trust = Trust::default();
         let relay = relay_link(&config, &identity, &clock, &tracker, &stop);
-        let pages = Pages {
-            name: config.name.as_str().into(),
-            relay: relay.clone(),
-            upstream_kind: config.upstream.kind.as_str(),
-            webcam: config
-                .webcams
-                .first()
-                .map(|webcam| webcam.path.as_str().into()),
-            trust: trust.clone(),
-        };
+        let pages = pages(&config, &relay, &trust);
         let local_api = local_api(&config, &relay, &identity, &listener)?;
         let printing = Printing::new(
             &config,
@@ -317,6 +308,17 @@ fn relay_link(
         tracker: tracker.clone(),
         stopping: stop.soft.clone(),
     })
+}
+
+fn pages(config: &Config, relay: &RelayLink, trust: &Trust) -> Pages {
+    let webcam = config.webcams.first();
+    Pages {
+        name: config.name.as_str().into(),
+        relay: relay.clone(),
+        upstream_kind: config.upstream.kind.as_str(),
+        webcam: webcam.map(|webcam| webcam.path.as_str().into()),
+        trust: trust.clone(),
+    }
 }
 
 fn local_api(

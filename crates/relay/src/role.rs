@@ -90,6 +90,8 @@ pub struct Relay {
     post: Option<Post>,
     life: Life,
     egress: Egress,
+    events: Events,
+    comings: Comings,
 }
 
 impl Relay {
@@ -148,11 +150,14 @@ impl Relay {
             clock: Arc::clone(&clock),
             tracker: TaskTracker::new(),
         });
+        let events = Events::new(store.clone());
         Ok(Self {
             mail,
             post,
             life,
             egress,
+            comings: Comings::new(events.clone(), Arc::clone(&clock)),
+            events,
             config,
             store,
             key,
@@ -254,10 +259,7 @@ impl Relay {
             Arc::clone(&self.clock),
             served.clone(),
         ));
-        // No host is connected to a relay that just started, whatever was noted last.
-        if let Err(error) = self.store.printers().note_all_lost().await {
-            tracing::warn!(%error, "cannot note that no host is connected yet");
-        }
+        self.note_all_lost(&tunnel_tasks).await;
         tunnel_tasks.spawn(sweep::run(
             self.store.clone(),
             audit,
@@ -298,6 +300,21 @@ impl Relay {
         self.store.close().await;
     }
 
+    /// No host is connected to a relay that just started, whatever was noted last. Those that were
+    /// have a minute to come back.
+    async fn note_all_lost(&self, tunnel_tasks: &TaskTracker) {
+        match self.store.printers().list_connected().await {
+            Ok(were_here) => {
+                let went = self.comings.clone();
+                tunnel_tasks.spawn(went.all_went(were_here, self.stop.soft.clone()));
+            }
+            Err(error) => tracing::warn!(%error, "cannot look which hosts were connected"),
+        }
+        if let Err(error) = self.store.printers().note_all_lost().await {
+            tracing::warn!(%error, "cannot note that no host is connected yet");
+        }
+    }
+
     fn limits(&self, callers: &TaskTracker) -> Limits {
         let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
         Limits::new(store, clock, self.config.plans.clone(), callers.clone())
@@ -329,7 +346,6 @@ impl Relay {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             settings: Settings::default(),
         };
-        let events = Events::new(self.store.clone());
         let reception = Reception::new(Desk {
             acceptor: Acceptor::new(acceptor, tunnel_tasks.clone()),
             tunnels: shared.tunnels.clone(),
@@ -337,8 +353,8 @@ impl Relay {
             clock: Arc::clone(&self.clock),
             chance: Arc::clone(&self.chance),
             tracker: tunnel_tasks.clone(),
-            comings: Comings::new(events.clone(), Arc::clone(&self.clock)),
-            events: events.clone(),
+            comings: self.comings.clone(),
+            events: self.events.clone(),
             stopping: self.stop.soft.clone(),
         });
         let state = State::new(Making {
@@ -350,7 +366,7 @@ impl Relay {
             life: self.life.clone(),
             mail: self.mail.clone(),
             egress: self.egress.clone(),
-            events,
+            events: self.events.clone(),
             own_access: shared.own.clone(),
             activity: shared.activity.clone(),
             stopping: self.stop.soft.clone(),

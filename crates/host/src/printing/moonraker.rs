@@ -31,6 +31,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(10);
 const SERVER: u64 = 1;
 const OBJECTS: u64 = 2;
 const SUBSCRIBE: u64 = 3;
+const TROUBLE: u64 = 4;
 
 /// What it has of these is subscribed to.
 const WANTED: [&str; 7] = [
@@ -136,19 +137,25 @@ impl Conversation {
             (Some(SERVER), _) => {
                 let state = result["klippy_state"].as_str().unwrap_or_default();
                 self.klipper.ready = state == "ready";
-                if self.klipper.ready {
-                    self.ask(OBJECTS, "printer.objects.list", &Value::Null)
-                        .await?;
-                } else {
-                    // It may have been refused, too: then nothing more is known.
-                    let condition = match state {
-                        "error" | "shutdown" => Condition::Error,
-                        "" => Condition::Ready,
-                        _ => Condition::Unavailable,
-                    };
-                    teller.see(Seen::new(condition));
+                match state {
+                    "ready" => {
+                        self.ask(OBJECTS, "printer.objects.list", &Value::Null)
+                            .await?;
+                    }
+                    "error" | "shutdown" => {
+                        self.ask(TROUBLE, "printer.info", &Value::Null).await?;
+                    }
+                    // It was refused: the server is there, and does not tell strangers more.
+                    "" => teller.see(Seen::new(Condition::Ready)),
+                    // A server that starts has not found Klipper yet, which may print all the while.
+                    _ => teller.unreachable(),
                 }
             }
+            (Some(TROUBLE), _) => teller.see(Seen {
+                message: result["state_message"].as_str().and_then(shown_text),
+                outcome: Some(Outcome::Failed),
+                ..Seen::new(Condition::Error)
+            }),
             (Some(OBJECTS), _) => {
                 let objects = self.klipper.wanted(&result["objects"]);
                 let subscription = json!({ "objects": objects });
@@ -213,7 +220,7 @@ impl Conversation {
 
 /// Klipper's objects, as far as they were told.
 #[derive(Default)]
-struct Klipper {
+pub(super) struct Klipper {
     ready: bool,
     chamber: Option<&'static str>,
     objects: Map<String, Value>,
@@ -221,7 +228,7 @@ struct Klipper {
 
 impl Klipper {
     /// What is to be subscribed to of what there is.
-    fn wanted(&mut self, objects: &Value) -> Map<String, Value> {
+    pub(super) fn wanted(&mut self, objects: &Value) -> Map<String, Value> {
         let names: Vec<&str> = objects
             .as_array()
             .map(|all| all.iter().filter_map(Value::as_str).collect())
@@ -239,7 +246,7 @@ impl Klipper {
             .collect()
     }
 
-    fn merge(&mut self, changes: &Value) {
+    pub(super) fn merge(&mut self, changes: &Value) {
         let Some(changes) = changes.as_object() else {
             return;
         };
@@ -256,7 +263,7 @@ impl Klipper {
         self.objects.get(object).unwrap_or(&Value::Null)
     }
 
-    fn see(&self) -> Seen {
+    pub(super) fn see(&self) -> Seen {
         let stats = self.of("print_stats");
         let (condition, outcome) = match self.of("webhooks")["state"].as_str() {
             Some("error" | "shutdown") => (Condition::Error, Some(Outcome::Failed)),
@@ -334,13 +341,13 @@ impl Klipper {
     }
 }
 
-fn means_filament(text: &str) -> bool {
+pub(super) fn means_filament(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     text.contains("filament") || text.contains("m600")
 }
 
 /// A question to whoever stands before the printer.
-fn prompt(line: &str) -> Option<Told> {
+pub(super) fn prompt(line: &str) -> Option<Told> {
     let text = line.trim_start_matches(['/', ' ']);
     let text = text.strip_prefix("action:prompt_begin")?;
     let message = shown_text(text);

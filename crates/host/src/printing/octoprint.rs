@@ -29,15 +29,18 @@ const OTHERWISE: Duration = Duration::from_secs(15);
 const ASKED_FOR: Duration = Duration::from_mins(1);
 
 /// The events that mean something here, and those of plugins that know about layers and prompts.
-const EVENTS: [&str; 7] = [
+const EVENTS: [&str; 8] = [
     "PrintStarted",
     "PrintDone",
     "PrintFailed",
     "FilamentChange",
     "Waiting",
+    SUPPRESSED,
     "Error",
     LAYER_CHANGED,
 ];
+/// OctoPrint keeps M0 and M1 to itself, and pauses.
+const SUPPRESSED: &str = "CommandSuppressed";
 const LAYER_CHANGED: &str = "DisplayLayerProgress_layerChanged";
 const PROMPT: &str = "action_command_prompt";
 /// The simulated printer knows its layers by itself.
@@ -173,7 +176,7 @@ async fn send(socket: &mut Socket, message: Message) -> Result<(), Unavailable> 
 
 /// What was seen so far, as far as later messages leave it out.
 #[derive(Default)]
-struct Picture {
+pub(super) struct Picture {
     heat: Heats,
     /// Whether a print went on when it was looked last; unknown at first.
     printed: Option<bool>,
@@ -185,7 +188,7 @@ struct Picture {
 }
 
 impl Picture {
-    fn see(&mut self, at: Timestamp, data: &Value) -> Seen {
+    pub(super) fn see(&mut self, at: Timestamp, data: &Value) -> Seen {
         self.note_heat(&data["temps"]);
         let condition = condition(&data["state"]["flags"]);
         let prints = condition.has_print();
@@ -225,7 +228,7 @@ impl Picture {
     }
 
     /// What happened, by the server's word.
-    fn hear(&mut self, message: &Value) -> Option<Told> {
+    pub(super) fn hear(&mut self, message: &Value) -> Option<Told> {
         let prompt = &message["plugin"];
         if prompt["plugin"] == PROMPT && prompt["data"]["action"] == "show" {
             let text = prompt["data"]["text"].as_str().unwrap_or_default();
@@ -255,6 +258,7 @@ impl Picture {
             }
             "FilamentChange" => Some(Told::FilamentChange(None)),
             "Waiting" => Some(Told::UserInteraction(None)),
+            SUPPRESSED => asked(payload["command"].as_str()?),
             "Error" => Some(Told::Error(said("error"))),
             LAYER_CHANGED => {
                 self.told = (
@@ -302,6 +306,13 @@ impl Picture {
             chamber: of("chamber"),
         };
     }
+}
+
+/// A command that stops for somebody, with what it says to them; nothing if it is none.
+fn asked(command: &str) -> Option<Told> {
+    let (gcode, text) = command.split_once(' ').unwrap_or((command, ""));
+    let waits = ["M0", "M1"].contains(&gcode);
+    waits.then(|| Told::UserInteraction(shown_text(text)))
 }
 
 fn condition(flags: &Value) -> Condition {

@@ -52,6 +52,10 @@ struct Print {
     waits: Option<(EventKind, Timestamp, Option<String>)>,
     /// Since when it is seen no more.
     missing: Option<Timestamp>,
+    /// Since when another one is seen in its place.
+    differs: Option<Timestamp>,
+    /// The server has told that it began.
+    told: bool,
 }
 
 impl Tale {
@@ -155,9 +159,13 @@ impl Tale {
         chance: &dyn Chance,
         events: &mut Vec<PrinterEvent>,
     ) {
-        if let Some(print) = &self.print
+        if let Some(print) = &mut self.print
             && !print.is_of(seen)
         {
+            // OctoPrint shows the file of the print before for a moment.
+            if at.since(*print.differs.get_or_insert(at)) < self.grace {
+                return;
+            }
             // It ended while nobody looked.
             let outcome = print.likely_outcome();
             self.end(at, outcome, None, events);
@@ -207,11 +215,16 @@ impl Tale {
         events: &mut Vec<PrinterEvent>,
     ) {
         if let Some(print) = &mut self.print {
-            let same = file.is_none() || print.name_of_file() == file.as_deref();
-            let just_begun = at.since(print.began) < JUST_BEGUN;
-            if same && just_begun && print.missing.is_none() {
+            let just_begun = at.since(print.began) < JUST_BEGUN && !print.told;
+            if just_begun && print.missing.is_none() {
+                print.told = true;
+                if let Some(file) = file {
+                    print.job.file = file;
+                }
                 if print.joined {
-                    print.joined = false;
+                    // What was seen of it may be what was left of the one before.
+                    (print.joined, print.paused) = (false, false);
+                    (print.tenth, print.hour, print.layers) = (0, 0, 0);
                     print.job.started = Some(at);
                     events.push(print.event(at, EventKind::Started));
                 }
@@ -221,6 +234,7 @@ impl Tale {
             self.end(at, outcome, None, events);
         }
         let mut print = Print::new(at, file, None, chance);
+        print.told = true;
         print.job.started = Some(at);
         events.push(print.event(at, EventKind::Started));
         self.print = Some(print);
@@ -314,6 +328,8 @@ impl Print {
             layers: 0,
             waits: None,
             missing: None,
+            differs: None,
+            told: false,
         }
     }
 
@@ -343,7 +359,7 @@ impl Print {
     }
 
     fn go_on(&mut self, at: Timestamp, seen: &Seen, events: &mut Vec<PrinterEvent>) {
-        self.missing = None;
+        (self.missing, self.differs) = (None, None);
         self.job.progress = seen.progress.clone();
         if self.job.file.is_empty() {
             self.job.file = seen.file.clone().unwrap_or_default();

@@ -98,10 +98,13 @@ impl Teller<'_> {
         self.publish(events);
     }
 
-    fn unreachable(&mut self) {
+    /// What is known of the printer does not count any more. A print may go on all the same.
+    pub(super) fn unreachable(&mut self) {
         if self.reached {
             self.reached = false;
-            tracing::info!("the printer cannot be followed: its server does not answer");
+            tracing::info!(
+                "the printer cannot be followed: its server does not reach it, or does not answer"
+            );
         }
         self.tale.unreachable();
         self.publish(Vec::new());

@@ -5,17 +5,17 @@ use std::net::SocketAddr;
 
 use http::StatusCode;
 use http_body_util::BodyExt as _;
-use latchkey_model::printing::{Condition, EventKind, News, PrinterEvent, PrinterState, Report};
-use latchkey_net::tunnel::{CameraError, CameraRefusal, Lines};
+use latchkey_model::printing::{Condition, EventKind, News, PrinterEvent};
+use latchkey_net::tunnel::{CameraError, CameraRefusal};
 use latchkey_sim::{SimConfig, SimHandle, WebcamConfig};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tokio_util::sync::DropGuard;
 
-use crate::harness::asking_relay::AskingRelay;
 use crate::harness::http::Request;
-use crate::harness::stack::{Process, Stack, free_address};
+use crate::harness::stack::Stack;
+use crate::harness::watching::{Alone, news, state};
 use crate::harness::{eventually, within};
 
 const KEY: &str = "sim-key-of-these-tests";
@@ -91,6 +91,13 @@ fn part(changes: bool) -> String {
     };
     let layers: String = (0..10).map(layer).collect();
     format!("G28\nG92 E0\n{layers}")
+}
+
+async fn alone(sim: &Sim, printing: &str) -> Alone {
+    let upstream = json!({
+        "kind": "octoprint", "url": sim.url(), "api_key_file": "upstream.key",
+    });
+    Alone::start(&upstream, KEY, printing).await
 }
 
 async fn stack(sim: &Sim) -> Stack {
@@ -235,69 +242,11 @@ async fn a_cancelled_print_and_a_broken_one_have_failed() {
     assert!(error.unwrap().message.as_deref().unwrap().contains("M112"));
 }
 
-/// A host alone, whose relay is the test.
-struct Alone {
-    _folder: TempDir,
-    relay: AskingRelay,
-    host: Process,
-}
-
-impl Alone {
-    async fn start(upstream: &serde_json::Value, printing: &str) -> Self {
-        let folder = TempDir::with_prefix("latchkey-watching-").unwrap();
-        let relay = AskingRelay::start().await;
-        let config = json!({
-            "listen": free_address(),
-            "status_listen": null,
-            "announce": false,
-            "data": "host",
-            "authority": "upstream",
-            "upstream": upstream,
-            "relay": {"url": relay.url(), "printing": printing},
-        });
-        std::fs::write(folder.path().join("upstream.key"), KEY).unwrap();
-        std::fs::write(folder.path().join("host.yaml"), config.to_string()).unwrap();
-        let mut host = Process::new("host", folder.path());
-        host.start();
-        Self {
-            _folder: folder,
-            relay,
-            host,
-        }
-    }
-
-    async fn before(sim: &Sim) -> Self {
-        let upstream = json!({
-            "kind": "octoprint", "url": sim.url(), "api_key_file": "upstream.key",
-        });
-        Self::start(&upstream, "allow").await
-    }
-
-    async fn refusing(sim: &Sim) -> Self {
-        let upstream = json!({"kind": "octoprint", "url": sim.url()});
-        Self::start(&upstream, "refuse").await
-    }
-}
-
-async fn news(lines: &mut Lines) -> News {
-    let line = within("a line", lines.next()).await.unwrap().unwrap();
-    serde_json::from_slice::<Report>(&line).unwrap().news
-}
-
-async fn state(lines: &mut Lines, wanted: impl Fn(&PrinterState) -> bool) -> PrinterState {
-    loop {
-        match news(lines).await {
-            News::State(state) if wanted(&state) => return state,
-            _ => {}
-        }
-    }
-}
-
 #[tokio::test]
 async fn a_host_that_comes_in_the_middle_tells_the_state_and_no_beginning() {
     let sim = Sim::start(2.0).await;
     sim.print("plain.gcode");
-    let alone = Alone::before(&sim).await;
+    let alone = alone(&sim, "allow").await;
     let tunnel = alone.relay.tunnel().await;
     let mut lines = tunnel.printing(0).await.unwrap().unwrap();
     let state = state(&mut lines, |state| state.condition == Condition::Printing).await;
@@ -326,7 +275,7 @@ async fn a_host_that_comes_in_the_middle_tells_the_state_and_no_beginning() {
 #[tokio::test]
 async fn the_camera_is_shown_to_the_relay_and_let_go_of() {
     let sim = Sim::start(1.0).await;
-    let alone = Alone::before(&sim).await;
+    let alone = alone(&sim, "allow").await;
     let tunnel = alone.relay.tunnel().await;
     let (kind, picture) = tunnel.snapshot().await.unwrap();
     assert_eq!(kind, "image/jpeg");
@@ -363,7 +312,7 @@ async fn the_camera_is_shown_to_the_relay_and_let_go_of() {
 #[tokio::test]
 async fn a_relay_that_is_to_hear_nothing_hears_and_sees_nothing() {
     let sim = Sim::start(1.0).await;
-    let alone = Alone::refusing(&sim).await;
+    let alone = alone(&sim, "refuse").await;
     let tunnel = alone.relay.tunnel().await;
     assert!(tunnel.printing(0).await.unwrap().is_none());
     assert!(matches!(

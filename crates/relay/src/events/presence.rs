@@ -24,6 +24,7 @@ pub(crate) struct Comings {
     /// How often each printer's host has come and gone, while it is not certain that it stays so.
     /// Locked while something is written, so that what happened first is written first.
     turns: Arc<Mutex<Turns>>,
+    away: Duration,
 }
 
 #[derive(Default)]
@@ -38,7 +39,14 @@ impl Comings {
             events,
             clock,
             turns: Arc::default(),
+            away: AWAY,
         }
+    }
+
+    /// Lets tests wait less.
+    #[cfg(test)]
+    pub(crate) fn hurry(&mut self) {
+        self.away = Duration::from_millis(20);
     }
 
     /// Notes that a printer's host is here.
@@ -60,32 +68,46 @@ impl Comings {
     /// Notes that a printer's host is gone, when it has stayed so for a minute. Nothing if the relay
     /// stops before.
     pub(crate) async fn went(self, printer: PrinterId, stopping: CancellationToken) {
+        self.all_went(vec![printer], stopping).await;
+    }
+
+    /// The same of several: those that were here when the relay ended last, too.
+    pub(crate) async fn all_went(self, printers: Vec<PrinterId>, stopping: CancellationToken) {
         let at = self.clock.now();
         let turn = {
             let mut turns = self.turns.lock().await;
             turns.next += 1;
             let turn = turns.next;
-            turns.waiting.insert(printer.clone(), turn);
+            let waiting = printers.iter().map(|printer| (printer.clone(), turn));
+            turns.waiting.extend(waiting);
             turn
         };
-        let away = stopping.run_until_cancelled(tokio::time::sleep(AWAY));
+        let away = stopping.run_until_cancelled(tokio::time::sleep(self.away));
         if away.await.is_none() {
             return;
         }
-        let mut turns = self.turns.lock().await;
-        if turns.waiting.get(&printer) != Some(&turn) {
-            return;
-        }
-        turns.waiting.remove(&printer);
-        let noted = async {
-            if self.was_last(&printer).await? != Some(EventKind::Offline) {
-                self.note(&printer, EventKind::Offline, at).await?;
+        for printer in printers {
+            if let Err(error) = self.stayed_away(&printer, turn, at).await {
+                tracing::warn!(%error, "cannot note that a host is gone");
             }
-            Ok::<_, StoreError>(())
-        };
-        if let Err(error) = noted.await {
-            tracing::warn!(%error, "cannot note that a host is gone");
         }
+    }
+
+    async fn stayed_away(
+        &self,
+        printer: &PrinterId,
+        turn: u64,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut turns = self.turns.lock().await;
+        if turns.waiting.get(printer) != Some(&turn) {
+            return Ok(());
+        }
+        turns.waiting.remove(printer);
+        if self.was_last(printer).await? != Some(EventKind::Offline) {
+            self.note(printer, EventKind::Offline, at).await?;
+        }
+        Ok(())
     }
 
     async fn was_last(&self, printer: &PrinterId) -> Result<Option<EventKind>, StoreError> {

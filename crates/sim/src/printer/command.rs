@@ -20,8 +20,12 @@ impl Machine {
         match command {
             ('G', 4) => self.dwell(line),
             ('M', 25) => self.steps.push_back(Step::Pause),
-            ('M', 0 | 1) => self.wait("Waiting"),
-            ('M', 600) => self.wait("FilamentChange"),
+            ('M', 0 | 1) => self.wait(Event::new(
+                "CommandSuppressed",
+                json!({ "command": format!("M{}", command.1), "severity": "info" }),
+            )),
+            ('M', 226) => self.wait(Event::new("Waiting", json!(null))),
+            ('M', 600) => self.wait(Event::new("FilamentChange", json!(null))),
             ('M', 104) => self.heat(line, false),
             ('M', 140) => self.heat(line, true),
             ('M', 109 | 190) => self.heat_and_wait(line, command.1 == 190),
@@ -40,8 +44,8 @@ impl Machine {
     }
 
     /// Stands still until somebody resumes; only a print can.
-    fn wait(&mut self, event: &'static str) {
-        self.events.push(Event::new(event, json!(null)));
+    fn wait(&mut self, event: Event) {
+        self.events.push(event);
         self.steps.push_back(Step::Pause);
     }
 

@@ -18,6 +18,7 @@ pub(crate) mod session_keys;
 pub(crate) mod somebody;
 pub(crate) mod stack;
 pub(crate) mod tls;
+pub(crate) mod watching;
 
 use std::path::PathBuf;
 use std::time::Duration;
