@@ -58,6 +58,11 @@ impl MasterKey {
         SealingKey(self.derive(b"latchkey app keys 1"))
     }
 
+    /// The key that seals for one purpose other than app keys.
+    pub fn sealing_for(&self, purpose: &'static str) -> SealingKey {
+        SealingKey(self.derive(purpose.as_bytes()))
+    }
+
     /// The key that signs for one purpose.
     pub fn signing(&self, purpose: &'static str) -> SigningKey {
         SigningKey(self.derive(purpose.as_bytes()))
@@ -75,11 +80,16 @@ impl MasterKey {
 impl SealingKey {
     /// The key's text, to be kept with the row `id` and no other.
     pub fn seal(&self, key: &AppKeyText, id: &AppKeyId, chance: &dyn Chance) -> Vec<u8> {
+        self.seal_bytes(key.expose().as_bytes(), id.as_str(), chance)
+    }
+
+    /// A few bytes, to be kept with the row `of` and no other.
+    pub fn seal_bytes(&self, bytes: &[u8], of: &str, chance: &dyn Chance) -> Vec<u8> {
         let mut nonce = [0; NONCE];
         chance.fill(&mut nonce);
         let payload = Payload {
-            msg: key.expose().as_bytes(),
-            aad: id.as_str().as_bytes(),
+            msg: bytes,
+            aad: of.as_bytes(),
         };
         let sealed = self
             .cipher()
@@ -90,18 +100,22 @@ impl SealingKey {
 
     /// The text of the key that was kept with the row `id`.
     pub fn open(&self, sealed: &[u8], id: &AppKeyId) -> Result<AppKeyText, UnsealError> {
+        let text = self.open_bytes(sealed, id.as_str())?;
+        let text = std::str::from_utf8(&text).map_err(|_| UnsealError)?;
+        Secret::parse(text).map_err(|_| UnsealError)
+    }
+
+    /// The bytes that were kept with the row `of`.
+    pub fn open_bytes(&self, sealed: &[u8], of: &str) -> Result<Zeroizing<Vec<u8>>, UnsealError> {
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE>().ok_or(UnsealError)?;
         let payload = Payload {
             msg: sealed,
-            aad: id.as_str().as_bytes(),
+            aad: of.as_bytes(),
         };
-        let text = self
-            .cipher()
+        self.cipher()
             .decrypt(&XNonce::from(*nonce), payload)
             .map(Zeroizing::new)
-            .map_err(|_| UnsealError)?;
-        let text = std::str::from_utf8(&text).map_err(|_| UnsealError)?;
-        Secret::parse(text).map_err(|_| UnsealError)
+            .map_err(|_| UnsealError)
     }
 
     fn cipher(&self) -> XChaCha20Poly1305 {

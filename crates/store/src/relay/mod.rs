@@ -11,9 +11,13 @@ mod apps;
 mod events;
 mod links;
 mod members;
+mod notices;
+mod origins;
 mod overviews;
 mod pairings;
+mod passkeys;
 mod printers;
+mod second_factors;
 mod sessions;
 
 pub use accounts::{Accounts, DeletedAccount, SignIn};
@@ -24,9 +28,13 @@ pub use apps::Apps;
 pub use events::{Events, NumberedEvent};
 pub use links::Links;
 pub use members::{Member, Members, UsedPrinter};
+pub use notices::Notices;
+pub use origins::{Origins, UsedFrom};
 pub use overviews::{Overview, Totals};
 pub use pairings::{Confirmation, Pairings};
+pub use passkeys::{KeptPasskey, Passkeys};
 pub use printers::{Printers, RemovedPrinter};
+pub use second_factors::{CodeGenerator, SecondFactors};
 pub use sessions::{FoundSession, Known, Sessions};
 
 pub(crate) const STEPS: &[Step] = &[
@@ -44,6 +52,11 @@ pub(crate) const STEPS: &[Step] = &[
         3,
         "printer_events",
         include_str!("../../migrations/relay/sqlite/0003_printer_events.sql"),
+    ),
+    (
+        8,
+        "second_factors",
+        include_str!("../../migrations/relay/sqlite/0008_second_factors.sql"),
     ),
 ];
 
@@ -112,6 +125,26 @@ impl RelayStore {
     /// What happened to printers.
     pub const fn events(&self) -> Events<'_> {
         Events::new(&self.pools)
+    }
+
+    /// What accounts are guarded by beside their passwords.
+    pub const fn second_factors(&self) -> SecondFactors<'_> {
+        SecondFactors::new(&self.pools)
+    }
+
+    /// The passkeys.
+    pub const fn passkeys(&self) -> Passkeys<'_> {
+        Passkeys::new(&self.pools)
+    }
+
+    /// What accounts' owners are told of.
+    pub const fn notices(&self) -> Notices<'_> {
+        Notices::new(&self.pools)
+    }
+
+    /// From where app connections are used.
+    pub const fn origins(&self) -> Origins<'_> {
+        Origins::new(&self.pools)
     }
 
     /// Who uses the printers.

@@ -21,8 +21,12 @@ mod apps;
 mod events;
 mod links;
 mod members;
+mod notices;
+mod origins;
 mod pairings;
+mod passkeys;
 mod printers;
+mod second_factors;
 mod sessions;
 
 /// All cases. Each needs an empty store of its own.
@@ -35,6 +39,10 @@ pub fn cases() -> impl Iterator<Item = Case<RelayStore>> {
         apps::CASES,
         events::CASES,
         members::CASES,
+        notices::CASES,
+        origins::CASES,
+        passkeys::CASES,
+        second_factors::CASES,
         sessions::CASES,
         links::CASES,
     ]

@@ -59,12 +59,14 @@ async fn involve(store: &RelayStore, make: &Maker, ann: &Household, bob: &Househ
         created: at(1),
         seen: at(1),
         proved: at(1),
+        second_factor: None,
         device: "Bobs browser".to_owned(),
         network: "203.0.113.0/24".to_owned(),
     };
     let cookie = SessionHash::from_bytes([7; 32]);
     let opened = store.sessions().open(&session, &cookie, Some(&hash)).await;
     assert!(opened.unwrap());
+    // After the session: it began without a code.
     let (ann_id, bob_id) = (&ann.account.id, &bob.account.id);
     let (anns, bobs) = (&ann.printer.id, &bob.printer.id);
     let email = bob.account.email.as_str();
@@ -83,6 +85,17 @@ async fn involve(store: &RelayStore, make: &Maker, ann: &Household, bob: &Househ
         ),
         format!(
             "INSERT INTO pairings VALUES (randomblob(32), randomblob(32), substr(hex(randomblob(26)), 1, 52), randomblob(32), 'Bobs host', 'net', 1, 2, 'confirmed', '{bob_id}', '{bobs}')"
+        ),
+        format!("INSERT INTO code_generators VALUES ('{bob_id}', X'00', 1, 1)"),
+        format!("INSERT INTO recovery_codes VALUES ('{bob_id}', randomblob(32))"),
+        format!(
+            "INSERT INTO passkeys VALUES ('passkeyofbobaaaaaaaa', '{bob_id}', X'07', '{{}}', 'Bobs phone', 1, 1)"
+        ),
+        format!(
+            "INSERT INTO account_notices VALUES ('{bob_id}', 1, 1, 'new_device', '', 'Bobs browser', 'bobs-network')"
+        ),
+        format!(
+            "INSERT INTO app_connection_origins SELECT id, '{bob_id}', 'bobs-network', 'Bobs app', 1 FROM app_connections"
         ),
         format!(
             "UPDATE printers SET network = 'bobs-network', local_address = '192.168.7.7', name = 'Bobs printer' WHERE id = '{bobs}'"
