@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::Accounts;
+use crate::app_connections::origins::Origins;
 use crate::app_connections::usage::Usage;
 use crate::config::Config;
 use crate::edge::{Edge, Shared};
@@ -32,6 +33,7 @@ use crate::issued::Issued;
 use crate::life::{Endings, Life, Parts};
 use crate::mail::{self, Mail, Post};
 use crate::portal;
+use crate::notices::Notices;
 use crate::router::Router;
 use crate::state::{Making, State};
 use crate::sweep;
@@ -192,7 +194,13 @@ impl Relay {
         let metrics: Arc<Metrics> = Arc::default();
         let tunnels = self.life.tunnels().clone();
         let usage = Usage::new(self.store.clone(), Arc::clone(&self.clock));
+        let (origins, writer) = Origins::new(
+            self.store.clone(),
+            Arc::clone(&self.clock),
+            self.notices(),
+        );
         let shared = Shared {
+            origins,
             config: Arc::clone(&self.config),
             store: self.store.clone(),
             tunnels: tunnels.clone(),
@@ -210,6 +218,7 @@ impl Relay {
         let served = CancellationToken::new();
         tunnel_tasks.spawn(self.life.clone().watch(served.clone()));
         tunnel_tasks.spawn(usage.clone().watch(served.clone()));
+        tunnel_tasks.spawn(writer.run(served.clone()));
         if let Some(post) = self.post.take() {
             tunnel_tasks.spawn(post.run(self.stop.soft.clone()));
         }
@@ -266,6 +275,11 @@ impl Relay {
         self.store.close().await;
     }
 
+    fn notices(&self) -> Notices {
+        let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
+        Notices::new(store, clock, self.mail.clone())
+    }
+
     fn router(&self, shared: Shared, tunnel_tasks: &TaskTracker) -> Router {
         let acceptor = AcceptorConfig {
             relay_name: self.config.public_url.authority().to_string(),
@@ -279,6 +293,7 @@ impl Relay {
             clock: Arc::clone(&self.clock),
             chance: Arc::clone(&self.chance),
             tracker: tunnel_tasks.clone(),
+            notices: self.notices(),
         });
         let state = State::new(Making {
             config: Arc::clone(&self.config),

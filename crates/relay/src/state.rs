@@ -15,9 +15,12 @@ use crate::config::Config;
 use crate::events::Events;
 use crate::life::Life;
 use crate::mail::Mail;
+use crate::notices::Notices;
 use crate::pairing::Pairings;
+use crate::passkeys::Passkeys;
 use crate::portal::keys::Keys;
 use crate::portal::{self, Portal};
+use crate::second_factors::SecondFactors;
 use crate::sessions::Sessions;
 use crate::tunnels::Tunnels;
 
@@ -33,6 +36,10 @@ pub(crate) struct Parts {
     /// How app connections, printers and accounts end.
     pub(crate) life: Life,
     pub(crate) mail: Mail,
+    /// What owners of accounts are told of.
+    pub(crate) notices: Notices,
+    pub(crate) second_factors: SecondFactors,
+    pub(crate) passkeys: Passkeys,
     /// What printers do.
     pub(crate) events: Events,
     pub(crate) camera: Camera,
@@ -72,6 +79,9 @@ impl State {
         let sessions = Sessions::new(&config, &store, &clock, &chance, &key);
         let accounts = Accounts::new(&config, &store, &clock, &chance);
         let pairings = Pairings::new(&config, &store, &clock, &chance);
+        let second_factors = SecondFactors::new(&config, &store, &clock, &chance, &key);
+        let passkeys = Passkeys::new(&config, &store, &clock, &chance, &key);
+        let notices = Notices::new(store.clone(), Arc::clone(&clock), mail.clone());
         let keys = Keys::new(tunnels.clone());
         let portal = Portal::new(portal::Parts {
             config: Arc::clone(&config),
@@ -79,7 +89,7 @@ impl State {
             clock: Arc::clone(&clock),
             chance,
             keys,
-            mail: mail.clone(),
+            notices: notices.clone(),
             life: life.clone(),
         });
         Self(Arc::new(Parts {
@@ -92,6 +102,9 @@ impl State {
             tunnels,
             life,
             mail,
+            notices,
+            second_factors,
+            passkeys,
             sessions,
             accounts,
             pairings,

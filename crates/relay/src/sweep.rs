@@ -28,5 +28,7 @@ async fn sweep(store: &RelayStore, clock: &dyn Clock) -> Result<(), StoreError> 
     store.sessions().prune(now).await?;
     store.links().prune(now).await?;
     store.pairings().prune(now).await?;
+    store.notices().prune(now).await?;
+    store.origins().prune().await?;
     Ok(())
 }

@@ -25,9 +25,11 @@ use crate::config::Registration;
 use crate::pages::links;
 use crate::pages::visit::{Answered, Arrival, Visit};
 use crate::pairing;
+use crate::passkeys;
 use crate::paths;
 use crate::people;
 use crate::portal;
+use crate::second_factors;
 use crate::state::State;
 use crate::tunnels::{self, Reception};
 
@@ -43,6 +45,8 @@ pub(crate) fn router(state: State) -> Router {
         .merge(portal::http::routes())
         .merge(people::routes())
         .merge(pairing::http::routes())
+        .merge(second_factors::http::routes())
+        .merge(passkeys::http::routes())
         .merge(tunnels::http::routes())
         .with_state(state)
         .merge(app_api::http::routes(app_api))

@@ -4,14 +4,15 @@ use axum::extract::Query;
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Form, Router};
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use latchkey_model::account::{Account, Email};
 use latchkey_model::link::LinkPurpose;
 use latchkey_store::relay::SignIn as Proved;
 use latchkey_web::limits::TooMany;
 use serde::Deserialize;
 
-use super::{AccountError, LEAST_PASSWORD, MOST_PASSWORD, SigningUp};
+use super::{AccountError, LEAST_PASSWORD, MOST_PASSWORD, SigningUp, second_step};
+use crate::audit::Act;
 use crate::config::Registration;
 use crate::mail::Letter;
 use crate::pages::paths;
@@ -19,6 +20,8 @@ use crate::pages::views::{SignIn, SignInProblem, SignUp, SignUpProblem, WhoMaySi
 use crate::pages::visit::{Answered, Visit, retry_after, with_cookie};
 use crate::people;
 use crate::portal::http::asking_app;
+use crate::second_factors::CodeError;
+use crate::sessions::Second;
 use crate::state::State;
 
 /// Where somebody goes who came for nothing in particular.
@@ -28,6 +31,7 @@ pub(crate) fn routes() -> Router<State> {
     Router::new()
         .route("/sign-in", get(show_sign_in).post(sign_in))
         .route("/sign-in/again", get(show_again).post(again))
+        .route("/sign-in/code", get(second_step::come_back).post(second_step::bring))
         .route("/sign-up", get(show_sign_up).post(sign_up))
         .route("/sign-out", post(sign_out))
 }
@@ -38,6 +42,9 @@ struct Asked {
     then: String,
     #[serde(default)]
     invitation: String,
+    /// What somebody who is asked again has to come with.
+    #[serde(default)]
+    with: String,
 }
 
 #[derive(Deserialize)]
@@ -46,6 +53,9 @@ struct Fields {
     email: String,
     #[serde(default)]
     password: String,
+    /// Beside the password, where codes are asked for.
+    #[serde(default)]
+    code: String,
     #[serde(default)]
     invitation: String,
     #[serde(default)]
@@ -73,16 +83,14 @@ async fn sign_in(visit: Visit, Form(fields): Form<Fields>) -> Answered {
     };
     match try_password(&visit, &email, &fields.password).await {
         Ok(proved) => {
-            let opened = visit.state.sessions.open(&proved, &visit.visitor()).await;
-            let opened = opened.map_err(|failure| visit.failed(&failure))?;
-            let Some(opened) = opened else {
-                return Ok(wrong(StatusCode::FORBIDDEN, SignInProblem::WrongPair).await);
-            };
-            if let Some((device, network)) = opened.new_from {
-                let mail = &visit.state.mail;
-                mail.tell(&proved.account.id, Letter::SignedIn { device, network });
+            let asks = visit.state.second_factors.asks(&proved.account.id).await;
+            if asks.map_err(|failure| visit.failed(&failure))? {
+                return Ok(second_step::ask(&visit, proved, &fields.then).await);
             }
-            Ok(with_cookie(visit.go_on(then(&fields.then)), opened.cookie))
+            match begin(&visit, &proved, &Second::None).await? {
+                Some(cookie) => Ok(with_cookie(visit.go_on(then(&fields.then)), cookie)),
+                None => Ok(wrong(StatusCode::FORBIDDEN, SignInProblem::WrongPair).await),
+            }
         }
         Err(Tried::TooMany(too_many)) => {
             let problem = SignInProblem::TooMany {
@@ -96,6 +104,27 @@ async fn sign_in(visit: Visit, Form(fields): Form<Fields>) -> Answered {
             Ok(wrong(status, problem).await)
         }
     }
+}
+
+/// Begins the session of who proved who they are, and tells them if it is with another browser than
+/// before. Gives the cookie; nothing if what was proved no longer holds.
+pub(crate) async fn begin(
+    visit: &Visit,
+    proved: &Proved,
+    second: &Second,
+) -> Result<Option<HeaderValue>, Response> {
+    let sessions = &visit.state.sessions;
+    let opened = sessions.open_with(proved, second, &visit.visitor()).await;
+    let opened = opened.map_err(|failure| visit.failed(&failure))?;
+    let Some(opened) = opened else {
+        return Ok(None);
+    };
+    visit.audit(Act::SignedIn, &proved.account.id).await;
+    if let Some((device, network)) = opened.new_from {
+        let letter = Letter::SignedIn { device, network };
+        visit.tell(&proved.account.id, letter).await;
+    }
+    Ok(Some(opened.cookie))
 }
 
 /// Why a password did not lead to an account.
@@ -157,7 +186,7 @@ async fn answer_sign_in(
     visit.page_with(status, &page)
 }
 
-async fn sign_in_page(
+pub(super) async fn sign_in_page(
     visit: &Visit,
     email: &str,
     then: &str,
@@ -175,13 +204,19 @@ async fn sign_in_page(
         then: then.to_owned(),
         sign_up: offers.then(|| leading_on("/sign-up", then)),
         by_mail: visit.state.mail.is_on(),
+        passkeys: visit.state.passkeys.are_possible(),
+        codes: false,
+        needs_second_factor: false,
         problem,
     }
 }
 
 async fn show_again(visit: Visit, Query(asked): Query<Asked>) -> Answered {
     let account = visit.account()?;
-    let page = again_page(&visit, account, &asked.then, None).await;
+    let page = SignIn {
+        needs_second_factor: asked.with == "second-factor",
+        ..again_page(&visit, account, &asked.then, None).await
+    };
     Ok(visit.page(&page))
 }
 
@@ -191,23 +226,29 @@ async fn again(visit: Visit, Form(fields): Form<Fields>) -> Answered {
     let Some(session) = visit.session() else {
         return Ok(visit.problem(StatusCode::FORBIDDEN));
     };
-    let problem = match try_password(&visit, &account.email, &fields.password).await {
-        Ok(_) => {
-            let renewed = visit.state.sessions.renew(&session.id).await;
-            let cookie = renewed.map_err(|failure| visit.failed(&failure))?;
-            return Ok(with_cookie(visit.go_on(then(&fields.then)), cookie));
-        }
-        Err(Tried::TooMany(too_many)) => {
-            let minutes = too_many.minutes();
-            let problem = SignInProblem::TooMany { minutes };
-            let page = again_page(&visit, account, &fields.then, Some(problem)).await;
-            let answer = visit.page_with(StatusCode::TOO_MANY_REQUESTS, &page);
-            return Ok(retry_after(answer, too_many));
-        }
+    let too_many = async |too_many: TooMany| {
+        let minutes = too_many.minutes();
+        let problem = SignInProblem::TooMany { minutes };
+        let page = again_page(&visit, account, &fields.then, Some(problem)).await;
+        let answer = visit.page_with(StatusCode::TOO_MANY_REQUESTS, &page);
+        Ok(retry_after(answer, too_many))
+    };
+    let (status, problem) = match try_password(&visit, &account.email, &fields.password).await {
+        Ok(_) => match second_step::beside_password(&visit, account, &fields.code).await {
+            Ok(second) => {
+                let renewed = visit.state.sessions.renew_with(&session.id, second).await;
+                let cookie = renewed.map_err(|failure| visit.failed(&failure))?;
+                return Ok(with_cookie(visit.go_on(then(&fields.then)), cookie));
+            }
+            Err(CodeError::TooMany(wait)) => return too_many(wait).await,
+            Err(CodeError::Wrong) => (StatusCode::FORBIDDEN, SignInProblem::WrongCode),
+            Err(error) => return Err(second_step::unexpected(&visit, &error)),
+        },
+        Err(Tried::TooMany(wait)) => return too_many(wait).await,
         Err(Tried::Error(error)) => sign_in_problem(&visit, error)?,
     };
-    let page = again_page(&visit, account, &fields.then, Some(problem.1)).await;
-    Ok(visit.page_with(problem.0, &page))
+    let page = again_page(&visit, account, &fields.then, Some(problem)).await;
+    Ok(visit.page_with(status, &page))
 }
 
 async fn again_page(
@@ -227,6 +268,9 @@ async fn again_page(
         then: then.to_owned(),
         sign_up: None,
         by_mail: false,
+        passkeys: visit.factors().passkeys,
+        codes: visit.factors().codes,
+        needs_second_factor: false,
         problem,
     }
 }
@@ -238,6 +282,7 @@ async fn show_sign_up(visit: Visit, Query(asked): Query<Asked>) -> Answered {
     let fields = Fields {
         email: String::new(),
         password: String::new(),
+        code: String::new(),
         invitation: asked.invitation,
         then: asked.then,
         csrf_token: String::new(),
@@ -341,7 +386,7 @@ async fn sign_out(visit: Visit, Form(fields): Form<Fields>) -> Answered {
 }
 
 /// Where to go on to: what was asked for, if it is a page of ours.
-fn then(asked: &str) -> &str {
+pub(crate) fn then(asked: &str) -> &str {
     paths::way_back(asked).unwrap_or(HOME)
 }
 

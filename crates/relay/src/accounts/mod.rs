@@ -2,6 +2,7 @@
 
 pub(crate) mod http;
 mod recovery;
+mod second_step;
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -18,6 +18,16 @@ pub(crate) enum Actor {
 pub(crate) enum Act {
     /// Somebody signed in.
     SignedIn,
+    PasswordChanged,
+    /// Codes are asked for from now on, or no longer.
+    CodesOn,
+    CodesOff,
+    RecoveryCodeUsed,
+    RecoveryCodesMade,
+    PasskeyAdded,
+    PasskeyRemoved,
+    /// Codes and passkeys of somebody were taken away.
+    SecondFactorTakenAway,
 }
 
 /// An entry in the making.

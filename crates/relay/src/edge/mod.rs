@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::credential::Credential;
+use crate::app_connections::origins::Origins;
 use crate::app_connections::usage::{Running, Usage};
 use crate::config::Config;
 use crate::guesses::Guesses;
@@ -49,6 +50,7 @@ pub(crate) struct Shared {
     /// What is open, and ends with its app connection.
     pub(crate) endings: Endings,
     pub(crate) usage: Usage,
+    pub(crate) origins: Origins,
     pub(crate) guesses: Guesses,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) ids: RequestIds,
@@ -149,6 +151,8 @@ impl Edge {
         if forged {
             return self.tell(Trouble::Forged, line, &asker);
         }
+        let (origins, address) = (&self.shared.origins, call.caller.address);
+        origins.note(&admission.app_connection, request.headers(), address);
         let (received, sent) = (line.received(), line.sent());
         let running = self.shared.usage.begin(&admission.app_connection, move || {
             received.get() + sent.get()

@@ -4,22 +4,30 @@ use std::net::IpAddr;
 
 use ::http::header::{CONTENT_TYPE, RETRY_AFTER, SET_COOKIE};
 use ::http::request::Parts;
-use ::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use ::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use askama::Template;
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Redirect, Response};
 use latchkey_model::account::Account;
-use latchkey_model::account_session::AccountSession;
+use latchkey_model::account_notice::NoticeKind;
+use latchkey_model::account_session::{AccountSession, Factors};
 use latchkey_model::clock::Timestamp;
+use latchkey_model::id::AccountId;
 use latchkey_store::StoreError;
 use latchkey_store::relay::FoundSession;
 use latchkey_web::limits::TooMany;
 use latchkey_web::moment::Moment;
 use latchkey_web::problem::Problem;
 use latchkey_web::shell::Place;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::paths;
 use super::views::{Site, Viewer};
+use crate::audit::{Act, Actor, Entry};
+use crate::config::AdministratorsFactor;
+use crate::mail::Letter;
+use crate::notices;
 use crate::sessions::{Csrf, Sender, Visitor};
 use crate::state::State;
 
@@ -41,6 +49,7 @@ pub(crate) struct Visit {
     signed_in: Option<FoundSession>,
     csrf: Csrf,
     uri: Uri,
+    method: Method,
 }
 
 impl FromRequestParts<State> for Visit {
@@ -61,6 +70,7 @@ impl FromRequestParts<State> for Visit {
             arrival,
             signed_in,
             uri: parts.uri.clone(),
+            method: parts.method.clone(),
         };
         match failed {
             // Nobody is told to sign in anew because the database is away.
@@ -90,14 +100,65 @@ impl Visit {
             .ok_or_else(|| self.to_sign_in(&self.here()))
     }
 
-    /// The same for administrators; others are told that there is nothing for them.
+    /// The same for administrators; others are told that there is nothing for them. Who has a
+    /// second factor must have come with it.
     pub(crate) fn administrator(&self) -> Result<&Account, Response> {
         let account = self.account()?;
-        if account.administrator {
-            Ok(account)
-        } else {
-            Err(self.problem(StatusCode::NOT_FOUND))
+        if !account.administrator {
+            return Err(self.problem(StatusCode::NOT_FOUND));
         }
+        let came_with_it = self
+            .session()
+            .is_some_and(|session| session.second_factor.is_some());
+        if self.needs_second_factor() && !came_with_it {
+            // Only pages that are there for GET can be come back to.
+            let back = if self.method == Method::GET {
+                self.here()
+            } else {
+                "/admin".to_owned()
+            };
+            return Err(self.to_second_factor(&back));
+        }
+        Ok(account)
+    }
+
+    /// By what the signed-in person's account is guarded beside its password.
+    pub(crate) fn factors(&self) -> Factors {
+        let found = self.signed_in.as_ref();
+        found.map_or_else(Factors::default, |found| found.factors)
+    }
+
+    /// Whether this person does what is guarded only with a second factor: where codes are asked
+    /// for; where they run this relay and have passkeys, or have to have something.
+    fn needs_second_factor(&self) -> bool {
+        let factors = self.factors();
+        let required =
+            self.state.config.administrators_factor == AdministratorsFactor::Required;
+        let runs_this_relay = self
+            .maybe_account()
+            .is_some_and(|account| account.administrator);
+        factors.codes || (runs_this_relay && (factors.any() || required))
+    }
+
+    /// Whether the person proved lately who they are with a second factor, if they need to, or else
+    /// the way to do it; they come back to `back`, a page of ours that is there for GET.
+    pub(crate) fn second_factor(&self, back: &str) -> Result<(), Response> {
+        let now = self.state.clock.now();
+        let fresh = self
+            .session()
+            .is_some_and(|session| session.is_fresh_with_second_factor(now));
+        if fresh || !self.needs_second_factor() {
+            return Ok(());
+        }
+        Err(self.to_second_factor(back))
+    }
+
+    fn to_second_factor(&self, back: &str) -> Response {
+        if !self.factors().any() {
+            return self.go_on("/account/security?done=needed");
+        }
+        let again = paths::with("/sign-in/again", "then", back);
+        self.go_on(&paths::with(&again, "with", "second-factor"))
     }
 
     /// Whether the person typed their password lately, or else the way to do it once more; they
@@ -163,16 +224,85 @@ impl Visit {
         Ok(account)
     }
 
+    /// The same for what guards the account: who needs a second factor proved it lately. Nobody is
+    /// asked for what they are only about to set up.
+    pub(crate) fn guarded_form(&self, token: &str, back: &str) -> Result<&Account, Response> {
+        let account = self.fresh_form(token, back)?;
+        self.guarded(back)?;
+        Ok(account)
+    }
+
+    /// The same for a page.
+    pub(crate) fn guarded(&self, back: &str) -> Result<(), Response> {
+        if self.factors().any() {
+            self.second_factor(back)?;
+        }
+        Ok(())
+    }
+
+    /// What a script of ours sends, in this browser and session: JSON, which no form sends, with
+    /// the token of the page it is on.
+    pub(crate) fn own_json<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T, Response> {
+        #[derive(serde::Deserialize)]
+        struct Own<T> {
+            csrf_token: String,
+            #[serde(flatten)]
+            rest: T,
+        }
+        let kind = self.headers.get(CONTENT_TYPE);
+        let is_json = kind.is_some_and(|kind| kind.as_bytes() == b"application/json");
+        if !is_json || !self.state.sessions.is_from_here(&self.headers) {
+            return Err(self.problem(StatusCode::FORBIDDEN));
+        }
+        let sent: Own<T> =
+            serde_json::from_slice(body).map_err(|_| self.problem(StatusCode::BAD_REQUEST))?;
+        self.own_form(&sent.csrf_token)?;
+        Ok(sent.rest)
+    }
+
     /// The same for administrators.
     pub(crate) fn administrators_form(
         &self,
         token: &str,
         back: &str,
     ) -> Result<&Account, Response> {
-        self.form(token, back)?;
-        let account = self.administrator()?;
+        let account = self.form(token, back)?;
+        if !account.administrator {
+            return Err(self.problem(StatusCode::NOT_FOUND));
+        }
         self.fresh(back)?;
+        self.second_factor(back)?;
         Ok(account)
+    }
+
+    /// Tells an account's owner of what was done in this visit.
+    pub(crate) async fn tell(&self, account: &AccountId, letter: Letter) {
+        if let Some(act) = notices::act(&letter) {
+            self.audit(act, account).await;
+        }
+        let notices = &self.state.notices;
+        notices.tell(account, letter, Some(&self.visitor())).await;
+    }
+
+    /// Notes for whoever answers for this relay what was done to an account.
+    pub(crate) async fn audit(&self, act: Act, account: &AccountId) {
+        let by = self.maybe_account().map(|by| by.id.clone());
+        let entry = Entry {
+            // Who proves who they are on the way in is the account's owner.
+            actor: Actor::Account(by.unwrap_or_else(|| account.clone())),
+            act,
+            account: Some(account.clone()),
+            printer: None,
+            detail: String::new(),
+            address: Some(self.arrival.address),
+        };
+        self.state.audit.note(entry).await;
+    }
+
+    /// The same without a letter.
+    pub(crate) async fn note(&self, account: &AccountId, kind: NoticeKind, detail: String) {
+        let (notices, by) = (&self.state.notices, self.visitor());
+        notices.note(account, kind, detail, Some(&by)).await;
     }
 
     pub(crate) fn visitor(&self) -> Visitor<'_> {
@@ -223,6 +353,12 @@ impl Visit {
             HeaderValue::from_static("noindex, nofollow, noimageindex"),
         );
         answer
+    }
+
+    /// An answer to a script of ours.
+    #[expect(clippy::unused_self, reason = "reads like its neighbours")]
+    pub(crate) fn json(&self, status: StatusCode, body: &impl Serialize) -> Response {
+        (status, axum::Json(body)).into_response()
     }
 
     /// After a form: the browser goes on with a GET (RFC 9110 section 15.4.4).

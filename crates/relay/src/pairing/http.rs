@@ -202,7 +202,7 @@ async fn decide(visit: Visit, Form(fields): Form<Fields>) -> Answered {
     match pairings.confirm(&fields.code, name.clone(), typist).await {
         Ok(printer) => {
             let letter = Letter::PrinterPaired { printer: name };
-            visit.state.mail.tell(&account.id, letter);
+            visit.tell(&account.id, letter).await;
             let own = format!("/printers/{printer}?done=paired");
             Ok(visit.go_on(paths::way_back(&fields.then).unwrap_or(&own)))
         }

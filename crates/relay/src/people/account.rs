@@ -102,6 +102,7 @@ async fn page(
         device: session.device.clone(),
         network: session.network.clone(),
         seen: visit.moment(session.seen),
+        since: visit.moment(session.created),
         this_one: Some(&session.id) == this,
     });
     let mut sessions: Vec<_> = sessions.collect();
@@ -120,6 +121,7 @@ async fn page(
         confirmed: account.email_verified.is_some(),
         new_email: String::new(),
         sessions,
+        factors: visit.factors(),
     })
 }
 
@@ -173,7 +175,7 @@ async fn change_password(visit: Visit, Form(form): Form<ChangingPassword>) -> An
     let renewed = visit.state.sessions.renew(&session.id).await;
     let cookie = renewed.map_err(|failure| visit.failed(&failure))?;
     tracing::info!(account.id = %account.id, "a password was changed");
-    visit.state.mail.tell(&account.id, Letter::PasswordChanged);
+    visit.tell(&account.id, Letter::PasswordChanged).await;
     Ok(with_cookie(visit.go_on("/account?done=password"), cookie))
 }
 

@@ -3,6 +3,7 @@
 use axum::routing::get;
 use axum::{Form, Router};
 use http::StatusCode;
+use latchkey_model::account_notice::NoticeKind;
 use latchkey_model::id::{AppConnectionId, PrinterId};
 use serde::Deserialize;
 
@@ -61,9 +62,15 @@ async fn ask_to_revoke(visit: Visit, Id(id): Id<AppConnectionId>) -> Answered {
 async fn revoke(visit: Visit, Id(id): Id<AppConnectionId>, Form(form): Form<Revoking>) -> Answered {
     let back = format!("/app-connections/{id}/revoke");
     let account = visit.form(&form.csrf_token, &back)?;
+    let store = visit.state.store.app_connections();
+    let found = store.find_listed(&account.id, &id).await;
+    let found = found.map_err(|failure| visit.failed(&failure))?;
     let revoked = visit.state.life.revoke(&account.id, &id).await;
     let revoked = revoked.map_err(|failure| visit.failed(&failure))?;
     if revoked {
+        let live = found.as_ref().and_then(|found| found.connection.live());
+        let app = live.map_or_else(String::new, |live| live.app_name.to_string());
+        visit.note(&account.id, NoticeKind::AppRevoked, app).await;
         tracing::info!(
             account.id = %account.id,
             app_connection.id = %id,
@@ -97,10 +104,12 @@ async fn ask_to_revoke_all(visit: Visit, Id(id): Id<PrinterId>) -> Answered {
 async fn revoke_all(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Bare>) -> Answered {
     let back = printer_path(&id, "/revoke-all");
     let account = visit.form(&form.csrf_token, &back)?;
-    used(&visit, account, &id).await?;
+    let found = used(&visit, account, &id).await?;
     visit.fresh(&back)?;
     let revoked = visit.state.life.revoke_all(&account.id, &id).await;
     revoked.map_err(|failure| visit.failed(&failure))?;
+    let (kind, printer) = (NoticeKind::AppRevoked, found.printer.name.to_string());
+    visit.note(&account.id, kind, printer).await;
     tracing::info!(
         account.id = %account.id,
         printer.id = %id,

@@ -161,7 +161,7 @@ async fn reset(visit: Visit, Form(form): Form<Chosen>) -> Answered {
     let accounts = &visit.state.accounts;
     match accounts.reset_password(&form.code, &form.password).await {
         Ok(Some(account)) => {
-            visit.state.mail.tell(&account, Letter::PasswordChanged);
+            visit.tell(&account, Letter::PasswordChanged).await;
             Ok(reset_page(&visit, StatusCode::OK, Resetting::Done))
         }
         Ok(None) => Ok(reset_page(&visit, StatusCode::NOT_FOUND, Resetting::Gone)),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use latchkey_model::access::KeyScope;
 use latchkey_model::account::Account;
+use latchkey_model::account_notice::NoticeKind;
 use latchkey_model::app::AppName;
 use latchkey_model::app_connection::{AccessMode, NewAppConnection};
 use latchkey_model::id::{AccountId, SessionId};
@@ -148,14 +149,18 @@ impl Portal {
             printer.id = %decision.printer.id,
             "an app was given access in the portal"
         );
-        self.parts.mail.tell(
-            &decision.account.id,
-            Letter::AppConnected {
-                app: AppName::parse(decision.asked.name()).expect("a name of an app is a name"),
-                printer: decision.printer.name.clone(),
-            },
-        );
+        let letter = Letter::AppConnected {
+            app: AppName::parse(decision.asked.name()).expect("a name of an app is a name"),
+            printer: decision.printer.name.clone(),
+        };
+        let (account, notices) = (&decision.account.id, &self.parts.notices);
+        notices.tell(account, letter, None).await;
         let (key, key_text) = self.key(making, &decision).await;
+        if key == KeyOutcome::Made {
+            let detail = format!("{}, {}", decision.asked.name(), decision.printer.name);
+            let kind = NoticeKind::AppKeyMade;
+            notices.note(account, kind, detail, None).await;
+        }
         let printer = &decision.printer;
         let local_ip = printer.local_address.as_deref().and_then(ip_of);
         let given = Given {

@@ -27,7 +27,7 @@ use zeroize::Zeroizing;
 use crate::apps;
 use crate::config::{Config, UnregisteredApps};
 use crate::life::Life;
-use crate::mail::Mail;
+use crate::notices::Notices;
 use crate::state::State;
 use codes::Codes;
 use keys::Keys;
@@ -109,7 +109,7 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) chance: Arc<dyn Chance>,
     pub(crate) keys: Keys,
-    pub(crate) mail: Mail,
+    pub(crate) notices: Notices,
     pub(crate) life: Life,
 }
 

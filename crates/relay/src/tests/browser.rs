@@ -103,6 +103,14 @@ impl<'a> Browser<'a> {
         self.send(Method::POST, path, body).await
     }
 
+    /// Sends what a script of the page that is shown would.
+    pub(crate) async fn post_json(&mut self, path: &str, body: &serde_json::Value) -> Reply {
+        let mut body = body.clone();
+        body["csrf_token"] = self.token.clone().into();
+        self.send_as("application/json", path, body.to_string())
+            .await
+    }
+
     /// Opens a page and sends the form on it.
     pub(crate) async fn fill(&mut self, page: &str, path: &str, fields: &[(&str, &str)]) -> Reply {
         self.get(page).await.is(200);
@@ -117,6 +125,15 @@ impl<'a> Browser<'a> {
     }
 
     async fn send(&mut self, method: Method, path: &str, body: String) -> Reply {
+        let kind = "application/x-www-form-urlencoded";
+        self.send_with(method, kind, path, body).await
+    }
+
+    pub(crate) async fn send_as(&mut self, kind: &str, path: &str, body: String) -> Reply {
+        self.send_with(Method::POST, kind, path, body).await
+    }
+
+    async fn send_with(&mut self, method: Method, kind: &str, path: &str, body: String) -> Reply {
         let cookies: Vec<_> = self
             .cookies
             .iter()
@@ -131,7 +148,7 @@ impl<'a> Browser<'a> {
         }
         if method == Method::POST {
             request = request
-                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .header(CONTENT_TYPE, kind)
                 .header(ORIGIN, self.origin);
         }
         let mut request = request.body(Body::from(body)).unwrap();

@@ -29,14 +29,14 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::SigningUp;
-use crate::config::{Config, PublicUrl, Registration, Sender, Smtp, SmtpTls, UnregisteredApps};
+use crate::config::{AdministratorsFactor, Config, PublicUrl, Registration, Sender, Smtp, SmtpTls, UnregisteredApps};
 use crate::events::Events;
 use crate::life::{Endings, Life, Parts};
 use crate::mail::{self, Mail, Post};
 use crate::state::{Making, State};
 use crate::tunnels::Tunnels;
 
-pub(crate) use self::browser::Browser;
+pub(crate) use self::browser::{Browser, Reply};
 pub(crate) use self::mail_server::MailServer;
 
 /// The password of everybody.
@@ -244,6 +244,7 @@ pub(crate) fn config() -> Config {
         allow_hostname_only: false,
         default_plan: "supporter".parse().unwrap(),
         plans: Plans::new(plans.into_iter().collect()),
+        administrators_factor: AdministratorsFactor::IfSet,
         smtp: None,
         first_byte: Duration::from_secs(35),
         drain: Duration::from_secs(5),

@@ -67,6 +67,7 @@ pub enum ManageDone {
     Unsuspended,
     MadeAdministrator,
     NoLongerAdministrator,
+    SecondFactorRemoved,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,6 +9,7 @@ mod pair;
 mod portal;
 mod printers;
 mod recovery;
+mod security;
 mod sign_in;
 mod swap;
 
@@ -35,7 +36,13 @@ pub use printers::{
 pub use recovery::{
     Forgetting, Forgotten, ForgottenProblem, Reset, ResetProblem, Resetting, Verify, Verifying,
 };
-pub use sign_in::{AskingApp, SignIn, SignInProblem, SignUp, SignUpProblem, WhoMaySignUp};
+pub use security::{
+    CodesOff, CodesOn, CodesSetUp, ListedNotice, ListedPasskey, RecoveryCodes, SecurityDone,
+    SecurityPage,
+};
+pub use sign_in::{
+    AskingApp, CodeProblem, SignIn, SignInCode, SignInProblem, SignUp, SignUpProblem, WhoMaySignUp,
+};
 pub use swap::SwapHost;
 
 /// What all pages of one answer have in common.
