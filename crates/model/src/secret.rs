@@ -532,10 +532,7 @@ mod tests {
         let groups: Vec<_> = shown.split('-').map(str::len).collect();
         assert_eq!(groups, [4, 4, 4, 4]);
         let typed = shown.to_ascii_lowercase().replace('-', " ");
-        assert_eq!(
-            RecoveryCode::parse(&typed).unwrap().expose(),
-            code.expose()
-        );
+        assert_eq!(RecoveryCode::parse(&typed).unwrap().expose(), code.expose());
         assert!(RecoveryCode::parse("123456").is_err());
     }
 

@@ -32,8 +32,8 @@ use crate::guesses::Guesses;
 use crate::issued::Issued;
 use crate::life::{Endings, Life, Parts};
 use crate::mail::{self, Mail, Post};
-use crate::portal;
 use crate::notices::Notices;
+use crate::portal;
 use crate::router::Router;
 use crate::state::{Making, State};
 use crate::sweep;
@@ -194,11 +194,8 @@ impl Relay {
         let metrics: Arc<Metrics> = Arc::default();
         let tunnels = self.life.tunnels().clone();
         let usage = Usage::new(self.store.clone(), Arc::clone(&self.clock));
-        let (origins, writer) = Origins::new(
-            self.store.clone(),
-            Arc::clone(&self.clock),
-            self.notices(),
-        );
+        let (origins, writer) =
+            Origins::new(self.store.clone(), Arc::clone(&self.clock), self.notices());
         let shared = Shared {
             origins,
             config: Arc::clone(&self.config),

@@ -31,7 +31,10 @@ pub(crate) fn routes() -> Router<State> {
     Router::new()
         .route("/sign-in", get(show_sign_in).post(sign_in))
         .route("/sign-in/again", get(show_again).post(again))
-        .route("/sign-in/code", get(second_step::come_back).post(second_step::bring))
+        .route(
+            "/sign-in/code",
+            get(second_step::come_back).post(second_step::bring),
+        )
         .route("/sign-up", get(show_sign_up).post(sign_up))
         .route("/sign-out", post(sign_out))
 }

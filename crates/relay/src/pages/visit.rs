@@ -132,8 +132,7 @@ impl Visit {
     /// for; where they run this relay and have passkeys, or have to have something.
     fn needs_second_factor(&self) -> bool {
         let factors = self.factors();
-        let required =
-            self.state.config.administrators_factor == AdministratorsFactor::Required;
+        let required = self.state.config.administrators_factor == AdministratorsFactor::Required;
         let runs_this_relay = self
             .maybe_account()
             .is_some_and(|account| account.administrator);
@@ -161,11 +160,15 @@ impl Visit {
         self.go_on(&paths::with(&again, "with", "second-factor"))
     }
 
-    /// Whether the person typed their password lately, or else the way to do it once more; they
-    /// come back to `back`, a page of ours that is there for GET.
+    /// Whether the person proved lately who they are, by all that the account asks for, or else the
+    /// way to do it once more; they come back to `back`, a page of ours that is there for GET.
     pub(crate) fn fresh(&self, back: &str) -> Result<(), Response> {
         let now = self.state.clock.now();
-        if self.session().is_some_and(|session| session.is_fresh(now)) {
+        let codes = self.factors().codes;
+        let is_fresh = |session: &AccountSession| {
+            session.is_fresh(now) && (!codes || session.is_fresh_with_second_factor(now))
+        };
+        if self.session().is_some_and(is_fresh) {
             return Ok(());
         }
         Err(self.go_on(&paths::with("/sign-in/again", "then", back)))

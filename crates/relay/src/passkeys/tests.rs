@@ -133,7 +133,9 @@ fn value(reply: &Reply) -> Value {
 }
 
 async fn begin(browser: &mut Browser<'_>, path: &str) -> Value {
-    let begun = browser.post_json(&format!("{path}/begin"), &json!({})).await;
+    let begun = browser
+        .post_json(&format!("{path}/begin"), &json!({}))
+        .await;
     begun.is(200);
     value(&begun)
 }
@@ -289,7 +291,11 @@ async fn answers_that_are_not_to_the_question_are_refused() {
     let refused = finish(&mut browser, &second).await;
     assert_eq!(value(&refused)["problem"], "unfit", "{refused:?}");
     // Changed on the way: another account's handle, a signature, flags.
-    for (field, index) in [("userHandle", 3), ("signature", 9), ("authenticatorData", 32)] {
+    for (field, index) in [
+        ("userHandle", 3),
+        ("signature", 9),
+        ("authenticatorData", 32),
+    ] {
         let mut answer = shown(&mut browser, &mut device).await;
         let place = &mut answer["shown"]["response"][field];
         let mut bytes = BASE64URL_NOPAD

@@ -51,7 +51,11 @@ async fn remove(visit: Visit, Id(id): Id<AccountId>, Form(form): Form<Bare>) -> 
         let by = &account.id;
         tracing::info!(account.id = %id, by.id = %by, "a second factor was taken away");
         visit.audit(Act::SecondFactorTakenAway, &id).await;
-        visit.state.notices.tell(&id, Letter::FactorsReset, None).await;
+        visit
+            .state
+            .notices
+            .tell(&id, Letter::FactorsReset, None)
+            .await;
     }
     Ok(visit.go_on(&path(&id, "?done=second-factor")))
 }

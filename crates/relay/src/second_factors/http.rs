@@ -246,10 +246,7 @@ async fn switch_off(visit: Visit, Form(form): Form<Bare>) -> Answered {
 }
 
 /// This browser goes on, all others are signed out.
-pub(crate) async fn alone(
-    visit: &Visit,
-    account: &Account,
-) -> Result<http::HeaderValue, Response> {
+pub(crate) async fn alone(visit: &Visit, account: &Account) -> Result<http::HeaderValue, Response> {
     let Some(session) = visit.session() else {
         return Err(visit.problem(StatusCode::FORBIDDEN));
     };

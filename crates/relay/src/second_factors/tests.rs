@@ -47,9 +47,7 @@ async fn turn_on(bench: &Bench, browser: &mut Browser<'_>) -> (App, Vec<String>)
     let page = browser.get(SET_UP).await;
     page.is(200);
     let app = App::of(&page);
-    let on = browser
-        .post(SET_UP, &[("code", &app.code(bench, 0))])
-        .await;
+    let on = browser.post(SET_UP, &[("code", &app.code(bench, 0))]).await;
     on.is(200);
     on.says("Codes are on");
     let codes = on.text.split("<code>").skip(1);
@@ -105,7 +103,13 @@ async fn codes_are_asked_for_once_one_was_right_and_others_are_signed_out() {
 
     let mut fresh = bench.browser();
     let step = half(&mut fresh, "ann@example.com").await;
-    assert!(fresh.get("/account").await.location().starts_with("/sign-in"));
+    assert!(
+        fresh
+            .get("/account")
+            .await
+            .location()
+            .starts_with("/sign-in")
+    );
     // The code that turned them on is used up, and so are those before it.
     for code in [app.code(&bench, 0), app.code(&bench, -1), "x".to_owned()] {
         let wrong = bring(&mut fresh, &step, &code).await;
@@ -115,7 +119,9 @@ async fn codes_are_asked_for_once_one_was_right_and_others_are_signed_out() {
     bench.clock.advance(STEP);
     let code = app.code(&bench, 0);
     let spaced = format!(" {} {}", &code[..3], &code[3..]);
-    bring(&mut fresh, &step, &spaced).await.leads_to("/printers");
+    bring(&mut fresh, &step, &spaced)
+        .await
+        .leads_to("/printers");
     fresh.get("/account").await.is(200);
     // Once, for whoever comes next with it.
     let mut thief = bench.browser();
@@ -219,7 +225,9 @@ async fn codes_are_not_guessed() {
     assert!(closed.headers.contains_key("retry-after"));
     bench.clock.advance(STEP);
     for _ in 0..5 {
-        bring(&mut thief, &step, "BCDF-GHJK-LMNP-QRST").await.is(403);
+        bring(&mut thief, &step, "BCDF-GHJK-LMNP-QRST")
+            .await
+            .is(403);
     }
     bench.clock.advance(STEP);
     // The eleventh of an hour, wherever it is typed.
@@ -231,7 +239,9 @@ async fn codes_are_not_guessed() {
         .is(429);
     bench.clock.advance(Duration::from_hours(1));
     let step = half(&mut thief, "ann@example.com").await;
-    bring(&mut thief, &step, &codes[0]).await.leads_to("/printers");
+    bring(&mut thief, &step, &codes[0])
+        .await
+        .leads_to("/printers");
 }
 
 #[tokio::test]
@@ -241,7 +251,11 @@ async fn of_many_codes_at_once_no_more_are_tried_than_of_one_after_the_other() {
     let mut browser = bench.signed_in(&ann).await;
     let (_, codes) = turn_on(&bench, &mut browser).await;
     let tries = (0..20).map(|number| {
-        let code = if number == 19 { codes[0].as_str() } else { "000000" };
+        let code = if number == 19 {
+            codes[0].as_str()
+        } else {
+            "000000"
+        };
         bench.state.second_factors.prove(&ann, code)
     });
     let outcomes = join_all(tries).await;
@@ -265,7 +279,10 @@ async fn what_guards_the_account_needs_the_code_once_more() {
         "/account/security/remove-passkey",
     ] {
         let led = browser.post(path, &[("passkey", "x")]).await;
-        assert!(led.location().starts_with("/sign-in/again"), "{path} {led:?}");
+        assert!(
+            led.location().starts_with("/sign-in/again"),
+            "{path} {led:?}"
+        );
     }
     assert!(bench.state.second_factors.asks(&ann.id).await.unwrap());
     let again = "/sign-in/again?then=/account/security/codes/off";
@@ -289,7 +306,9 @@ async fn what_guards_the_account_needs_the_code_once_more() {
     let mut elsewhere = bench.browser();
     let step = half(&mut elsewhere, "ann@example.com").await;
     let next = app.code(&bench, 1);
-    bring(&mut elsewhere, &step, &next).await.leads_to("/printers");
+    bring(&mut elsewhere, &step, &next)
+        .await
+        .leads_to("/printers");
     let done = browser.post(off, &[]).await;
     done.leads_to("/account/security?done=off");
     // A second click finds it done.
@@ -298,6 +317,28 @@ async fn what_guards_the_account_needs_the_code_once_more() {
     assert!(out.location().starts_with("/sign-in"));
     elsewhere.sign_in("ann@example.com").await;
     assert!(kinds(&bench, &ann).await.contains(&NoticeKind::CodesOff));
+}
+
+#[tokio::test]
+async fn a_password_alone_is_no_fresh_proof_where_codes_are_asked_for() {
+    let bench = Bench::new().await;
+    let ann = bench.account("ann@example.com").await;
+    let mut browser = bench.signed_in(&ann).await;
+    turn_on(&bench, &mut browser).await;
+    bench.clock.advance(STALE);
+    // The way to type the password that asks for no code.
+    let new = "another-long-password";
+    let fields = [("old", PASSWORD), ("password", new), ("again", new)];
+    browser
+        .fill("/account", "/account/password", &fields)
+        .await
+        .leads_to("/account?done=password");
+    let led = browser.get("/account/delete").await;
+    assert!(led.location().starts_with("/sign-in/again"), "{led:?}");
+    browser.get("/account").await.is(200);
+    let address = [("email", "eve@example.com")];
+    let led = browser.post("/account/address", &address).await;
+    assert!(led.location().starts_with("/sign-in/again"), "{led:?}");
 }
 
 fn passkey(bench: &Bench, account: &Account) -> KeptPasskey {
@@ -323,7 +364,12 @@ async fn who_runs_the_relay_and_has_a_second_factor_uses_it() {
     let plan = format!("/admin/accounts/{}/plan", bob.id);
     let change = async |browser: &mut Browser<'_>| browser.post(&plan, &[("plan", "free")]).await;
     browser.get("/admin").await.is(200);
-    assert!(change(&mut browser).await.location().ends_with("?done=plan"));
+    assert!(
+        change(&mut browser)
+            .await
+            .location()
+            .ends_with("?done=plan")
+    );
     browser
         .get("/account/security")
         .await
@@ -344,7 +390,12 @@ async fn who_runs_the_relay_and_has_a_second_factor_uses_it() {
     let removed = bench.store().second_factors().remove_all(&root.id).await;
     assert!(removed.unwrap());
     let (app, _) = turn_on(&bench, &mut browser).await;
-    assert!(change(&mut browser).await.location().ends_with("?done=plan"));
+    assert!(
+        change(&mut browser)
+            .await
+            .location()
+            .ends_with("?done=plan")
+    );
     bench.clock.advance(STALE);
     browser.get("/admin").await.is(200);
     let led = change(&mut browser).await;
@@ -352,8 +403,16 @@ async fn who_runs_the_relay_and_has_a_second_factor_uses_it() {
     let code = app.code(&bench, 0);
     let fields = [("password", PASSWORD), ("code", &code)];
     let path = "/sign-in/again";
-    browser.fill(path, path, &fields).await.leads_to("/printers");
-    assert!(change(&mut browser).await.location().ends_with("?done=plan"));
+    browser
+        .fill(path, path, &fields)
+        .await
+        .leads_to("/printers");
+    assert!(
+        change(&mut browser)
+            .await
+            .location()
+            .ends_with("?done=plan")
+    );
 }
 
 #[tokio::test]
@@ -367,7 +426,10 @@ async fn where_it_is_required_nobody_runs_the_relay_without_one() {
     browser.get("/admin").await.leads_to(needed);
     browser.get(needed).await.says("needs a second factor");
     let plan = format!("/admin/accounts/{}/plan", bob.id);
-    browser.post(&plan, &[("plan", "free")]).await.leads_to(needed);
+    browser
+        .post(&plan, &[("plan", "free")])
+        .await
+        .leads_to(needed);
     turn_on(&bench, &mut browser).await;
     browser.get("/admin").await.is(200);
     let changed = browser.post(&plan, &[("plan", "free")]).await;
@@ -397,6 +459,8 @@ async fn an_administrator_helps_who_lost_theirs() {
     assert!(out.location().starts_with("/sign-in"));
     bobs.sign_in("bob@example.com").await;
     let told = kinds(&bench, &bob).await;
-    let resets = told.iter().filter(|kind| **kind == NoticeKind::FactorsReset);
+    let resets = told
+        .iter()
+        .filter(|kind| **kind == NoticeKind::FactorsReset);
     assert_eq!(resets.count(), 1);
 }

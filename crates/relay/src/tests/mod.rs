@@ -29,7 +29,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::SigningUp;
-use crate::config::{AdministratorsFactor, Config, PublicUrl, Registration, Sender, Smtp, SmtpTls, UnregisteredApps};
+use crate::config::{
+    AdministratorsFactor, Config, PublicUrl, Registration, Sender, Smtp, SmtpTls, UnregisteredApps,
+};
 use crate::events::Events;
 use crate::life::{Endings, Life, Parts};
 use crate::mail::{self, Mail, Post};
