@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::Accounts;
-use crate::app_connections::origins::Origins;
+use crate::app_connections::origins::{Origins, Writer};
 use crate::app_connections::usage::Usage;
 use crate::config::Config;
 use crate::edge::{Edge, Shared};
@@ -194,8 +194,7 @@ impl Relay {
         let metrics: Arc<Metrics> = Arc::default();
         let tunnels = self.life.tunnels().clone();
         let usage = Usage::new(self.store.clone(), Arc::clone(&self.clock));
-        let (origins, writer) =
-            Origins::new(self.store.clone(), Arc::clone(&self.clock), self.notices());
+        let (origins, writer) = self.origins();
         let shared = Shared {
             origins,
             config: Arc::clone(&self.config),
@@ -270,6 +269,11 @@ impl Relay {
         self.stop.drain(self.config.drain, gentle, cut).await;
         usage.write().await;
         self.store.close().await;
+    }
+
+    fn origins(&self) -> (Origins, Writer) {
+        let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
+        Origins::new(store, clock, self.notices())
     }
 
     fn notices(&self) -> Notices {

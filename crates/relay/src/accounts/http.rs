@@ -4,7 +4,7 @@ use axum::extract::Query;
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Form, Router};
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 use latchkey_model::account::{Account, Email};
 use latchkey_model::link::LinkPurpose;
 use latchkey_store::relay::SignIn as Proved;
@@ -12,11 +12,9 @@ use latchkey_web::limits::TooMany;
 use serde::Deserialize;
 
 use super::{AccountError, LEAST_PASSWORD, MOST_PASSWORD, SigningUp, second_step};
-use crate::audit::Act;
 use crate::config::Registration;
-use crate::mail::Letter;
 use crate::pages::paths;
-use crate::pages::views::{SignIn, SignInProblem, SignUp, SignUpProblem, WhoMaySignUp};
+use crate::pages::views::{Beside, SignIn, SignInProblem, SignUp, SignUpProblem, WhoMaySignUp};
 use crate::pages::visit::{Answered, Visit, retry_after, with_cookie};
 use crate::people;
 use crate::portal::http::asking_app;
@@ -90,7 +88,7 @@ async fn sign_in(visit: Visit, Form(fields): Form<Fields>) -> Answered {
             if asks.map_err(|failure| visit.failed(&failure))? {
                 return Ok(second_step::ask(&visit, proved, &fields.then).await);
             }
-            match begin(&visit, &proved, &Second::None).await? {
+            match second_step::begin(&visit, &proved, &Second::None).await? {
                 Some(cookie) => Ok(with_cookie(visit.go_on(then(&fields.then)), cookie)),
                 None => Ok(wrong(StatusCode::FORBIDDEN, SignInProblem::WrongPair).await),
             }
@@ -107,27 +105,6 @@ async fn sign_in(visit: Visit, Form(fields): Form<Fields>) -> Answered {
             Ok(wrong(status, problem).await)
         }
     }
-}
-
-/// Begins the session of who proved who they are, and tells them if it is with another browser than
-/// before. Gives the cookie; nothing if what was proved no longer holds.
-pub(crate) async fn begin(
-    visit: &Visit,
-    proved: &Proved,
-    second: &Second,
-) -> Result<Option<HeaderValue>, Response> {
-    let sessions = &visit.state.sessions;
-    let opened = sessions.open_with(proved, second, &visit.visitor()).await;
-    let opened = opened.map_err(|failure| visit.failed(&failure))?;
-    let Some(opened) = opened else {
-        return Ok(None);
-    };
-    visit.audit(Act::SignedIn, &proved.account.id).await;
-    if let Some((device, network)) = opened.new_from {
-        let letter = Letter::SignedIn { device, network };
-        visit.tell(&proved.account.id, letter).await;
-    }
-    Ok(Some(opened.cookie))
 }
 
 /// Why a password did not lead to an account.
@@ -207,19 +184,18 @@ pub(super) async fn sign_in_page(
         then: then.to_owned(),
         sign_up: offers.then(|| leading_on("/sign-up", then)),
         by_mail: visit.state.mail.is_on(),
-        passkeys: visit.state.passkeys.are_possible(),
-        codes: false,
-        needs_second_factor: false,
+        beside: Beside {
+            passkey: visit.state.passkeys.are_possible(),
+            ..Beside::default()
+        },
         problem,
     }
 }
 
 async fn show_again(visit: Visit, Query(asked): Query<Asked>) -> Answered {
     let account = visit.account()?;
-    let page = SignIn {
-        needs_second_factor: asked.with == "second-factor",
-        ..again_page(&visit, account, &asked.then, None).await
-    };
+    let mut page = again_page(&visit, account, &asked.then, None).await;
+    page.beside.needed = asked.with == "second-factor";
     Ok(visit.page(&page))
 }
 
@@ -271,9 +247,11 @@ async fn again_page(
         then: then.to_owned(),
         sign_up: None,
         by_mail: false,
-        passkeys: visit.factors().passkeys,
-        codes: visit.factors().codes,
-        needs_second_factor: false,
+        beside: Beside {
+            passkey: visit.factors().passkeys,
+            code: visit.factors().codes,
+            needed: false,
+        },
         problem,
     }
 }

@@ -20,6 +20,7 @@ use latchkey_web::limits::{Limits, TooMany, Window, household};
 use latchkey_web::password::{Passwords, PasswordsError};
 
 pub(crate) use self::recovery::Confirmed;
+pub(crate) use self::second_step::begin;
 use crate::config::{Config, Registration};
 
 /// Fewest characters of a password, and most bytes.

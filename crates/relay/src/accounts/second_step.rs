@@ -2,12 +2,13 @@
 
 use axum::Form;
 use axum::response::Response;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use latchkey_model::account::Account;
 use latchkey_store::relay::SignIn as Proved;
 use serde::Deserialize;
 
-use super::http::{begin, sign_in_page, then};
+use super::http::{sign_in_page, then};
+use crate::audit::Act;
 use crate::mail::Letter;
 use crate::pages::views::{CodeProblem, SignInCode, SignInProblem};
 use crate::pages::visit::{Answered, Visit, retry_after, with_cookie};
@@ -125,4 +126,25 @@ pub(super) fn unexpected(visit: &Visit, error: &CodeError) -> Response {
             visit.problem(StatusCode::INTERNAL_SERVER_ERROR)
         }
     }
+}
+
+/// Begins the session of who proved who they are, and tells them if it is with another browser than
+/// before. Gives the cookie; nothing if what was proved no longer holds.
+pub(crate) async fn begin(
+    visit: &Visit,
+    proved: &Proved,
+    second: &Second,
+) -> Result<Option<HeaderValue>, Response> {
+    let sessions = &visit.state.sessions;
+    let opened = sessions.open_with(proved, second, &visit.visitor()).await;
+    let opened = opened.map_err(|failure| visit.failed(&failure))?;
+    let Some(opened) = opened else {
+        return Ok(None);
+    };
+    visit.audit(Act::SignedIn, &proved.account.id).await;
+    if let Some((device, network)) = opened.new_from {
+        let letter = Letter::SignedIn { device, network };
+        visit.tell(&proved.account.id, letter).await;
+    }
+    Ok(Some(opened.cookie))
 }

@@ -4,5 +4,6 @@
 pub(crate) mod ids;
 pub(crate) mod links;
 pub(crate) mod paths;
+mod telling;
 pub mod views;
 pub(crate) mod visit;

@@ -9,10 +9,8 @@ use askama::Template;
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Redirect, Response};
 use latchkey_model::account::Account;
-use latchkey_model::account_notice::NoticeKind;
 use latchkey_model::account_session::{AccountSession, Factors};
 use latchkey_model::clock::Timestamp;
-use latchkey_model::id::AccountId;
 use latchkey_store::StoreError;
 use latchkey_store::relay::FoundSession;
 use latchkey_web::limits::TooMany;
@@ -24,10 +22,7 @@ use serde::de::DeserializeOwned;
 
 use super::paths;
 use super::views::{Site, Viewer};
-use crate::audit::{Act, Actor, Entry};
 use crate::config::AdministratorsFactor;
-use crate::mail::Letter;
-use crate::notices;
 use crate::sessions::{Csrf, Sender, Visitor};
 use crate::state::State;
 
@@ -276,36 +271,6 @@ impl Visit {
         self.fresh(back)?;
         self.second_factor(back)?;
         Ok(account)
-    }
-
-    /// Tells an account's owner of what was done in this visit.
-    pub(crate) async fn tell(&self, account: &AccountId, letter: Letter) {
-        if let Some(act) = notices::act(&letter) {
-            self.audit(act, account).await;
-        }
-        let notices = &self.state.notices;
-        notices.tell(account, letter, Some(&self.visitor())).await;
-    }
-
-    /// Notes for whoever answers for this relay what was done to an account.
-    pub(crate) async fn audit(&self, act: Act, account: &AccountId) {
-        let by = self.maybe_account().map(|by| by.id.clone());
-        let entry = Entry {
-            // Who proves who they are on the way in is the account's owner.
-            actor: Actor::Account(by.unwrap_or_else(|| account.clone())),
-            act,
-            account: Some(account.clone()),
-            printer: None,
-            detail: String::new(),
-            address: Some(self.arrival.address),
-        };
-        self.state.audit.note(entry).await;
-    }
-
-    /// The same without a letter.
-    pub(crate) async fn note(&self, account: &AccountId, kind: NoticeKind, detail: String) {
-        let (notices, by) = (&self.state.notices, self.visitor());
-        notices.note(account, kind, detail, Some(&by)).await;
     }
 
     pub(crate) fn visitor(&self) -> Visitor<'_> {

@@ -9,7 +9,8 @@ use http::StatusCode;
 
 use super::wire::{Beginning, GoOn, Made, NewQuestion, Problem, Question, Shown};
 use super::{Came, PasskeyError};
-use crate::accounts::http::{begin, then};
+use crate::accounts::begin;
+use crate::accounts::http::then;
 use crate::mail::Letter;
 use crate::pages::paths;
 use crate::pages::visit::{Answered, Visit, retry_after, with_cookie};
@@ -45,7 +46,7 @@ async fn begin_entering(visit: Visit, body: Bytes) -> Answered {
 async fn finish_entering(visit: Visit, body: Bytes) -> Answered {
     let sent: Shown = visit.own_json(&body)?;
     let passkeys = &visit.state.passkeys;
-    let came = match passkeys.finish_entering(&sent.step, &sent.shown).await {
+    let came = match passkeys.finish_entering(&sent.step, &sent.answer).await {
         Ok(came) => came,
         Err(error) => return refusal(&visit, error),
     };

@@ -129,12 +129,12 @@ impl Passkeys {
         if kept.len() >= MOST as usize {
             return Err(PasskeyError::Full);
         }
-        let known = kept.iter().map(|kept| kept.credential_id.clone().into());
+        let known = kept.iter().map(|kept| kept.credential_id.clone());
         let email = account.email.as_str();
         let handle = self.handle(&account.id);
         let known = Some(known.collect());
         let begun = webauthn.start_passkey_registration(handle, email, email, known);
-        let (asked, state) = begun.map_err(unfit)?;
+        let (asked, state) = begun.map_err(|error| unfit(&error))?;
         let mut asked = serde_json::to_value(asked).expect("a question is plain data");
         let selection = &mut asked["publicKey"]["authenticatorSelection"];
         // By one that the device does not list nobody could sign in without a name.
@@ -158,7 +158,7 @@ impl Passkeys {
         let passkey = self
             .webauthn()?
             .finish_passkey_registration(made, &state)
-            .map_err(unfit)?;
+            .map_err(|error| unfit(&error))?;
         let kept = KeptPasskey {
             id: PasskeyId::generate(&*self.chance),
             account: account.id.clone(),
@@ -188,7 +188,7 @@ impl Passkeys {
         let counted = self.beginnings.count(&household(address), now);
         counted.map_err(PasskeyError::TooMany)?;
         let begun = webauthn.start_discoverable_authentication();
-        let (mut asked, state) = begun.map_err(unfit)?;
+        let (mut asked, state) = begun.map_err(|error| unfit(&error))?;
         // They pressed a button: it is not for the browser to decide when it asks.
         asked.mediation = None;
         let token = StepToken::generate(&*self.chance);
@@ -207,7 +207,7 @@ impl Passkeys {
         let state = state.ok_or(PasskeyError::NotAsked)?;
         let webauthn = self.webauthn()?;
         let named = webauthn.identify_discoverable_authentication(shown);
-        let (handle, credential_id) = named.map_err(unfit)?;
+        let (handle, credential_id) = named.map_err(|error| unfit(&error))?;
         let passkeys = self.store.passkeys();
         let kept = passkeys.find_by_credential(credential_id).await?;
         let kept = kept.filter(|kept| self.handle(&kept.account) == handle);
@@ -217,7 +217,7 @@ impl Passkeys {
             serde_json::from_str(&kept.credential).map_err(|_| PasskeyError::Unfit)?;
         let result = webauthn
             .finish_discoverable_authentication_v2(shown, state, &passkey)
-            .map_err(unfit)?;
+            .map_err(|error| unfit(&error))?;
         // Without that it would be no more than a thing that somebody has.
         if !result.user_verified() {
             return Err(PasskeyError::Unfit);
@@ -269,7 +269,7 @@ fn relying_party(config: &Config) -> Option<Webauthn> {
 }
 
 /// What a library says of an answer is about what a stranger sent.
-fn unfit(error: webauthn_rs::prelude::WebauthnError) -> PasskeyError {
+fn unfit(error: &webauthn_rs::prelude::WebauthnError) -> PasskeyError {
     tracing::debug!(%error, "an answer of a passkey does not fit");
     PasskeyError::Unfit
 }

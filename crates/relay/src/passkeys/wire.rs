@@ -24,7 +24,8 @@ pub(super) struct Shown {
     pub(super) step: String,
     #[serde(default)]
     pub(super) then: String,
-    pub(super) shown: PublicKeyCredential,
+    #[serde(rename = "shown")]
+    pub(super) answer: PublicKeyCredential,
 }
 
 /// What to ask devices for.

@@ -216,7 +216,7 @@ async fn decide(visit: Visit, Form(fields): Form<Fields>) -> Answered {
         return Err(visit.problem(StatusCode::BAD_REQUEST));
     };
     match fields.decision.as_str() {
-        "allow" => allow(&visit, asked, &fields, account, &session).await,
+        "allow" => Box::pin(allow(&visit, asked, &fields, account, &session)).await,
         "cancel" => {
             refuse(
                 &visit,

@@ -41,7 +41,8 @@ pub use security::{
     SecurityPage,
 };
 pub use sign_in::{
-    AskingApp, CodeProblem, SignIn, SignInCode, SignInProblem, SignUp, SignUpProblem, WhoMaySignUp,
+    AskingApp, Beside, CodeProblem, SignIn, SignInCode, SignInProblem, SignUp, SignUpProblem,
+    WhoMaySignUp,
 };
 pub use swap::SwapHost;
 

@@ -36,13 +36,19 @@ pub struct SignIn {
     pub sign_up: Option<String>,
     /// Whether this relay sends e-mail, so that a forgotten password can be replaced.
     pub by_mail: bool,
-    /// Whether a passkey would do.
-    pub passkeys: bool,
-    /// Whether a code is asked for beside the password.
-    pub codes: bool,
-    /// Whether the password alone is not enough for where they go.
-    pub needs_second_factor: bool,
+    pub beside: Beside,
     pub problem: Option<SignInProblem>,
+}
+
+/// What there is beside the password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Beside {
+    /// A passkey would do.
+    pub passkey: bool,
+    /// A code is asked for.
+    pub code: bool,
+    /// The password alone is not enough for where they go.
+    pub needed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

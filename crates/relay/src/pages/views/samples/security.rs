@@ -70,6 +70,11 @@ pub(super) fn add(words: &Words, pages: &mut Pages) {
         };
         pages.add(&format!("security-{name}"), &page);
     }
+    codes(words, pages);
+}
+
+fn codes(words: &Words, pages: &mut Pages) {
+    let shell = || words.viewer().bar(&words.site(), Tab::Account);
     for (name, problem) in [
         ("", None),
         ("-wrong", Some(CodeProblem::Wrong)),

@@ -2,7 +2,7 @@
 
 use super::{Pages, Words};
 use crate::pages::views::{
-    CodeProblem, SignIn, SignInCode, SignInProblem, SignUp, SignUpProblem, WhoMaySignUp,
+    Beside, CodeProblem, SignIn, SignInCode, SignInProblem, SignUp, SignUpProblem, WhoMaySignUp,
 };
 
 pub(super) fn add(words: &Words, pages: &mut Pages) {
@@ -16,9 +16,10 @@ pub(super) fn add(words: &Words, pages: &mut Pages) {
         then: "/printers".into(),
         sign_up: Some("/sign-up?then=/printers".into()),
         by_mail: true,
-        passkeys: true,
-        codes: false,
-        needs_second_factor: false,
+        beside: Beside {
+            passkey: true,
+            ..Beside::default()
+        },
         problem: None,
     };
     pages.add("sign-in", &sign_in);
@@ -42,8 +43,11 @@ pub(super) fn add(words: &Words, pages: &mut Pages) {
     };
     pages.add("sign-in-again", &again);
     let with_code = SignIn {
-        codes: true,
-        needs_second_factor: true,
+        beside: Beside {
+            passkey: true,
+            code: true,
+            needed: true,
+        },
         problem: Some(SignInProblem::WrongCode),
         ..again.clone()
     };
