@@ -132,6 +132,10 @@ kinds! {
     /// What a person types in place of a second factor that is lost. Good for long, so its hash is
     /// made with a key that is not in the database: the letters alone carry 69 bits.
     RecoveryCodeKind, RecoveryCode, RecoveryCodeHash, Shape::Typed { length: 16 };
+    /// A browser's way to one printer's own hostname.
+    OwnCookieKind, OwnCookie, OwnCookieHash, Shape::Token { prefix: "lk_own_" };
+    /// What a page of the web origin hands over to a printer's own hostname, once.
+    OwnCodeKind, OwnCode, OwnCodeHash, Shape::Token { prefix: "lk_open_" };
 }
 
 /// A text is not a secret of the wanted kind. Says no more: the text may be a mistyped secret.

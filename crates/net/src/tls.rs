@@ -151,6 +151,14 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     Ok(found)
 }
 
+/// Until when the certificate in a file holds, in seconds since 1970: the first of its chain.
+/// Nothing if that cannot be read.
+pub fn valid_until(cert: &Path) -> Option<i64> {
+    let chain = certificates(cert).ok()?;
+    let (_, leaf) = x509_parser::parse_x509_certificate(chain.first()?).ok()?;
+    Some(leaf.validity().not_after.timestamp())
+}
+
 /// What the certificate of a host has to be for, if it can be for that.
 pub fn server_name(host: &Host<String>) -> Option<ServerName<'static>> {
     match host {

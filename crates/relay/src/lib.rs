@@ -5,12 +5,14 @@
 //! anything else is answered 421.
 
 mod accounts;
+mod admin;
 mod app_api;
 mod app_connections;
 pub mod apps;
-mod audit;
+pub mod audit;
 mod camera;
 pub mod config;
+pub mod doctor;
 mod edge;
 mod events;
 mod guesses;
@@ -18,6 +20,7 @@ mod issued;
 mod life;
 mod mail;
 mod notices;
+mod own_access;
 pub mod pages;
 mod pairing;
 mod passkeys;

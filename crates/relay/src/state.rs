@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use latchkey_model::chance::Chance;
-use latchkey_model::clock::Clock;
+use latchkey_model::clock::{Clock, Timestamp};
 use latchkey_model::sealed::MasterKey;
 use latchkey_store::RelayStore;
 
@@ -16,6 +16,7 @@ use crate::events::Events;
 use crate::life::Life;
 use crate::mail::Mail;
 use crate::notices::Notices;
+use crate::own_access::OwnAccess;
 use crate::pairing::Pairings;
 use crate::passkeys::Passkeys;
 use crate::portal::keys::Keys;
@@ -44,10 +45,13 @@ pub(crate) struct Parts {
     pub(crate) events: Events,
     pub(crate) camera: Camera,
     pub(crate) audit: Audit,
+    /// When this relay started.
+    pub(crate) started: Timestamp,
     pub(crate) sessions: Sessions,
     pub(crate) accounts: Accounts,
     pub(crate) pairings: Pairings,
     pub(crate) portal: Portal,
+    pub(crate) own_access: OwnAccess,
 }
 
 /// What a [`State`] is made from.
@@ -60,6 +64,8 @@ pub(crate) struct Making {
     pub(crate) life: Life,
     pub(crate) mail: Mail,
     pub(crate) events: Events,
+    pub(crate) own_access: OwnAccess,
+    pub(crate) audit: Audit,
     pub(crate) key: MasterKey,
 }
 
@@ -74,6 +80,8 @@ impl State {
             life,
             mail,
             events,
+            own_access,
+            audit,
             key,
         } = making;
         let sessions = Sessions::new(&config, &store, &clock, &chance, &key);
@@ -91,10 +99,12 @@ impl State {
             keys,
             notices: notices.clone(),
             life: life.clone(),
+            audit: audit.clone(),
         });
         Self(Arc::new(Parts {
             camera: Camera::new(tunnels.clone()),
-            audit: Audit::default(),
+            audit,
+            started: clock.now(),
             events,
             config,
             store,
@@ -109,6 +119,7 @@ impl State {
             accounts,
             pairings,
             portal,
+            own_access,
         }))
     }
 }

@@ -1,5 +1,6 @@
 //! Accounts: signing up, signing in, passwords, and the first administrator.
 
+mod again;
 pub(crate) mod http;
 mod recovery;
 mod second_step;

@@ -7,7 +7,7 @@ use latchkey_model::account::Account;
 use latchkey_store::relay::SignIn as Proved;
 use serde::Deserialize;
 
-use super::http::{sign_in_page, then};
+use super::http::{note_by, sign_in_page, then};
 use crate::audit::Act;
 use crate::mail::Letter;
 use crate::pages::views::{CodeProblem, SignInCode, SignInProblem};
@@ -141,7 +141,7 @@ pub(crate) async fn begin(
     let Some(opened) = opened else {
         return Ok(None);
     };
-    visit.audit(Act::SignedIn, &proved.account.id).await;
+    note_by(visit, &proved.account, Act::SignedIn).await;
     if let Some((device, network)) = opened.new_from {
         let letter = Letter::SignedIn { device, network };
         visit.tell(&proved.account.id, letter).await;

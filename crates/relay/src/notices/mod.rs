@@ -76,10 +76,9 @@ impl Notices {
     }
 }
 
-/// What whoever answers for the relay wants to know of what a letter says.
+/// What whoever answers for the relay wants to know of what a letter about second factors says.
 pub(crate) const fn act(letter: &Letter) -> Option<Act> {
     Some(match letter {
-        Letter::PasswordChanged => Act::PasswordChanged,
         Letter::CodesOn => Act::CodesOn,
         Letter::CodesOff => Act::CodesOff,
         Letter::RecoveryCodeUsed { .. } => Act::RecoveryCodeUsed,

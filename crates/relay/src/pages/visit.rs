@@ -11,17 +11,17 @@ use axum::response::{IntoResponse, Redirect, Response};
 use latchkey_model::account::Account;
 use latchkey_model::account_session::{AccountSession, Factors};
 use latchkey_model::clock::Timestamp;
+use latchkey_model::id::{AccountId, PrinterId};
 use latchkey_store::StoreError;
 use latchkey_store::relay::FoundSession;
 use latchkey_web::limits::TooMany;
 use latchkey_web::moment::Moment;
 use latchkey_web::problem::Problem;
 use latchkey_web::shell::Place;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use super::paths;
 use super::views::{Site, Viewer};
+use crate::audit::{Act, Actor, Entry};
 use crate::config::AdministratorsFactor;
 use crate::sessions::{Csrf, Sender, Visitor};
 use crate::state::State;
@@ -34,6 +34,38 @@ pub(crate) type Answered = Result<Response, Response>;
 pub(crate) struct Arrival {
     pub(crate) address: IpAddr,
     pub(crate) request_id: String,
+}
+
+/// Whom and what an entry of the audit log is about.
+#[derive(Debug, Default)]
+pub(crate) struct About<'a> {
+    pub(crate) account: Option<&'a AccountId>,
+    pub(crate) printer: Option<&'a PrinterId>,
+    /// See [`Entry::detail`].
+    pub(crate) detail: String,
+}
+
+impl<'a> About<'a> {
+    pub(crate) fn account(id: &'a AccountId) -> Self {
+        Self {
+            account: Some(id),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn printer(id: &'a PrinterId) -> Self {
+        Self {
+            printer: Some(id),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn detail(self, detail: impl ToString) -> Self {
+        Self {
+            detail: detail.to_string(),
+            ..self
+        }
+    }
 }
 
 /// One request for a page, with all that pages depend on.
@@ -238,26 +270,6 @@ impl Visit {
         Ok(())
     }
 
-    /// What a script of ours sends, in this browser and session: JSON, which no form sends, with
-    /// the token of the page it is on.
-    pub(crate) fn own_json<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T, Response> {
-        #[derive(serde::Deserialize)]
-        struct Own<T> {
-            csrf_token: String,
-            #[serde(flatten)]
-            rest: T,
-        }
-        let kind = self.headers.get(CONTENT_TYPE);
-        let is_json = kind.is_some_and(|kind| kind.as_bytes() == b"application/json");
-        if !is_json || !self.state.sessions.is_from_here(&self.headers) {
-            return Err(self.problem(StatusCode::FORBIDDEN));
-        }
-        let sent: Own<T> =
-            serde_json::from_slice(body).map_err(|_| self.problem(StatusCode::BAD_REQUEST))?;
-        self.own_form(&sent.csrf_token)?;
-        Ok(sent.rest)
-    }
-
     /// The same for administrators.
     pub(crate) fn administrators_form(
         &self,
@@ -271,6 +283,19 @@ impl Visit {
         self.fresh(back)?;
         self.second_factor(back)?;
         Ok(account)
+    }
+
+    /// Writes what the person of this visit did into the audit log.
+    pub(crate) async fn note(&self, act: Act, about: About<'_>) {
+        let actor = self.maybe_account().map(|account| account.id.clone());
+        let entry = Entry {
+            account: about.account.cloned(),
+            printer: about.printer.cloned(),
+            detail: about.detail,
+            address: Some(self.arrival.address),
+            ..Entry::new(actor.map_or(Actor::Relay, Actor::Account), act)
+        };
+        self.state.audit.note(entry).await;
     }
 
     pub(crate) fn visitor(&self) -> Visitor<'_> {
@@ -321,12 +346,6 @@ impl Visit {
             HeaderValue::from_static("noindex, nofollow, noimageindex"),
         );
         answer
-    }
-
-    /// An answer to a script of ours.
-    #[expect(clippy::unused_self, reason = "reads like its neighbours")]
-    pub(crate) fn json(&self, status: StatusCode, body: &impl Serialize) -> Response {
-        (status, axum::Json(body)).into_response()
     }
 
     /// After a form: the browser goes on with a GET (RFC 9110 section 15.4.4).

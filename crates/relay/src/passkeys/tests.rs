@@ -332,13 +332,15 @@ async fn what_a_script_sends_must_come_from_a_page_of_ours() {
         ("text/plain", token.as_str(), 403),
         ("application/x-www-form-urlencoded", token.as_str(), 403),
     ] {
-        let reply = browser.send_as(kind, &path, body(token)).await;
+        let reply = browser.send_text(kind, &path, body(token)).await;
         assert_eq!(reply.status.as_u16(), status, "{kind} {token}");
     }
-    let broken = browser.send_as("application/json", &path, "{".into()).await;
+    let broken = browser
+        .send_text("application/json", &path, "{".into())
+        .await;
     broken.is(400);
     browser.origin = "https://evil.example";
-    let forged = browser.send_as("application/json", &path, body(&token));
+    let forged = browser.send_text("application/json", &path, body(&token));
     forged.await.is(403);
     browser.origin = "https://relay.example.net";
     // Twelve hours later, or without having typed the password lately.

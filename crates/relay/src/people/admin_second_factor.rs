@@ -10,7 +10,7 @@ use super::Bare;
 use crate::audit::Act;
 use crate::mail::Letter;
 use crate::pages::ids::Id;
-use crate::pages::visit::{Answered, Visit};
+use crate::pages::visit::{About, Answered, Visit};
 use crate::state::State;
 
 pub(super) fn routes() -> Router<State> {
@@ -50,7 +50,9 @@ async fn remove(visit: Visit, Id(id): Id<AccountId>, Form(form): Form<Bare>) -> 
         ended.map_err(failed)?;
         let by = &account.id;
         tracing::info!(account.id = %id, by.id = %by, "a second factor was taken away");
-        visit.audit(Act::SecondFactorTakenAway, &id).await;
+        visit
+            .note(Act::SecondFactorTakenAway, About::account(&id))
+            .await;
         visit
             .state
             .notices

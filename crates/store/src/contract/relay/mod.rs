@@ -18,11 +18,13 @@ use crate::relay::RelayStore;
 mod accounts;
 mod app_connections;
 mod apps;
+mod audit;
 mod events;
 mod links;
 mod members;
 mod notices;
 mod origins;
+mod own_access;
 mod pairings;
 mod passkeys;
 mod printers;
@@ -37,12 +39,14 @@ pub fn cases() -> impl Iterator<Item = Case<RelayStore>> {
         pairings::CASES,
         app_connections::CASES,
         apps::CASES,
+        audit::CASES,
         events::CASES,
         members::CASES,
         notices::CASES,
         origins::CASES,
         passkeys::CASES,
         second_factors::CASES,
+        own_access::CASES,
         sessions::CASES,
         links::CASES,
     ]
