@@ -299,6 +299,7 @@ impl Known {
             bail!("{} has no second factor", account.email.as_str());
         }
         let ended = self.store.sessions().end_others(&account.id, None).await?;
+        self.note(Act::SecondFactorTakenAway, &account.id, "").await;
         let notice = Notice {
             at: SystemClock.now(),
             kind: NoticeKind::FactorsReset,
