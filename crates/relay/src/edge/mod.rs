@@ -168,7 +168,7 @@ impl Edge {
             return self.tell(Trouble::Forged, line, &asker);
         }
         let (origins, address) = (&self.shared.origins, call.caller.address);
-        origins.note(&admission.app_connection, request.headers(), address);
+        origins.note(&admitted.app_connection, request.headers(), address);
         let (received, sent) = (line.received(), line.sent());
         let running = self.shared.usage.begin(&admitted.app_connection, move || {
             received.get() + sent.get()
