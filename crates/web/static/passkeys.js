@@ -21,6 +21,7 @@ async function post(path, body) {
 async function enter(part) {
   const { token, then } = part.dataset;
   const question = await post('/sign-in/passkey/begin', { csrf_token: token });
+  if (!question) return;
   const ask = question.ask.publicKey;
   const found = await navigator.credentials.get({ publicKey: { ...ask, challenge: decode(ask.challenge), allowCredentials: [] } });
   const { response } = found;
