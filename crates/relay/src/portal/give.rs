@@ -82,7 +82,7 @@ impl Portal {
             self.take_back(&account.id, session, once).await?;
             return Err(NotGiven::Changed);
         };
-        let made = making.outcome(self.make(&making, decision)).await;
+        let made = making.outcome(Box::pin(self.make(&making, decision))).await;
         match made {
             Ok(outcome) if !making.is_void() => Ok(outcome),
             Ok(_) => Err(NotGiven::Changed),

@@ -218,7 +218,7 @@ async fn decide(visit: Visit, Form(fields): Form<Fields>) -> Answered {
         return Err(visit.problem(StatusCode::BAD_REQUEST));
     };
     match fields.decision.as_str() {
-        "allow" => Box::pin(allow(&visit, asked, &fields, account, &session)).await,
+        "allow" => allow(&visit, asked, &fields, account, &session).await,
         "cancel" => {
             refuse(
                 &visit,

@@ -3,7 +3,7 @@
 use latchkey_model::account_session::AccountSession;
 use latchkey_model::app_connection::AccessMode;
 use latchkey_model::audit::AuditEntry;
-use latchkey_model::id::SessionId;
+use latchkey_model::id::{AccountId, SessionId};
 use latchkey_model::secret::{PasswordHash, SessionHash};
 use sqlx::{AssertSqlSafe, Row as _};
 
@@ -67,7 +67,6 @@ async fn involve(store: &RelayStore, make: &Maker, ann: &Household, bob: &Househ
     let cookie = SessionHash::from_bytes([7; 32]);
     let opened = store.sessions().open(&session, &cookie, Some(&hash)).await;
     assert!(opened.unwrap());
-    // After the session: it began without a code.
     let (ann_id, bob_id) = (&ann.account.id, &bob.account.id);
     let (anns, bobs) = (&ann.printer.id, &bob.printer.id);
     let email = bob.account.email.as_str();
@@ -86,17 +85,6 @@ async fn involve(store: &RelayStore, make: &Maker, ann: &Household, bob: &Househ
         ),
         format!(
             "INSERT INTO pairings VALUES (randomblob(32), randomblob(32), substr(hex(randomblob(26)), 1, 52), randomblob(32), 'Bobs host', 'net', 1, 2, 'confirmed', '{bob_id}', '{bobs}')"
-        ),
-        format!("INSERT INTO code_generators VALUES ('{bob_id}', X'00', 1, 1)"),
-        format!("INSERT INTO recovery_codes VALUES ('{bob_id}', randomblob(32))"),
-        format!(
-            "INSERT INTO passkeys VALUES ('passkeyofbobaaaaaaaa', '{bob_id}', X'07', '{{}}', 'Bobs phone', 1, 1)"
-        ),
-        format!(
-            "INSERT INTO account_notices VALUES ('{bob_id}', 1, 1, 'new_device', '', 'Bobs browser', 'bobs-network')"
-        ),
-        format!(
-            "INSERT INTO app_connection_origins SELECT id, '{bob_id}', 'bobs-network', 'Bobs app', 1 FROM app_connections"
         ),
         format!(
             "INSERT INTO own_hosts VALUES ('own-{}', '{bob_id}', '{anns}', 1), ('own-{}', '{ann_id}', '{bobs}', 1)",
@@ -125,6 +113,7 @@ async fn involve(store: &RelayStore, make: &Maker, ann: &Household, bob: &Househ
         address_hash: None,
     };
     store.audit().add(&entry, None).await.unwrap();
+    guard(store, bob_id).await;
     for (account, printer) in [(ann, bob), (bob, ann)] {
         let (mut connection, _) = make.app_connection(&printer.printer, AccessMode::Bearer);
         if let latchkey_model::app_connection::AppConnectionState::Live(live) =
@@ -133,6 +122,26 @@ async fn involve(store: &RelayStore, make: &Maker, ann: &Household, bob: &Househ
             live.account = account.account.id.clone();
         }
         store.app_connections().insert(&connection).await.unwrap();
+    }
+}
+
+/// What guards an account beside its password, and what its owner was told.
+async fn guard(store: &RelayStore, account: &AccountId) {
+    for statement in [
+        format!("INSERT INTO code_generators VALUES ('{account}', X'00', 1, 1)"),
+        format!("INSERT INTO recovery_codes VALUES ('{account}', randomblob(32))"),
+        format!(
+            "INSERT INTO passkeys VALUES ('passkeyofbobaaaaaaaa', '{account}', X'07', '{{}}', 'Bobs phone', 1, 1)"
+        ),
+        format!(
+            "INSERT INTO account_notices VALUES ('{account}', 1, 1, 'new_device', '', 'Bobs browser', 'bobs-network')"
+        ),
+        format!(
+            "INSERT INTO app_connection_origins SELECT id, '{account}', 'bobs-network', 'Bobs app', 1 FROM app_connections"
+        ),
+    ] {
+        let done = sqlx::query(AssertSqlSafe(statement)).execute(store.pools().write());
+        done.await.unwrap();
     }
 }
 
