@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod account;
+pub mod account_notice;
 pub mod account_session;
 pub mod activity;
 pub mod app;

@@ -41,6 +41,8 @@ pub struct Config {
     pub default_plan: PlanName,
     /// What accounts may do.
     pub plans: Plans,
+    /// When administrators need a second factor for what they change.
+    pub administrators_factor: AdministratorsFactor,
     /// By which server letters are sent; without one there are none.
     pub smtp: Option<Smtp>,
     /// Whom webhooks may reach, and what goes with them.
@@ -60,6 +62,15 @@ pub enum Registration {
     Invite,
     /// The operator alone, by command or invitation.
     Closed,
+}
+
+/// When administrators need a second factor for what they change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AdministratorsFactor {
+    /// Always.
+    Required,
+    /// When they have one.
+    IfSet,
 }
 
 /// Which apps the portal lets ask although nobody registered them.

@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::accounts::Accounts;
 use crate::activity::Activity;
+use crate::app_connections::origins::{Origins, Writer};
 use crate::app_connections::usage::Usage;
 use crate::audit::{self, Audit};
 use crate::config::Config;
@@ -36,6 +37,7 @@ use crate::issued::Issued;
 use crate::life::{Endings, Life, Parts};
 use crate::limits::Limits;
 use crate::mail::{self, Mail, Post};
+use crate::notices::Notices;
 use crate::own_access::OwnAccess;
 use crate::portal;
 use crate::router::Router;
@@ -216,6 +218,7 @@ impl Relay {
         let tunnels = self.life.tunnels().clone();
         let usage = Usage::new(self.store.clone(), Arc::clone(&self.clock));
         let activity = Activity::new(self.store.clone(), Arc::clone(&self.clock));
+        let (origins, writer) = self.origins();
         let own = OwnAccess::new(
             &self.config,
             &self.store,
@@ -225,6 +228,7 @@ impl Relay {
         );
         let limits = self.limits(&callers);
         let shared = Shared {
+            origins,
             own: own.clone(),
             activity: activity.clone(),
             config: Arc::clone(&self.config),
@@ -249,6 +253,7 @@ impl Relay {
         tunnel_tasks.spawn(usage.clone().watch(served.clone()));
         tunnel_tasks.spawn(limits.clone().watch(served.clone()));
         tunnel_tasks.spawn(activity.clone().watch(served.clone()));
+        tunnel_tasks.spawn(writer.run(served.clone()));
         if let Some(post) = self.post.take() {
             tunnel_tasks.spawn(post.run(self.stop.soft.clone()));
         }
@@ -340,6 +345,16 @@ impl Relay {
         });
     }
 
+    fn origins(&self) -> (Origins, Writer) {
+        let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
+        Origins::new(store, clock, self.notices())
+    }
+
+    fn notices(&self) -> Notices {
+        let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
+        Notices::new(store, clock, self.mail.clone())
+    }
+
     fn router(&self, shared: Shared, tunnel_tasks: &TaskTracker, audit: Audit) -> Router {
         let acceptor = AcceptorConfig {
             relay_name: self.config.public_url.authority().to_string(),
@@ -355,6 +370,7 @@ impl Relay {
             tracker: tunnel_tasks.clone(),
             comings: self.comings.clone(),
             events: self.events.clone(),
+            notices: self.notices(),
             stopping: self.stop.soft.clone(),
         });
         let state = State::new(Making {

@@ -20,11 +20,14 @@ use crate::life::Life;
 use crate::limits::Limits;
 use crate::live_links::{self, LiveLinks};
 use crate::mail::Mail;
+use crate::notices::Notices;
 use crate::own_access::OwnAccess;
 use crate::pairing::Pairings;
+use crate::passkeys::Passkeys;
 use crate::portal::keys::Keys;
 use crate::portal::{self, Portal};
 use crate::print_letters::{self, PrintLetters};
+use crate::second_factors::SecondFactors;
 use crate::sessions::Sessions;
 use crate::snapshots::{self, Snapshots};
 use crate::tunnels::Tunnels;
@@ -43,6 +46,10 @@ pub(crate) struct Parts {
     /// How app connections, printers and accounts end.
     pub(crate) life: Life,
     pub(crate) mail: Mail,
+    /// What owners of accounts are told of.
+    pub(crate) notices: Notices,
+    pub(crate) second_factors: SecondFactors,
+    pub(crate) passkeys: Passkeys,
     /// What printers do.
     pub(crate) events: Events,
     /// What counts against plans.
@@ -156,6 +163,9 @@ impl State {
             events: events.clone(),
             watching: watching.clone(),
         });
+        let second_factors = SecondFactors::new(&config, &store, &clock, &chance, &key);
+        let passkeys = Passkeys::new(&config, &store, &clock, &chance, &key);
+        let notices = Notices::new(store.clone(), Arc::clone(&clock), mail.clone());
         let keys = Keys::new(tunnels.clone());
         let portal = Portal::new(portal::Parts {
             config: Arc::clone(&config),
@@ -163,7 +173,7 @@ impl State {
             clock: Arc::clone(&clock),
             chance,
             keys,
-            mail: mail.clone(),
+            notices: notices.clone(),
             life: life.clone(),
             activity: activity.clone(),
             audit: audit.clone(),
@@ -186,6 +196,9 @@ impl State {
             tunnels,
             life,
             mail,
+            notices,
+            second_factors,
+            passkeys,
             sessions,
             accounts,
             pairings,

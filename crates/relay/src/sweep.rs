@@ -59,6 +59,8 @@ async fn sweep(store: &RelayStore, audit: &Audit, clock: &dyn Clock) -> Result<(
     store.pairings().prune(now).await?;
     store.live_links().prune(now).await?;
     activity::forget(store, now).await?;
+    store.notices().prune(now).await?;
+    store.origins().prune().await?;
     let old = Timestamp::from_millis(now.millis().saturating_sub(EVENTS_FOR_MILLIS));
     store.events().forget(old, MOST_EVENTS).await?;
     audit.forget().await?;

@@ -32,9 +32,11 @@ use crate::own_access;
 use crate::pages::links;
 use crate::pages::visit::{Answered, Arrival, Visit};
 use crate::pairing;
+use crate::passkeys;
 use crate::paths;
 use crate::people;
 use crate::portal;
+use crate::second_factors;
 use crate::snapshots;
 use crate::state::State;
 use crate::tunnels::{self, Reception};
@@ -54,6 +56,8 @@ pub(crate) fn router(state: State) -> Router {
         .merge(own_access::http::routes())
         .merge(pairing::http::routes())
         .merge(snapshots::http::routes())
+        .merge(second_factors::http::routes())
+        .merge(passkeys::http::routes())
         .merge(tunnels::http::routes())
         .merge(activity::http::routes())
         .merge(dashboard::http::routes())

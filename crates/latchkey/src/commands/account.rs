@@ -3,6 +3,7 @@
 
 use anyhow::{Context as _, anyhow, bail};
 use latchkey_model::account::{Account, Email, Suspension};
+use latchkey_model::account_notice::{Notice, NoticeKind};
 use latchkey_model::chance::SystemChance;
 use latchkey_model::clock::{Clock as _, SystemClock};
 use latchkey_model::id::AccountId;
@@ -17,7 +18,7 @@ use serde_json::json;
 use super::password;
 use crate::app_side::UsageError;
 use crate::cli::PasswordArgs;
-use crate::cli::account::{AccountAction, RelayConfigArgs};
+use crate::cli::account::{AccountAction, RelayConfigArgs, SecondFactorAction};
 use crate::config::{self, Checking, ConfigError};
 use crate::output;
 
@@ -55,6 +56,10 @@ pub(crate) async fn run(action: AccountAction) -> anyhow::Result<()> {
             password,
             config,
         } => Known::open(&config).await?.passwd(&email, &password).await,
+        AccountAction::SecondFactor(SecondFactorAction::Remove { email, config }) => {
+            let relay = Known::open(&config).await?;
+            relay.remove_second_factor(&email).await
+        }
         AccountAction::Remove { email, config } => Known::open(&config).await?.remove(&email).await,
     }
 }
@@ -284,6 +289,28 @@ impl Known {
         self.note(Act::PasswordChanged, &account.id, "").await;
         let note = format!(
             "Changed the password of {}. Ended: {ended} sessions.",
+            account.email.as_str()
+        );
+        self.done(&note).await
+    }
+
+    async fn remove_second_factor(self, email: &str) -> anyhow::Result<()> {
+        let account = self.find(email).await?;
+        if !self.store.second_factors().remove_all(&account.id).await? {
+            bail!("{} has no second factor", account.email.as_str());
+        }
+        let ended = self.store.sessions().end_others(&account.id, None).await?;
+        self.note(Act::SecondFactorTakenAway, &account.id, "").await;
+        let notice = Notice {
+            at: SystemClock.now(),
+            kind: NoticeKind::FactorsReset,
+            detail: String::new(),
+            device: String::new(),
+            network: String::new(),
+        };
+        self.store.notices().add(&account.id, &notice).await?;
+        let note = format!(
+            "Took codes and passkeys away from {}. Ended: {ended} sessions.",
             account.email.as_str()
         );
         self.done(&note).await

@@ -166,6 +166,7 @@ fn filled_relay() -> RawRelay {
         allow_hostname_only: false,
         default_plan: "x".parse().unwrap(),
         plans: serde_json::from_value(json!({"x": {}})).unwrap(),
+        administration: relay::RawAdministration::default(),
         smtp: Some(relay::RawSmtp {
             host: "x".to_owned(),
             port: Some(1),

@@ -41,6 +41,8 @@ pub(crate) struct RawRelay {
     pub(crate) default_plan: PlanName,
     #[serde(default = "default_plans")]
     pub(crate) plans: Plans,
+    #[serde(default)]
+    pub(crate) administration: RawAdministration,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) smtp: Option<RawSmtp>,
     #[serde(default)]
@@ -122,6 +124,31 @@ impl From<RawRegistration> for relay::Registration {
             RawRegistration::Open => Self::Open,
             RawRegistration::Invite => Self::Invite,
             RawRegistration::Closed => Self::Closed,
+        }
+    }
+}
+
+/// What administrators need.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawAdministration {
+    pub(crate) second_factor: RawAdministratorsFactor,
+}
+
+/// When administrators need a second factor for what they change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RawAdministratorsFactor {
+    Required,
+    #[default]
+    IfSet,
+}
+
+impl From<RawAdministratorsFactor> for relay::AdministratorsFactor {
+    fn from(raw: RawAdministratorsFactor) -> Self {
+        match raw {
+            RawAdministratorsFactor::Required => Self::Required,
+            RawAdministratorsFactor::IfSet => Self::IfSet,
         }
     }
 }
@@ -254,6 +281,7 @@ pub(super) fn check(
         allow_hostname_only: raw.allow_hostname_only,
         default_plan: raw.default_plan,
         plans: raw.plans,
+        administrators_factor: raw.administration.second_factor.into(),
     };
     Ok(Checked { config, notes })
 }

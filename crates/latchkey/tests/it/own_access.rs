@@ -92,6 +92,7 @@ impl House {
             created: now,
             seen: now,
             proved: now,
+            second_factor: None,
             device: "Firefox on Linux".to_owned(),
             network: "192.0.2.0/24".to_owned(),
         };

@@ -129,6 +129,15 @@ pub enum Act {
     AppRegistered,
     AppChanged,
     AppRemoved,
+    /// Codes are asked for from now on, or no longer.
+    CodesOn,
+    CodesOff,
+    RecoveryCodeUsed,
+    RecoveryCodesMade,
+    PasskeyAdded,
+    PasskeyRemoved,
+    /// Codes and passkeys of somebody were taken away.
+    SecondFactorTakenAway,
 }
 
 impl Act {

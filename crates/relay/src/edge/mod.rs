@@ -36,6 +36,7 @@ use tokio_util::task::TaskTracker;
 use self::activity::mark_camera;
 use self::credential::Credential;
 use crate::activity::{Activity, Moving};
+use crate::app_connections::origins::Origins;
 use crate::app_connections::usage::{Running, Usage};
 use crate::config::Config;
 use crate::guesses::Guesses;
@@ -63,6 +64,7 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     /// What is done, for those whose printers they are.
     pub(crate) activity: Activity,
+    pub(crate) origins: Origins,
     pub(crate) guesses: Guesses,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) ids: RequestIds,
@@ -188,6 +190,8 @@ impl Edge {
         if forged {
             return self.tell(Trouble::Forged, line, &asker);
         }
+        let (origins, address) = (&self.shared.origins, call.caller.address);
+        origins.note(&admitted.app_connection, request.headers(), address);
         let (received, sent) = (line.received(), line.sent());
         let running = self.shared.usage.begin(&admitted.app_connection, move || {
             received.get() + sent.get()

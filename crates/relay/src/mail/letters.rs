@@ -43,6 +43,30 @@ pub(crate) enum Letter {
         printer: PrinterName,
     },
     PasswordChanged,
+    CodesOn,
+    CodesOff,
+    RecoveryCodeUsed {
+        left: u64,
+    },
+    RecoveryCodesMade,
+    PasskeyAdded {
+        name: String,
+    },
+    PasskeyRemoved {
+        name: String,
+    },
+    /// By whoever runs the relay.
+    FactorsReset,
+    CopyHeldOff {
+        printer: PrinterName,
+        network: String,
+    },
+    /// An app connection, from a network and by a program that were not seen with it before.
+    UsedElsewhere {
+        app: String,
+        agent: String,
+        network: String,
+    },
     /// Goes to the former address.
     AddressChanged,
     /// Something happened to a print that the person wanted to be told of.

@@ -208,7 +208,7 @@ async fn decide(visit: Visit, Form(fields): Form<Fields>) -> Answered {
             let about = About::printer(&printer);
             visit.note(Act::PrinterPaired, about).await;
             let letter = Letter::PrinterPaired { printer: name };
-            visit.state.mail.tell(&account.id, letter);
+            visit.tell(&account.id, letter).await;
             let own = format!("/printers/{printer}?done=paired");
             Ok(visit.go_on(paths::way_back(&fields.then).unwrap_or(&own)))
         }

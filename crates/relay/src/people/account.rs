@@ -103,6 +103,7 @@ async fn page(
         device: session.device.clone(),
         network: session.network.clone(),
         seen: visit.moment(session.seen),
+        since: visit.moment(session.created),
         this_one: Some(&session.id) == this,
     });
     let mut sessions: Vec<_> = sessions.collect();
@@ -122,6 +123,7 @@ async fn page(
         new_email: String::new(),
         sessions,
         usage: usage::card(visit, account).await?,
+        factors: visit.factors(),
     })
 }
 
@@ -178,7 +180,7 @@ async fn change_password(visit: Visit, Form(form): Form<ChangingPassword>) -> An
     tracing::info!(account.id = %account.id, "a password was changed");
     let about = About::account(&account.id);
     visit.note(Act::PasswordChanged, about).await;
-    visit.state.mail.tell(&account.id, Letter::PasswordChanged);
+    visit.tell(&account.id, Letter::PasswordChanged).await;
     Ok(with_cookie(visit.go_on("/account?done=password"), cookie))
 }
 

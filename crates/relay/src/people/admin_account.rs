@@ -83,6 +83,7 @@ async fn show(visit: Visit, Id(id): Id<AccountId>, Query(told): Query<Told>) -> 
             "unsuspended" => Some(ManageDone::Unsuspended),
             "administrator" => Some(ManageDone::MadeAdministrator),
             "ordinary" => Some(ManageDone::NoLongerAdministrator),
+            "second-factor" => Some(ManageDone::SecondFactorRemoved),
             _ => None,
         },
         ..page(&visit, account, &found, None).await?

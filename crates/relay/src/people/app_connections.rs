@@ -4,6 +4,7 @@ use axum::extract::Query;
 use axum::routing::get;
 use axum::{Form, Router};
 use http::StatusCode;
+use latchkey_model::account_notice::NoticeKind;
 use latchkey_model::activity::Did;
 use latchkey_model::id::{AccountId, AppConnectionId, PrinterId};
 use serde::Deserialize;
@@ -114,6 +115,10 @@ async fn revoke(visit: Visit, Id(id): Id<AppConnectionId>, Form(form): Form<Revo
             };
             visit.state.activity.by_person(Did::Revoked, person);
         }
+        let app = live.map_or_else(String::new, |live| live.app_name.to_string());
+        visit
+            .mention(&account.id, NoticeKind::AppRevoked, app)
+            .await;
         let about = About::default().detail(id.as_str());
         visit.note(Act::AppConnectionRevoked, about).await;
         tracing::info!(
@@ -149,7 +154,7 @@ async fn ask_to_revoke_all(visit: Visit, Id(id): Id<PrinterId>) -> Answered {
 async fn revoke_all(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Bare>) -> Answered {
     let back = printer_path(&id, "/revoke-all");
     let account = visit.form(&form.csrf_token, &back)?;
-    used(&visit, account, &id).await?;
+    let found = used(&visit, account, &id).await?;
     visit.fresh(&back)?;
     let revoked = visit.state.life.revoke_all(&account.id, &id).await;
     let count = revoked.map_err(|failure| visit.failed(&failure))?;
@@ -161,6 +166,8 @@ async fn revoke_all(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Bare>)
         };
         visit.state.activity.by_person(Did::Revoked, person);
     }
+    let (kind, printer) = (NoticeKind::AppRevoked, found.printer.name.to_string());
+    visit.mention(&account.id, kind, printer).await;
     let about = About::printer(&id).detail(format!("{count} in all"));
     visit.note(Act::AppConnectionsRevoked, about).await;
     tracing::info!(

@@ -4,6 +4,7 @@
 mod account;
 mod admin;
 mod admin_account;
+mod admin_second_factor;
 mod app_connections;
 mod levels;
 mod printers;
@@ -44,6 +45,7 @@ pub(crate) fn routes() -> Router<State> {
         .merge(recovery::routes())
         .merge(admin::routes())
         .merge(admin_account::routes())
+        .merge(admin_second_factor::routes())
 }
 
 /// A form with nothing but its token.

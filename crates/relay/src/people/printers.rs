@@ -317,8 +317,8 @@ async fn remove(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Bare>) -> 
         visit.note(Act::PrinterRemoved, About::printer(&id)).await;
         tracing::info!(account.id = %account.id, printer.id = %id, "a printer was removed");
         let printer = found.printer.name;
-        let mail = &visit.state.mail;
-        mail.tell(&account.id, Letter::PrinterRemoved { printer });
+        let letter = Letter::PrinterRemoved { printer };
+        visit.tell(&account.id, letter).await;
     }
     Ok(visit.go_on("/printers?done=removed"))
 }

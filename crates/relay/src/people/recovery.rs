@@ -164,7 +164,7 @@ async fn reset(visit: Visit, Form(form): Form<Chosen>) -> Answered {
         Ok(Some(account)) => {
             let about = About::account(&account);
             visit.note(Act::PasswordChanged, about).await;
-            visit.state.mail.tell(&account, Letter::PasswordChanged);
+            visit.tell(&account, Letter::PasswordChanged).await;
             Ok(reset_page(&visit, StatusCode::OK, Resetting::Done))
         }
         Ok(None) => Ok(reset_page(&visit, StatusCode::NOT_FOUND, Resetting::Gone)),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use latchkey_model::access::KeyScope;
 use latchkey_model::account::Account;
+use latchkey_model::account_notice::NoticeKind;
 use latchkey_model::activity::Did;
 use latchkey_model::app::AppName;
 use latchkey_model::app_connection::{AccessMode, NewAppConnection};
@@ -86,7 +87,7 @@ impl Portal {
             self.take_back(&account.id, session, once).await?;
             return Err(NotGiven::Changed);
         };
-        let made = making.outcome(self.make(&making, decision)).await;
+        let made = making.outcome(Box::pin(self.make(&making, decision))).await;
         match made {
             Ok(outcome) if !making.is_void() => Ok(outcome),
             Ok(_) => Err(NotGiven::Changed),
@@ -170,14 +171,18 @@ impl Portal {
         self.parts.activity.by_person(Did::Allowed, person);
         self.note(Act::AppConnectionMade, &connection.id, &decision)
             .await;
-        self.parts.mail.tell(
-            &decision.account.id,
-            Letter::AppConnected {
-                app: AppName::parse(decision.asked.name()).expect("a name of an app is a name"),
-                printer: decision.printer.name.clone(),
-            },
-        );
+        let letter = Letter::AppConnected {
+            app: AppName::parse(decision.asked.name()).expect("a name of an app is a name"),
+            printer: decision.printer.name.clone(),
+        };
+        let (account, notices) = (&decision.account.id, &self.parts.notices);
+        notices.tell(account, letter, None).await;
         let (key, key_text) = self.key(making, &decision).await;
+        if key == KeyOutcome::Made {
+            let detail = format!("{}, {}", decision.asked.name(), decision.printer.name);
+            let kind = NoticeKind::AppKeyMade;
+            notices.note(account, kind, detail, None).await;
+        }
         let printer = &decision.printer;
         let local_ip = printer.local_address.as_deref().and_then(ip_of);
         let given = Given {

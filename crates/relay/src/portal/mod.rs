@@ -31,7 +31,7 @@ use crate::apps;
 use crate::audit::Audit;
 use crate::config::{Config, UnregisteredApps};
 use crate::life::Life;
-use crate::mail::Mail;
+use crate::notices::Notices;
 use crate::state::State;
 use codes::Codes;
 use keys::Keys;
@@ -113,7 +113,7 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) chance: Arc<dyn Chance>,
     pub(crate) keys: Keys,
-    pub(crate) mail: Mail,
+    pub(crate) notices: Notices,
     pub(crate) life: Life,
     pub(crate) activity: Activity,
     pub(crate) audit: Audit,

@@ -103,6 +103,14 @@ impl<'a> Browser<'a> {
         self.send(Method::POST, path, body).await
     }
 
+    /// Sends what a script of the page that is shown would.
+    pub(crate) async fn post_json(&mut self, path: &str, body: &serde_json::Value) -> Reply {
+        let mut body = body.clone();
+        body["csrf_token"] = self.token.clone().into();
+        self.send_text("application/json", path, body.to_string())
+            .await
+    }
+
     /// Opens a page and sends the form on it.
     pub(crate) async fn fill(&mut self, page: &str, path: &str, fields: &[(&str, &str)]) -> Reply {
         self.get(page).await.is(200);
@@ -127,6 +135,12 @@ impl<'a> Browser<'a> {
     async fn send(&mut self, method: Method, path: &str, body: String) -> Reply {
         let kind = "application/x-www-form-urlencoded";
         self.send_as(method, path, kind, body.into_bytes()).await
+    }
+
+    /// Sends a text of some other kind.
+    pub(crate) async fn send_text(&mut self, kind: &str, path: &str, body: String) -> Reply {
+        self.send_as(Method::POST, path, kind, body.into_bytes())
+            .await
     }
 
     async fn send_as(&mut self, method: Method, path: &str, kind: &str, body: Vec<u8>) -> Reply {

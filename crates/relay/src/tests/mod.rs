@@ -34,7 +34,8 @@ use crate::accounts::SigningUp;
 use crate::activity::Activity;
 use crate::audit::{self, Audit};
 use crate::config::{
-    Config, PublicUrl, Registration, Sender, Smtp, SmtpTls, UnregisteredApps, Webhooks,
+    AdministratorsFactor, Config, PublicUrl, Registration, Sender, Smtp, SmtpTls, UnregisteredApps,
+    Webhooks,
 };
 use crate::events::Events;
 use crate::life::{Endings, Life, Parts};
@@ -329,6 +330,7 @@ pub(crate) fn config() -> Config {
         allow_hostname_only: false,
         default_plan: "supporter".parse().unwrap(),
         plans: Plans::new(plans.into_iter().collect()),
+        administrators_factor: AdministratorsFactor::IfSet,
         smtp: None,
         webhooks: Webhooks::default(),
         first_byte: Duration::from_secs(35),

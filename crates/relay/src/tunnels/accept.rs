@@ -21,6 +21,11 @@ use super::{Taken, Tunnels, presence, refusal};
 use crate::events::Events;
 use crate::events::feed::Feed;
 use crate::events::presence::Comings;
+use crate::mail::Letter;
+use crate::notices::Notices;
+
+/// For so long after a copy was last held off its owner is not told again.
+const COPY_TOLD_AGAIN: Duration = Duration::from_hours(24);
 
 /// How long the host already connected may take to show that it is alive, when
 /// another process appears with its identity.
@@ -37,6 +42,7 @@ pub(crate) struct Desk {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) chance: Arc<dyn Chance>,
     pub(crate) tracker: TaskTracker,
+    pub(crate) notices: Notices,
     pub(crate) events: Events,
     pub(crate) comings: Comings,
     /// Nothing is listened to any more.
@@ -211,9 +217,23 @@ impl Desk {
             network: network.to_owned(),
         };
         let printers = self.store.printers();
+        let before = printers.find(printer).await.ok().flatten();
         if let Err(error) = printers.note_copy(printer, Some(&copy)).await {
             tracing::warn!(%error, "cannot note that a second host was held off");
         }
+        // It comes again every few seconds: its owner is told once a day.
+        let Some(before) = before else {
+            return;
+        };
+        let told = before.seen.copy.as_ref();
+        if told.is_some_and(|told| copy.at.since(told.at) < COPY_TOLD_AGAIN) {
+            return;
+        }
+        let letter = Letter::CopyHeldOff {
+            printer: before.name,
+            network: copy.network,
+        };
+        self.notices.tell(&before.account, letter, None).await;
     }
 
     async fn note_seen(&self, printer: &PrinterId, presence: Presence) {

@@ -15,11 +15,15 @@ mod events;
 mod links;
 mod live_links;
 mod members;
+mod notices;
+mod origins;
 mod overviews;
 mod own_access;
 mod pairings;
+mod passkeys;
 mod print_letters;
 mod printers;
+mod second_factors;
 mod sessions;
 mod snapshots;
 mod traffic;
@@ -37,11 +41,15 @@ pub use events::{Events, NumberedEvent};
 pub use links::Links;
 pub use live_links::{ListedLink, LiveLinks};
 pub use members::{Member, Members, UsedPrinter};
+pub use notices::Notices;
+pub use origins::{Origins, UsedFrom};
 pub use overviews::{Overview, Totals};
 pub use own_access::{FoundOwn, OwnAccess, OwnStanding};
 pub use pairings::{Confirmation, Pairings};
+pub use passkeys::{KeptPasskey, Passkeys};
 pub use print_letters::{PrintLetters, WaitingReader};
 pub use printers::{Printers, RemovedPrinter};
+pub use second_factors::{CodeGenerator, SecondFactors};
 pub use sessions::{FoundSession, Known, Sessions};
 pub use snapshots::{NewSnapshot, Receiver, Room, Snapshot, Snapshots};
 pub use traffic::{Moved, Traffic, TrafficOfDay};
@@ -82,6 +90,11 @@ pub(crate) const STEPS: &[Step] = &[
         7,
         "limits",
         include_str!("../../migrations/relay/sqlite/0007_limits.sql"),
+    ),
+    (
+        8,
+        "second_factors",
+        include_str!("../../migrations/relay/sqlite/0008_second_factors.sql"),
     ),
     (
         9,
@@ -205,6 +218,26 @@ impl RelayStore {
     /// How much data moved for printers.
     pub const fn traffic(&self) -> Traffic<'_> {
         Traffic::new(&self.pools)
+    }
+
+    /// What accounts are guarded by beside their passwords.
+    pub const fn second_factors(&self) -> SecondFactors<'_> {
+        SecondFactors::new(&self.pools)
+    }
+
+    /// The passkeys.
+    pub const fn passkeys(&self) -> Passkeys<'_> {
+        Passkeys::new(&self.pools)
+    }
+
+    /// What accounts' owners are told of.
+    pub const fn notices(&self) -> Notices<'_> {
+        Notices::new(&self.pools)
+    }
+
+    /// From where app connections are used.
+    pub const fn origins(&self) -> Origins<'_> {
+        Origins::new(&self.pools)
     }
 
     /// Who uses the printers.

@@ -421,6 +421,7 @@ fn relay_config(data: &TempDir) -> relay::Config {
         registration: relay::Registration::Open,
         unregistered_apps: relay::UnregisteredApps::Allow,
         allow_hostname_only: false,
+        administrators_factor: relay::AdministratorsFactor::IfSet,
         smtp: None,
         webhooks: relay::Webhooks::default(),
         default_plan: PLAN.parse().unwrap(),

@@ -75,6 +75,7 @@ pub enum ManageDone {
     Unsuspended,
     MadeAdministrator,
     NoLongerAdministrator,
+    SecondFactorRemoved,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,6 +15,7 @@ mod pair;
 mod portal;
 mod printers;
 mod recovery;
+mod security;
 mod sign_in;
 mod swap;
 mod telling;
@@ -53,7 +54,14 @@ pub use printers::{
 pub use recovery::{
     Forgetting, Forgotten, ForgottenProblem, Reset, ResetProblem, Resetting, Verify, Verifying,
 };
-pub use sign_in::{AskingApp, SignIn, SignInProblem, SignUp, SignUpProblem, WhoMaySignUp};
+pub use security::{
+    CodesOff, CodesOn, CodesSetUp, ListedNotice, ListedPasskey, RecoveryCodes, SecurityDone,
+    SecurityPage,
+};
+pub use sign_in::{
+    AskingApp, Beside, CodeProblem, SignIn, SignInCode, SignInProblem, SignUp, SignUpProblem,
+    WhoMaySignUp,
+};
 pub use swap::SwapHost;
 pub use telling::{LetterChoice, ListedWebhook, Telling, WebhookHealth};
 pub use usage::{UsageCard, UsageLine, WatchedWebcam};

@@ -25,10 +25,14 @@ mod events;
 mod links;
 mod live_links;
 mod members;
+mod notices;
+mod origins;
 mod own_access;
 mod pairings;
+mod passkeys;
 mod print_letters;
 mod printers;
+mod second_factors;
 mod sessions;
 mod snapshots;
 mod webhooks;
@@ -50,6 +54,10 @@ pub fn cases() -> impl Iterator<Item = Case<RelayStore>> {
         activity::CASES,
         live_links::CASES,
         members::CASES,
+        notices::CASES,
+        origins::CASES,
+        passkeys::CASES,
+        second_factors::CASES,
         own_access::CASES,
         sessions::CASES,
         links::CASES,

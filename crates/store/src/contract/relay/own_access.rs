@@ -39,6 +39,7 @@ async fn sign_in(
         created: at(100),
         seen: at(100),
         proved: at(100),
+        second_factor: None,
         device: "Firefox".to_owned(),
         network: "192.0.2.0/24".to_owned(),
     };

@@ -3,7 +3,7 @@
 use latchkey_model::account_session::AccountSession;
 use latchkey_model::app_connection::AccessMode;
 use latchkey_model::audit::AuditEntry;
-use latchkey_model::id::SessionId;
+use latchkey_model::id::{AccountId, SessionId};
 use latchkey_model::secret::{PasswordHash, SessionHash};
 use sqlx::{AssertSqlSafe, Row as _};
 
@@ -60,6 +60,7 @@ async fn involve(store: &RelayStore, make: &Maker, ann: &Household, bob: &Househ
         created: at(1),
         seen: at(1),
         proved: at(1),
+        second_factor: None,
         device: "Bobs browser".to_owned(),
         network: "203.0.113.0/24".to_owned(),
     };
@@ -131,6 +132,7 @@ async fn involve(store: &RelayStore, make: &Maker, ann: &Household, bob: &Househ
         address_hash: None,
     };
     store.audit().add(&entry, None).await.unwrap();
+    guard(store, bob_id).await;
     for (account, printer) in [(ann, bob), (bob, ann)] {
         let (mut connection, _) = make.app_connection(&printer.printer, AccessMode::Bearer);
         if let latchkey_model::app_connection::AppConnectionState::Live(live) =
@@ -139,6 +141,26 @@ async fn involve(store: &RelayStore, make: &Maker, ann: &Household, bob: &Househ
             live.account = account.account.id.clone();
         }
         store.app_connections().insert(&connection).await.unwrap();
+    }
+}
+
+/// What guards an account beside its password, and what its owner was told.
+async fn guard(store: &RelayStore, account: &AccountId) {
+    for statement in [
+        format!("INSERT INTO code_generators VALUES ('{account}', X'00', 1, 1)"),
+        format!("INSERT INTO recovery_codes VALUES ('{account}', randomblob(32))"),
+        format!(
+            "INSERT INTO passkeys VALUES ('passkeyofbobaaaaaaaa', '{account}', X'07', '{{}}', 'Bobs phone', 1, 1)"
+        ),
+        format!(
+            "INSERT INTO account_notices VALUES ('{account}', 1, 1, 'new_device', '', 'Bobs browser', 'bobs-network')"
+        ),
+        format!(
+            "INSERT INTO app_connection_origins SELECT id, '{account}', 'bobs-network', 'Bobs app', 1 FROM app_connections"
+        ),
+    ] {
+        let done = sqlx::query(AssertSqlSafe(statement)).execute(store.pools().write());
+        done.await.unwrap();
     }
 }
 

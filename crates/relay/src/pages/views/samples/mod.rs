@@ -9,6 +9,7 @@ mod pairing;
 mod people;
 mod portal;
 mod printers;
+mod security;
 mod signing_in;
 
 use askama::Template;
@@ -109,6 +110,7 @@ impl Pages {
 fn everything(words: &Words) -> Vec<(String, String)> {
     let mut pages = Pages::default();
     signing_in::add(words, &mut pages);
+    security::add(words, &mut pages);
     pairing::add(words, &mut pages);
     portal::add(words, &mut pages);
     printers::add(words, &mut pages);
