@@ -10,6 +10,7 @@ mod app_connections;
 pub mod apps;
 mod audit;
 mod camera;
+pub mod certificate;
 pub mod config;
 mod edge;
 mod events;

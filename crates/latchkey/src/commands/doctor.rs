@@ -10,7 +10,8 @@ use anyhow::bail;
 use latchkey_host::config::{AuthorityMode, Config, UpstreamKind};
 use latchkey_host::{UpstreamCheck, check_upstream};
 use latchkey_model::clock::{Clock, SystemClock};
-use latchkey_relay::Relay;
+use latchkey_net::tls::Certificate;
+use latchkey_relay::{Relay, certificate};
 use latchkey_store::{HostStore, RelayStore, SchemaVersions, StoreError};
 use tokio::net::{TcpListener, TcpStream, lookup_host};
 
@@ -259,13 +260,35 @@ fn certificate(config: &latchkey_relay::config::Config) -> Finding {
     let Some(files) = &config.tls else {
         return Finding::Note("TLS ends elsewhere: on loopback, or at a proxy in front".to_owned());
     };
-    match latchkey_net::tls::server_config(&files.cert, &files.key) {
-        Ok(_) => Finding::Fine("the certificate and its key load".to_owned()),
+    match Certificate::from_files(files) {
+        Ok(certificate) => judged(&certificate, &certificate::names(config)),
         Err(error) => wrong(
             error.to_string(),
             "`tls.cert` needs the whole chain in PEM, leaf first, and `tls.key` its key",
         ),
     }
+}
+
+/// What a certificate that loads is worth.
+fn judged(shown: &Certificate, names: &[String]) -> Finding {
+    let days = certificate::days(shown, SystemClock.now());
+    if let Some(name) = names.iter().find(|name| !shown.is_for(name)) {
+        return wrong(
+            format!("the certificate is not for {name}"),
+            "it needs the host of `public_url` and a wildcard for `connection_domain`",
+        );
+    }
+    if certificate::has_ended(days) {
+        return wrong("the certificate has ended", "renew it");
+    }
+    let left = format!("the certificate and its key load; {days} days are left");
+    if certificate::is_urgent(days) {
+        return wrong(
+            left,
+            "renew it; a running relay takes the new one by itself",
+        );
+    }
+    Finding::Fine(left)
 }
 
 /// Every app connection has a hostname of its own; only a wildcard covers them.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use latchkey_model::plan::{Entitlements, PlanName, Plans};
 use latchkey_net::authority::Authority;
+use latchkey_net::tls::Files;
 use latchkey_relay::config as relay;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -204,7 +205,7 @@ pub(super) fn check(
         drain: file.drain(raw.drain_seconds)?,
         listen: raw.listen,
         status_listen: raw.status_listen,
-        tls: raw.tls.map(|tls| relay::Tls {
+        tls: raw.tls.map(|tls| Files {
             cert: file.resolve(&tls.cert),
             key: file.resolve(&tls.key),
         }),

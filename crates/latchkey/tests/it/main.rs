@@ -22,6 +22,7 @@ mod app_connection_threats;
 mod app_keygen;
 mod app_keys;
 mod app_request;
+mod certificate;
 mod clients_discovery;
 mod clients_session_key_examples;
 mod connect;

@@ -608,23 +608,41 @@ pub(crate) fn free_address() -> SocketAddr {
 
 /// A private CA, and a certificate of it for the relay and its app connections.
 fn certify(folder: &Path) {
-    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-    let ca_key = KeyPair::generate().unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = authority().self_signed(&key).unwrap();
+    std::fs::write(folder.join("ca.pem"), certificate.pem()).unwrap();
+    std::fs::write(folder.join("ca.key"), key.serialize_pem()).unwrap();
+    renew(folder);
+}
+
+fn authority() -> rcgen::CertificateParams {
+    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa};
     let mut ca = CertificateParams::default();
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     ca.distinguished_name
         .push(DnType::CommonName, "Latchkey tests");
-    let ca_certificate = ca.self_signed(&ca_key).unwrap();
-    let issuer = Issuer::new(ca, ca_key);
+    ca
+}
+
+/// Another certificate of the private CA, in the place of the one before.
+pub(crate) fn renew(folder: &Path) {
+    use rcgen::{CertificateParams, Issuer, KeyPair};
+    let ca_key = std::fs::read_to_string(folder.join("ca.key")).unwrap();
+    let issuer = Issuer::new(authority(), KeyPair::from_pem(&ca_key).unwrap());
     let key = KeyPair::generate().unwrap();
     let names = ["localhost".to_owned(), "*.printers.localhost".to_owned()];
     let certificate = CertificateParams::new(names)
         .unwrap()
         .signed_by(&key, &issuer)
         .unwrap();
-    std::fs::write(folder.join("ca.pem"), ca_certificate.pem()).unwrap();
-    std::fs::write(folder.join("relay.pem"), certificate.pem()).unwrap();
-    std::fs::write(folder.join("relay.key"), key.serialize_pem()).unwrap();
+    for (name, text) in [
+        ("relay.pem", certificate.pem()),
+        ("relay.key", key.serialize_pem()),
+    ] {
+        let draft = folder.join(format!("{name}.draft"));
+        std::fs::write(&draft, text).unwrap();
+        std::fs::rename(draft, folder.join(name)).unwrap();
+    }
 }
 
 /// The status and envelope of an answer that the relay gave by itself.

@@ -106,6 +106,13 @@ impl TlsCaller {
     }
 }
 
+/// The certificate that a caller is shown who connects as to `name`.
+pub(crate) async fn certificate_shown(name: &str, port: u16, ca: &Path) -> Vec<u8> {
+    let stream = handshake(name, port, ca, "http/1.1").await.unwrap();
+    let (_, session) = stream.get_ref();
+    session.peer_certificates().unwrap()[0].to_vec()
+}
+
 async fn handshake(
     name: &str,
     port: u16,
