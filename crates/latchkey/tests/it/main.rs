@@ -46,6 +46,7 @@ mod octoprint_secrets;
 mod octoprint_session_keys;
 mod octoprint_tls;
 mod pairing;
+mod proxies_in_front;
 mod relay_app_keys;
 mod secrets_at_home;
 mod secrets_away;
