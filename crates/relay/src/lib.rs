@@ -18,6 +18,7 @@ mod guesses;
 mod issued;
 mod life;
 mod mail;
+mod openapi;
 pub mod pages;
 mod pairing;
 mod paths;

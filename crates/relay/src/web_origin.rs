@@ -22,6 +22,7 @@ use crate::accounts;
 use crate::app_api::{self, AppApi};
 use crate::apps;
 use crate::config::Registration;
+use crate::openapi;
 use crate::pages::links;
 use crate::pages::visit::{Answered, Arrival, Visit};
 use crate::pairing;
@@ -40,6 +41,7 @@ pub(crate) fn router(state: State) -> Router {
         .merge(accounts::http::routes())
         .merge(apps::http::routes())
         .merge(links::routes())
+        .merge(openapi::http::routes())
         .merge(portal::http::routes())
         .merge(people::routes())
         .merge(pairing::http::routes())

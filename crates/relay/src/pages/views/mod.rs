@@ -3,6 +3,7 @@
 
 mod account;
 mod admin;
+mod api;
 mod confirm;
 mod join;
 mod pair;
@@ -20,6 +21,7 @@ pub use account::{AccountDone, AccountPage, AccountProblem, ListedSession};
 pub use admin::{
     Admin, AdminDone, InviteAccount, ListedAccount, Manage, ManageDone, ManageProblem,
 };
+pub use api::Api;
 pub use confirm::{EndAccount, EndAtPrinter, Ending};
 pub use join::{Join, Joining};
 pub use pair::{Pair, PairConfirm, PairEnd, PairEnding, PairProblem};

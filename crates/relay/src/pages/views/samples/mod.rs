@@ -2,6 +2,7 @@
 //!
 //! Tests render them all; the example `pages` writes them to files.
 
+mod api;
 mod pairing;
 mod people;
 mod portal;
@@ -110,6 +111,7 @@ fn everything(words: &Words) -> Vec<(String, String)> {
     portal::add(words, &mut pages);
     printers::add(words, &mut pages);
     people::add(words, &mut pages);
+    api::add(words, &mut pages);
     pages.0
 }
 
