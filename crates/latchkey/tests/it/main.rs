@@ -14,6 +14,7 @@
 mod harness;
 
 mod account_commands;
+mod api_description;
 mod app_api;
 mod app_commands;
 mod app_connection_ends;

@@ -1,6 +1,6 @@
 //! A relay behind nginx and Caddy, with the configuration files that operators are given.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -11,7 +11,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::harness::fake::{Fake, Reply};
+use crate::harness::fake::{Asked, Fake, Reply};
 use crate::harness::front::{Front, Kind, place};
 use crate::harness::http::Generated;
 use crate::harness::raw::{Act, RawUpstream, Signal};
@@ -28,7 +28,7 @@ struct Scene {
 }
 
 impl Scene {
-    async fn before(kind: Kind, program: &PathBuf, relay: std::net::SocketAddr) -> Self {
+    async fn before(kind: Kind, program: &Path, relay: std::net::SocketAddr) -> Self {
         let folder = TempDir::with_prefix("latchkey-front-ca-").unwrap();
         certify(folder.path());
         let front = Front::start(kind, program, place(), relay, folder.path()).await;
@@ -51,7 +51,7 @@ async fn everything_passes_unchanged(kind: Kind) {
         return;
     };
     let relay = Fake::start(|_| {
-        |asked: &crate::harness::fake::Asked| {
+        |asked: &Asked| {
             let status = asked.target.rsplit('/').next().unwrap_or_default();
             let status: u16 = status
                 .split('?')
@@ -290,7 +290,7 @@ async fn a_whole_relay_works_behind_nginx() {
 #[tokio::test]
 async fn nginx_keeps_a_connection_for_one_printer() {
     let program = Kind::Nginx.program().unwrap();
-    let relay = Fake::start(|_| |_: &crate::harness::fake::Asked| Reply::status(200)).await;
+    let relay = Fake::start(|_| |_: &Asked| Reply::status(200)).await;
     let at = relay.at.replace("localhost", "127.0.0.1").parse().unwrap();
     let scene = Scene::before(Kind::Nginx, &program, at).await;
     for version in VERSIONS {

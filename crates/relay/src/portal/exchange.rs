@@ -47,6 +47,7 @@ pub(super) fn routes() -> Router<State> {
             "printername": "Workshop",
             "userPrinterAccessUrl": "https://relay.example.com/view/Workshop",
             "printerLastKnownLocalIp": "192.168.1.9",
+            "octoPrintApiKey": "lk_key_…",
             "authBasicHttpUser": "u-5b0f", "authBasicHttpPassword": "lk_pw_…"
         })),
         (status = 400, description = "The code or the body is not good. A code is used up by a wrong verifier too.", body = ExchangeError, example = json!({

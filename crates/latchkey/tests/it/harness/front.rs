@@ -100,12 +100,13 @@ impl Kind {
         for (from, to) in changes.chain(files) {
             assert!(text.contains(&from), "{from} is not in the file");
             // What stands in comments is for people.
-            let lines = text
-                .lines()
-                .map(|line| match line.trim_start().starts_with('#') {
-                    true => line.to_owned(),
-                    false => line.replace(&from, &to),
-                });
+            let lines = text.lines().map(|line| {
+                if line.trim_start().starts_with('#') {
+                    line.to_owned()
+                } else {
+                    line.replace(&from, &to)
+                }
+            });
             text = lines.collect::<Vec<_>>().join("\n") + "\n";
         }
         text
