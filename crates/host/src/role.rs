@@ -27,6 +27,7 @@ use crate::doors::{Doors, LanDoor};
 use crate::kept::KeptError;
 use crate::local_api::{Facts, LocalApi};
 use crate::pages::Pages;
+use crate::printing::Printing;
 use crate::relay::dialling::Dialling;
 use crate::relay::{self, KeptRelay, Link, RelayLink};
 use crate::service::{ByWhom, Service};
@@ -125,6 +126,12 @@ impl Host {
             trust: trust.clone(),
         };
         let local_api = local_api(&config, &relay, &identity, &listener)?;
+        let printing = Printing::new(
+            &config,
+            Arc::clone(&clock),
+            Arc::clone(&chance),
+            stop.soft.clone(),
+        );
         let judged = match config.authority {
             AuthorityMode::Upstream => Judged::Upstream(UpstreamAuthority::new(
                 &config,
@@ -159,6 +166,7 @@ impl Host {
             app_connections: judged.app_connections(),
             keys: KeysThroughRelay::new(relay.clone(), maker(&config, &judged), tracker.clone()),
             local_api: local_api.clone(),
+            printing,
         };
         // What cannot be dialled for what the configuration says is told at the start.
         if let Some(relay) = &config.relay {
@@ -279,6 +287,7 @@ impl Host {
             Judged::Host(opened) => opened.authority.start(&tracker, &stop.soft),
             Judged::Upstream(beside) => beside.start(&tracker, &stop.soft),
         }
+        tracker.spawn(dialling.printing.clone().run(relay.clone()));
         tracker.spawn(probe::watch(config.clone(), trust, stop.soft.clone()));
         let dial = move |relay: &Relay| dialling.dialler(relay);
         tracker.spawn(relay.run(dial, stop.soft.clone(), stop.hard.clone()));

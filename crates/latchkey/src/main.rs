@@ -83,6 +83,10 @@ fn run(cli: Cli) -> anyhow::Result<()> {
                 cli.log.init("warn")?;
                 commands::app::run(action).await
             }
+            Command::Audit(action) => {
+                cli.log.init("warn")?;
+                commands::audit::run(action).await
+            }
             Command::Connect(args) => {
                 cli.log.init("warn")?;
                 commands::connect::run(args).await

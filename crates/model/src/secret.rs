@@ -127,6 +127,10 @@ kinds! {
     PairingCodeKind, PairingCode, PairingCodeHash, Shape::Typed { length: 8 };
     /// A one-time code that a portal hands to an app in place of the credentials.
     PortalCodeKind, PortalCode, PortalCodeHash, Shape::Token { prefix: "lk_code_" };
+    /// A browser's way to one printer's own hostname.
+    OwnCookieKind, OwnCookie, OwnCookieHash, Shape::Token { prefix: "lk_own_" };
+    /// What a page of the web origin hands over to a printer's own hostname, once.
+    OwnCodeKind, OwnCode, OwnCodeHash, Shape::Token { prefix: "lk_open_" };
 }
 
 /// A text is not a secret of the wanted kind. Says no more: the text may be a mistyped secret.

@@ -5,13 +5,15 @@
 //! anything else is answered 421.
 
 mod accounts;
+mod admin;
 mod app_api;
 mod app_connections;
 pub mod apps;
-mod audit;
+pub mod audit;
 mod camera;
 pub mod certificate;
 pub mod config;
+pub mod doctor;
 mod edge;
 mod events;
 mod guesses;
@@ -19,6 +21,7 @@ mod issued;
 mod life;
 mod mail;
 mod openapi;
+mod own_access;
 pub mod pages;
 mod pairing;
 mod paths;

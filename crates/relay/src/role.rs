@@ -24,19 +24,22 @@ use tokio_util::task::TaskTracker;
 
 use crate::accounts::Accounts;
 use crate::app_connections::usage::Usage;
+use crate::audit::{self, Audit};
 use crate::certificate::{Keeping, Reload};
 use crate::config::Config;
 use crate::edge::{Edge, Shared};
 use crate::events::Events;
+use crate::events::presence::Comings;
 use crate::guesses::Guesses;
 use crate::issued::Issued;
 use crate::life::{Endings, Life, Parts};
 use crate::mail::{self, Mail, Post};
+use crate::own_access::OwnAccess;
 use crate::portal;
 use crate::router::Router;
 use crate::state::{Making, State};
 use crate::sweep;
-use crate::tunnels::{Desk, Reception, Tunnels, presence};
+use crate::tunnels::{Desk, Reception, Tunnels, presence, rates};
 use crate::web_origin::WebOrigin;
 
 /// The name of the database file in the data directory.
@@ -93,6 +96,12 @@ impl Relay {
         data.join(DATABASE)
     }
 
+    /// The key of a relay with this data directory, which is made if there is none.
+    pub(crate) fn master_key(data: &std::path::Path) -> Result<MasterKey, KeyFileError> {
+        let key = key_file::load_or_create(&data.join(KEY), KEY_PREFIX)?;
+        Ok(MasterKey::from_bytes(*key))
+    }
+
     /// Takes the sockets, opens the database, loads the certificate.
     pub async fn bind(
         config: Config,
@@ -108,8 +117,7 @@ impl Relay {
             .await
             .map_err(|cause| RelayError::Store { path, cause })?;
         // After the database, which makes the folder.
-        let key = key_file::load_or_create(&config.data.join(KEY), KEY_PREFIX)?;
-        let key = MasterKey::from_bytes(*key);
+        let key = Self::master_key(&config.data)?;
         let listener = listen::bind(config.listen).await?;
         let status_listener = match config.status_listen {
             Some(address) => Some(listen::bind(address).await?),
@@ -203,7 +211,15 @@ impl Relay {
         let metrics: Arc<Metrics> = Arc::default();
         let tunnels = self.life.tunnels().clone();
         let usage = Usage::new(self.store.clone(), Arc::clone(&self.clock));
+        let own = OwnAccess::new(
+            &self.config,
+            &self.store,
+            &self.clock,
+            &self.chance,
+            &self.key,
+        );
         let shared = Shared {
+            own: own.clone(),
             config: Arc::clone(&self.config),
             store: self.store.clone(),
             tunnels: tunnels.clone(),
@@ -216,10 +232,18 @@ impl Relay {
             tracker: callers.clone(),
             stopping: self.stop.soft.clone(),
         };
-        let router = self.router(shared, &tunnel_tasks);
+        let audit = Audit::new(audit::Making {
+            store: self.store.clone(),
+            clock: Arc::clone(&self.clock),
+            chance: Arc::clone(&self.chance),
+            key: &self.key,
+            end: Some(Audit::end_file(&self.config.data)),
+        });
+        let router = self.router(shared, &tunnel_tasks, audit.clone());
         // Also while running requests finish.
         let served = CancellationToken::new();
         tunnel_tasks.spawn(self.life.clone().watch(served.clone()));
+        tunnel_tasks.spawn(own.watch(self.life.changes().clone(), served.clone()));
         tunnel_tasks.spawn(usage.clone().watch(served.clone()));
         if let Some(keeping) = self.keeping.take() {
             tunnel_tasks.spawn(keeping.run(Arc::clone(&metrics), self.stop.soft.clone()));
@@ -227,6 +251,7 @@ impl Relay {
         if let Some(post) = self.post.take() {
             tunnel_tasks.spawn(post.run(self.stop.soft.clone()));
         }
+        tunnel_tasks.spawn(rates::watch(tunnels.clone(), served.clone()));
         tunnel_tasks.spawn(presence::watch(
             tunnels.clone(),
             self.store.clone(),
@@ -239,6 +264,7 @@ impl Relay {
         }
         tunnel_tasks.spawn(sweep::run(
             self.store.clone(),
+            audit,
             Arc::clone(&self.clock),
             self.stop.soft.clone(),
         ));
@@ -280,12 +306,13 @@ impl Relay {
         self.store.close().await;
     }
 
-    fn router(&self, shared: Shared, tunnel_tasks: &TaskTracker) -> Router {
+    fn router(&self, shared: Shared, tunnel_tasks: &TaskTracker, audit: Audit) -> Router {
         let acceptor = AcceptorConfig {
             relay_name: self.config.public_url.authority().to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             settings: Settings::default(),
         };
+        let events = Events::new(self.store.clone());
         let reception = Reception::new(Desk {
             acceptor: Acceptor::new(acceptor, tunnel_tasks.clone()),
             tunnels: shared.tunnels.clone(),
@@ -293,6 +320,9 @@ impl Relay {
             clock: Arc::clone(&self.clock),
             chance: Arc::clone(&self.chance),
             tracker: tunnel_tasks.clone(),
+            comings: Comings::new(events.clone(), Arc::clone(&self.clock)),
+            events: events.clone(),
+            stopping: self.stop.soft.clone(),
         });
         let state = State::new(Making {
             config: Arc::clone(&self.config),
@@ -302,11 +332,14 @@ impl Relay {
             tunnels: shared.tunnels.clone(),
             life: self.life.clone(),
             mail: self.mail.clone(),
-            events: Events::new(self.store.clone()),
+            events,
+            own_access: shared.own.clone(),
+            audit,
             key: MasterKey::from_bytes(*self.key.expose()),
         });
         tunnel_tasks.spawn(portal::forget(state.clone(), self.stop.soft.clone()));
-        let web_origin = WebOrigin::new(state, reception, Arc::clone(&shared.metrics));
+        let metrics = Arc::clone(&shared.metrics);
+        let web_origin = WebOrigin::new(state, reception, metrics, shared.tracker.clone());
         let edge = Edge::new(shared);
         Router { edge, web_origin }
     }

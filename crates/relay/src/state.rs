@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use latchkey_model::chance::Chance;
-use latchkey_model::clock::Clock;
+use latchkey_model::clock::{Clock, Timestamp};
 use latchkey_model::sealed::MasterKey;
 use latchkey_store::RelayStore;
 
@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::events::Events;
 use crate::life::Life;
 use crate::mail::Mail;
+use crate::own_access::OwnAccess;
 use crate::pairing::Pairings;
 use crate::portal::keys::Keys;
 use crate::portal::{self, Portal};
@@ -37,10 +38,13 @@ pub(crate) struct Parts {
     pub(crate) events: Events,
     pub(crate) camera: Camera,
     pub(crate) audit: Audit,
+    /// When this relay started.
+    pub(crate) started: Timestamp,
     pub(crate) sessions: Sessions,
     pub(crate) accounts: Accounts,
     pub(crate) pairings: Pairings,
     pub(crate) portal: Portal,
+    pub(crate) own_access: OwnAccess,
 }
 
 /// What a [`State`] is made from.
@@ -53,6 +57,8 @@ pub(crate) struct Making {
     pub(crate) life: Life,
     pub(crate) mail: Mail,
     pub(crate) events: Events,
+    pub(crate) own_access: OwnAccess,
+    pub(crate) audit: Audit,
     pub(crate) key: MasterKey,
 }
 
@@ -67,6 +73,8 @@ impl State {
             life,
             mail,
             events,
+            own_access,
+            audit,
             key,
         } = making;
         let sessions = Sessions::new(&config, &store, &clock, &chance, &key);
@@ -81,10 +89,12 @@ impl State {
             keys,
             mail: mail.clone(),
             life: life.clone(),
+            audit: audit.clone(),
         });
         Self(Arc::new(Parts {
             camera: Camera::new(tunnels.clone()),
-            audit: Audit::default(),
+            audit,
+            started: clock.now(),
             events,
             config,
             store,
@@ -96,6 +106,7 @@ impl State {
             accounts,
             pairings,
             portal,
+            own_access,
         }))
     }
 }

@@ -158,7 +158,7 @@ pub async fn readyz(State(health): State<Arc<Health>>) -> Response {
 
 /// Count what happens, for Prometheus
 ///
-/// In the OpenMetrics text format. No label is an id, a name or an address.
+/// In the text format that scrapers read. No label is an id, a name or an address.
 #[utoipa::path(
     get,
     path = "/metrics",

@@ -7,6 +7,7 @@ use latchkey_model::chance::SystemChance;
 use latchkey_model::clock::{Clock as _, SystemClock};
 use latchkey_model::id::AccountId;
 use latchkey_model::plan::PlanName;
+use latchkey_relay::audit::{Act, Actor, Audit, Entry};
 use latchkey_relay::config::Config;
 use latchkey_relay::{Relay, check_password};
 use latchkey_store::{RelayStore, StoreError};
@@ -61,6 +62,7 @@ pub(crate) async fn run(action: AccountAction) -> anyhow::Result<()> {
 pub(super) struct Known {
     config: Config,
     pub(super) store: RelayStore,
+    pub(super) audit: Audit,
 }
 
 impl Known {
@@ -77,7 +79,12 @@ impl Known {
         let store = RelayStore::open(&path)
             .await
             .with_context(|| format!("cannot open the relay's database {}", path.display()))?;
-        Ok(Self { config, store })
+        let audit = Audit::of_files(&config, &store)?;
+        Ok(Self {
+            config,
+            store,
+            audit,
+        })
     }
 
     async fn find(&self, email: &str) -> anyhow::Result<Account> {
@@ -102,6 +109,16 @@ impl Known {
             ))
             .into()
         })
+    }
+
+    /// Writes down what the command did to an account.
+    async fn note(&self, act: Act, account: &AccountId, detail: &str) {
+        let entry = Entry {
+            account: Some(account.clone()),
+            detail: detail.to_owned(),
+            ..Entry::new(Actor::CommandLine, act)
+        };
+        self.audit.note(entry).await;
     }
 
     async fn done(self, note: &str) -> anyhow::Result<()> {
@@ -136,6 +153,11 @@ impl Known {
             Ok(()) => {}
             Err(StoreError::Conflict) => bail!(taken(&account.email)),
             Err(error) => return Err(error.into()),
+        }
+        let plan = account.plan.as_str();
+        self.note(Act::AccountMade, &account.id, plan).await;
+        if admin {
+            self.note(Act::AdministratorMade, &account.id, "").await;
         }
         let what = if admin { ", an administrator" } else { "" };
         let note = format!(
@@ -200,6 +222,8 @@ impl Known {
         if !self.store.accounts().set_plan(&account.id, &plan).await? {
             bail!(missing(email));
         }
+        self.note(Act::PlanChanged, &account.id, plan.as_str())
+            .await;
         let has_them = self.config.plans.find(&plan);
         let note = if has_them.is_some_and(|plan| plan.app_connections) {
             format!("{} is on the plan {plan} now.", account.email.as_str())
@@ -226,6 +250,7 @@ impl Known {
         {
             bail!("{} is suspended already", account.email.as_str());
         }
+        self.note(Act::AccountSuspended, &account.id, "").await;
         self.done(&format!("Suspended {}.", account.email.as_str()))
             .await
     }
@@ -235,6 +260,7 @@ impl Known {
         if !self.store.accounts().unsuspend(&account.id).await? {
             bail!("{} is not suspended", account.email.as_str());
         }
+        self.note(Act::SuspensionEnded, &account.id, "").await;
         self.done(&format!(
             "{} is no longer suspended.",
             account.email.as_str()
@@ -254,6 +280,7 @@ impl Known {
             bail!(missing(email));
         }
         let ended = self.store.sessions().end_others(&account.id, None).await?;
+        self.note(Act::PasswordChanged, &account.id, "").await;
         let note = format!(
             "Changed the password of {}. Ended: {ended} sessions.",
             account.email.as_str()
@@ -271,6 +298,7 @@ impl Known {
         let Some(deleted) = deleted else {
             bail!(missing(email));
         };
+        self.note(Act::AccountRemoved, &account.id, "").await;
         if account.administrator && !self.store.accounts().has_administrator().await? {
             output::note("No account administers this relay now.");
         }

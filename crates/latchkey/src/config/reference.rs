@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::host::{
-    RawAppKeys, RawAuthority, RawClientAddress, RawHost, RawKind, RawRelayLink, RawTimeouts,
+    RawAllowed, RawAuthority, RawClientAddress, RawHost, RawKind, RawRelayLink, RawTimeouts,
     RawUpstream, RawWebcam,
 };
 use super::relay::{self, RawRegistration, RawRelay, RawTls, RawUnregisteredApps};
@@ -125,7 +125,8 @@ fn filled_host() -> RawHost {
             url: url(),
             ca_file: Some("x".into()),
             allow_unbound: true,
-            app_keys: RawAppKeys::Refuse,
+            app_keys: RawAllowed::Refuse,
+            printing: RawAllowed::Refuse,
         }),
         timeouts: RawTimeouts {
             connect_seconds: 1.0,

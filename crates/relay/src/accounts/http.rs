@@ -12,11 +12,12 @@ use latchkey_web::limits::TooMany;
 use serde::Deserialize;
 
 use super::{AccountError, LEAST_PASSWORD, MOST_PASSWORD, SigningUp};
+use crate::audit::{Act, Actor, Entry};
 use crate::config::Registration;
 use crate::mail::Letter;
 use crate::pages::paths;
 use crate::pages::views::{SignIn, SignInProblem, SignUp, SignUpProblem, WhoMaySignUp};
-use crate::pages::visit::{Answered, Visit, retry_after, with_cookie};
+use crate::pages::visit::{About, Answered, Visit, retry_after, with_cookie};
 use crate::people;
 use crate::portal::http::asking_app;
 use crate::state::State;
@@ -78,6 +79,7 @@ async fn sign_in(visit: Visit, Form(fields): Form<Fields>) -> Answered {
             let Some(opened) = opened else {
                 return Ok(wrong(StatusCode::FORBIDDEN, SignInProblem::WrongPair).await);
             };
+            note_by(&visit, &proved.account, Act::SignedIn).await;
             if let Some((device, network)) = opened.new_from {
                 let mail = &visit.state.mail;
                 mail.tell(&proved.account.id, Letter::SignedIn { device, network });
@@ -116,12 +118,39 @@ pub(crate) async fn try_password(
     sessions.may_try(email, address).map_err(Tried::TooMany)?;
     let outcome = visit.state.accounts.sign_in(email, password).await;
     let within = if matches!(outcome, Err(AccountError::WrongPassword)) {
-        sessions.note_failure(email, address)
+        let counted = sessions.note_failure(email, address);
+        if counted.is_ok() && sessions.may_try(email, address).is_err() {
+            // Once for each limit that is reached, not for each try after it.
+            note_stop(visit, email).await;
+        }
+        counted
     } else {
         sessions.may_try(email, address)
     };
     within.map_err(Tried::TooMany)?;
     outcome.map_err(Tried::Error)
+}
+
+async fn note_stop(visit: &Visit, email: &Email) {
+    let account = match visit.state.store.accounts().find_by_email(email).await {
+        Ok(account) => account,
+        Err(error) => return tracing::error!(%error, "cannot look up whose sign-ins are stopped"),
+    };
+    let about = About {
+        account: account.as_ref().map(|account| &account.id),
+        ..About::default()
+    };
+    visit.note(Act::SignInsStopped, about).await;
+}
+
+/// Writes down what somebody did who was not signed in yet when they asked.
+async fn note_by(visit: &Visit, account: &Account, act: Act) {
+    let entry = Entry {
+        account: Some(account.id.clone()),
+        address: Some(visit.arrival.address),
+        ..Entry::new(Actor::Account(account.id.clone()), act)
+    };
+    visit.state.audit.note(entry).await;
 }
 
 fn sign_in_problem(
@@ -259,6 +288,7 @@ async fn sign_up(visit: Visit, Form(fields): Form<Fields>) -> Answered {
     let problem = match visit.state.accounts.sign_up(&wish).await {
         Ok(made) => {
             let account = &made.account;
+            note_by(&visit, account, Act::AccountMade).await;
             let opened = visit.state.sessions.open(&made, &visit.visitor()).await;
             let opened = opened.map_err(|failure| visit.failed(&failure))?;
             // Who signs up with many others' addresses does not make us write to all of them.
@@ -335,6 +365,9 @@ async fn sign_out(visit: Visit, Form(fields): Form<Fields>) -> Answered {
     if let (Some(account), Some(session)) = (visit.maybe_account(), visit.session()) {
         let ended = visit.state.sessions.end(&account.id, &session.id).await;
         ended.map_err(|failure| visit.failed(&failure))?;
+        visit.state.life.changes().note();
+        let about = About::account(&account.id);
+        visit.note(Act::SignedOut, about).await;
     }
     let cookie = visit.state.sessions.forget();
     Ok(with_cookie(visit.go_on("/sign-in"), cookie))

@@ -15,37 +15,30 @@ const URGENT: i64 = 7;
 const AGAIN: Duration = Duration::from_hours(24);
 
 /// How many whole days a certificate is good from now on; below zero, it ended.
-pub fn days(certificate: &Certificate, now: Timestamp) -> i64 {
+pub(crate) fn days(certificate: &Certificate, now: Timestamp) -> i64 {
     (certificate.ends() - now.millis().div_euclid(1000)).div_euclid(DAY)
 }
 
-/// Whether so few days are left that somebody must act.
-pub fn is_urgent(days: i64) -> bool {
-    days < URGENT
-}
-
-/// Whether callers refuse a certificate with so many days left.
-pub fn has_ended(days: i64) -> bool {
-    days < 0
-}
-
+/// How near the end of a certificate is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(crate) enum Stage {
     NotYet,
     Fine,
+    /// Somebody should know.
     Soon,
+    /// Somebody must act.
     Urgent,
     Over,
 }
 
 impl Stage {
-    pub(super) fn of(certificate: &Certificate, now: Timestamp) -> Self {
+    pub(crate) fn of(certificate: &Certificate, now: Timestamp) -> Self {
         let left = days(certificate, now);
         if now.millis() < certificate.begins().saturating_mul(1000) {
             Self::NotYet
-        } else if has_ended(left) {
+        } else if left < 0 {
             Self::Over
-        } else if is_urgent(left) {
+        } else if left < URGENT {
             Self::Urgent
         } else if left < SOON {
             Self::Soon

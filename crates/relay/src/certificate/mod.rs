@@ -16,7 +16,7 @@ use self::ending::Ending;
 use self::following::Following;
 use crate::config::Config;
 
-pub use self::ending::{days, has_ended, is_urgent};
+pub(crate) use self::ending::{Stage, days};
 
 /// How often is looked whether there is another certificate.
 const LOOK: Duration = Duration::from_secs(5);
@@ -33,7 +33,7 @@ impl Reload {
 }
 
 /// The names a relay's certificate has to be for, as hosts: the second stands for every app connection.
-pub fn names(config: &Config) -> [String; 2] {
+pub(crate) fn names(config: &Config) -> [String; 2] {
     let public = config.public_url.authority().host();
     let domain = config.connection_domain.host();
     [public.to_owned(), format!("app-latchkey.{domain}")]
@@ -96,7 +96,7 @@ impl Keeping {
     }
 
     fn take(&self, certificate: Certificate) {
-        let days = ending::days(&certificate, self.clock.now());
+        let days = days(&certificate, self.clock.now());
         tracing::info!(certificate.days = days, "the certificate was read again");
         self.tell_names(&certificate);
         self.shown.replace(certificate);

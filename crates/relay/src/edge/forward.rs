@@ -45,7 +45,7 @@ impl Edge {
         let head = StreamHead {
             caller: call.caller.address,
             scheme: self.config().public_url.scheme(),
-            app_connection: Some(admission.app_connection.to_string()),
+            app_connection: admission.app_connection.as_ref().map(ToString::to_string),
             scope: match admission.scope {
                 KeyScope::Full => Scope::Full,
                 KeyScope::View => Scope::View,
@@ -161,9 +161,12 @@ impl Edge {
         let counted = Arc::clone(&counts);
         // What the request moved is counted; from here on it is the socket that does.
         drop(open.running);
-        let running = self.shared.usage.follow(&open.app_connection, move || {
-            let copied = counted.now();
-            copied.from_caller + copied.to_caller
+        let usage = &self.shared.usage;
+        let running = open.app_connection.as_ref().map(|id| {
+            usage.follow(id, move || {
+                let copied = counted.now();
+                copied.from_caller + copied.to_caller
+            })
         });
         self.shared.tracker.spawn(async move {
             let copied = upgrade::join_counted(caller, printer, end, &counts).await;

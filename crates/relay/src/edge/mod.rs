@@ -5,6 +5,7 @@ mod credential;
 mod forward;
 mod headers;
 mod origin;
+mod own;
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use http::{HeaderMap, Method, Request, Response, Version};
 use latchkey_model::access::KeyScope;
 use latchkey_model::app_connection::{AdmittedBy, Refusal, refuse_unknown};
 use latchkey_model::id::{AppConnectionId, HostId, PrinterId};
+use latchkey_model::own_access::OwnLabel;
 use latchkey_model::relay_status::RelayStatus;
 use latchkey_model::secret::ConnectionLabel;
 use latchkey_net::body::{self, Body};
@@ -34,6 +36,7 @@ use crate::config::Config;
 use crate::guesses::Guesses;
 use crate::issued::Issued;
 use crate::life::Endings;
+use crate::own_access::{OwnAccess, cookie};
 use crate::tunnels::Tunnels;
 
 /// The relay's entry for traffic on app-connection hostnames.
@@ -48,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) tunnels: Tunnels,
     /// What is open, and ends with its app connection.
     pub(crate) endings: Endings,
+    /// People's own access, at hostnames of their own.
+    pub(crate) own: OwnAccess,
     pub(crate) usage: Usage,
     pub(crate) guesses: Guesses,
     pub(crate) metrics: Arc<Metrics>,
@@ -61,18 +66,25 @@ pub(crate) struct Shared {
 
 /// A call that was let in, and where it goes.
 struct Admission {
-    app_connection: AppConnectionId,
-    printer: PrinterId,
+    /// Through which app connection, if it is not a person's own access.
+    app_connection: Option<AppConnectionId>,
     host: Option<HostId>,
     scope: KeyScope,
+}
+
+/// An app's call that was let in.
+struct Admitted {
+    app_connection: AppConnectionId,
+    printer: PrinterId,
     by: AdmittedBy,
+    admission: Admission,
 }
 
 /// What a call holds for as long as anything of it is open.
 struct Open {
-    app_connection: AppConnectionId,
+    app_connection: Option<AppConnectionId>,
     hold: Hold,
-    running: Running,
+    running: Option<Running>,
 }
 
 /// Why a call got no answer from the printer's side.
@@ -120,6 +132,9 @@ impl Edge {
         mut request: Request<Body>,
         call: Call,
     ) -> Response<Body> {
+        if let Ok(label) = label.parse::<OwnLabel>() {
+            return self.answer_own(label, request, call).await;
+        }
         let mut line = self.line(&request, &call, Class::Edge);
         let asker = Asker {
             method: request.method().clone(),
@@ -127,7 +142,7 @@ impl Edge {
             about: browser::about_the_asker(request.headers()),
         };
         let credential = Credential::take(request.headers_mut());
-        let (admission, hold) = match self.enter(label, &credential).await {
+        let (admitted, hold) = match self.enter(label, &credential).await {
             Ok(entered) => entered,
             Err(trouble) => {
                 if let Trouble::Status(status, None) = trouble {
@@ -137,31 +152,32 @@ impl Edge {
                 return self.tell(trouble, line, &asker);
             }
         };
-        line.set_printer(&admission.printer);
-        line.set_app_connection(&admission.app_connection);
+        cookie::strip(request.headers_mut());
+        line.set_printer(&admitted.printer);
+        line.set_app_connection(&admitted.app_connection);
         let forged = origin::is_forged(
             request.method(),
             request.headers(),
             &call.authority,
             call.websocket,
-            admission.by,
+            admitted.by,
         );
         if forged {
             return self.tell(Trouble::Forged, line, &asker);
         }
         let (received, sent) = (line.received(), line.sent());
-        let running = self.shared.usage.begin(&admission.app_connection, move || {
+        let running = self.shared.usage.begin(&admitted.app_connection, move || {
             received.get() + sent.get()
         });
         let open = Open {
-            app_connection: admission.app_connection.clone(),
+            app_connection: Some(admitted.app_connection),
             hold,
-            running,
+            running: Some(running),
         };
         let outcome = tokio::select! {
             biased;
             () = open.hold.clone().until_ended() => Err(self.why_ended(label, &credential).await),
-            outcome = self.forward(request, &call, &admission, &line, &open.hold) => outcome,
+            outcome = self.forward(request, &call, &admitted.admission, &line, &open.hold) => outcome,
         };
         drop(credential);
         match outcome {
@@ -175,16 +191,16 @@ impl Edge {
         &self,
         label: &str,
         credential: &Credential,
-    ) -> Result<(Admission, Hold), Trouble> {
+    ) -> Result<(Admitted, Hold), Trouble> {
         let endings = &self.shared.endings;
         let before = endings.count();
-        let mut admission = self.admit(label, credential).await?;
-        let hold = endings.hold(admission.app_connection.clone());
+        let mut admitted = self.admit(label, credential).await?;
+        let hold = endings.hold(admitted.app_connection.clone());
         if endings.count() != before {
             // What ended between the two is seen now; of what ends later the hold hears.
-            admission = self.admit(label, credential).await?;
+            admitted = self.admit(label, credential).await?;
         }
-        Ok((admission, hold))
+        Ok((admitted, hold))
     }
 
     /// What a call is told whose app connection ended while it waited: the same as the next one.
@@ -198,7 +214,7 @@ impl Edge {
 
     /// Decides by what is stored. Only what is certain is final: apps delete their
     /// connection on 603 to 606, so every doubt is 600.
-    async fn admit(&self, label: &str, credential: &Credential) -> Result<Admission, Trouble> {
+    async fn admit(&self, label: &str, credential: &Credential) -> Result<Admitted, Trouble> {
         let found = match ConnectionLabel::parse(label) {
             Ok(label) => self.find(&label).await?,
             // Not a label of ours: there is nothing to look for.
@@ -216,12 +232,15 @@ impl Edge {
             .connection
             .admit(credential.presented(), standing)
             .map_err(refused)?;
-        Ok(Admission {
+        Ok(Admitted {
             app_connection: found.connection.id.clone(),
             printer: admitted.connection.printer.clone(),
-            host: found.holder.as_ref().and_then(|holder| holder.host.clone()),
-            scope: admitted.connection.scope,
             by: admitted.by,
+            admission: Admission {
+                app_connection: Some(found.connection.id.clone()),
+                host: found.holder.as_ref().and_then(|holder| holder.host.clone()),
+                scope: admitted.connection.scope,
+            },
         })
     }
 
@@ -277,7 +296,7 @@ impl Edge {
     }
 }
 
-const HOST_TOO_OLD: &str = "This app may only look at the printer, and the printer's host is too old to see to that. Update the host.";
+const HOST_TOO_OLD: &str = "Here one may only look at the printer, and the printer's host is too old to see to that. Update the host.";
 
 fn foreign_origin() -> Problem {
     Problem::new(

@@ -1,4 +1,12 @@
 //! What printers do: their state now, and what happened to them.
+//!
+//! [`feed`] hears it of the hosts, [`presence`] sees whether they are here.
+
+mod allowance;
+pub(crate) mod feed;
+pub(crate) mod presence;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -61,6 +69,26 @@ impl Events {
         event: PrinterEvent,
     ) -> Result<(), StoreError> {
         let number = self.0.store.events().add(printer, &event).await?;
+        self.tell(printer, number, event);
+        Ok(())
+    }
+
+    /// The same for what a host reports as number `reported` of this run; what was kept before
+    /// happens no second time.
+    async fn note_reported(
+        &self,
+        printer: &PrinterId,
+        run: &[u8; 16],
+        reported: u64,
+        event: PrinterEvent,
+    ) -> Result<(), StoreError> {
+        let events = self.0.store.events();
+        let number = events.add_reported(printer, run, reported, &event).await?;
+        self.tell(printer, number, event);
+        Ok(())
+    }
+
+    fn tell(&self, printer: &PrinterId, number: Option<i64>, event: PrinterEvent) {
         if let Some(number) = number {
             let happened = Happened {
                 printer: printer.clone(),
@@ -69,12 +97,15 @@ impl Events {
             // Nobody may listen.
             let _ = self.0.happened.send(happened);
         }
-        Ok(())
     }
 
     /// Hears of what happens from now on.
     pub(crate) fn listen(&self) -> broadcast::Receiver<Happened> {
         self.0.happened.subscribe()
+    }
+
+    fn store(&self) -> &RelayStore {
+        &self.0.store
     }
 
     fn states(&self) -> MutexGuard<'_, HashMap<PrinterId, PrinterState>> {

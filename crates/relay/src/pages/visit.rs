@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use latchkey_model::account::Account;
 use latchkey_model::account_session::AccountSession;
 use latchkey_model::clock::Timestamp;
+use latchkey_model::id::{AccountId, PrinterId};
 use latchkey_store::StoreError;
 use latchkey_store::relay::FoundSession;
 use latchkey_web::limits::TooMany;
@@ -20,6 +21,7 @@ use latchkey_web::shell::Place;
 
 use super::paths;
 use super::views::{Site, Viewer};
+use crate::audit::{Act, Actor, Entry};
 use crate::sessions::{Csrf, Sender, Visitor};
 use crate::state::State;
 
@@ -31,6 +33,38 @@ pub(crate) type Answered = Result<Response, Response>;
 pub(crate) struct Arrival {
     pub(crate) address: IpAddr,
     pub(crate) request_id: String,
+}
+
+/// Whom and what an entry of the audit log is about.
+#[derive(Debug, Default)]
+pub(crate) struct About<'a> {
+    pub(crate) account: Option<&'a AccountId>,
+    pub(crate) printer: Option<&'a PrinterId>,
+    /// See [`Entry::detail`].
+    pub(crate) detail: String,
+}
+
+impl<'a> About<'a> {
+    pub(crate) fn account(id: &'a AccountId) -> Self {
+        Self {
+            account: Some(id),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn printer(id: &'a PrinterId) -> Self {
+        Self {
+            printer: Some(id),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn detail(self, detail: impl ToString) -> Self {
+        Self {
+            detail: detail.to_string(),
+            ..self
+        }
+    }
 }
 
 /// One request for a page, with all that pages depend on.
@@ -173,6 +207,19 @@ impl Visit {
         let account = self.administrator()?;
         self.fresh(back)?;
         Ok(account)
+    }
+
+    /// Writes what the person of this visit did into the audit log.
+    pub(crate) async fn note(&self, act: Act, about: About<'_>) {
+        let actor = self.maybe_account().map(|account| account.id.clone());
+        let entry = Entry {
+            account: about.account.cloned(),
+            printer: about.printer.cloned(),
+            detail: about.detail,
+            address: Some(self.arrival.address),
+            ..Entry::new(actor.map_or(Actor::Relay, Actor::Account), act)
+        };
+        self.state.audit.note(entry).await;
     }
 
     pub(crate) fn visitor(&self) -> Visitor<'_> {

@@ -16,10 +16,11 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{CodeError, Offer, PollError, StartError, Typist};
+use crate::audit::Act;
 use crate::mail::Letter;
 use crate::pages::paths;
 use crate::pages::views::{Pair, PairConfirm, PairEnd, PairEnding, PairProblem};
-use crate::pages::visit::{Answered, Arrival, Visit, retry_after};
+use crate::pages::visit::{About, Answered, Arrival, Visit, retry_after};
 use crate::state::State;
 
 /// Where the code is typed.
@@ -231,7 +232,10 @@ async fn decide(visit: Visit, Form(fields): Form<Fields>) -> Answered {
     }
     if fields.answer == "refuse" {
         return match pairings.refuse(&fields.code, typist).await {
-            Ok(()) => Ok(ending(&visit, account, &fields.then, PairEnding::Refused)),
+            Ok(()) => {
+                visit.note(Act::PairingRefused, About::default()).await;
+                Ok(ending(&visit, account, &fields.then, PairEnding::Refused))
+            }
             Err(error) => wrong(&visit, account, &fields.code, &fields.then, error),
         };
     }
@@ -250,6 +254,8 @@ async fn decide(visit: Visit, Form(fields): Form<Fields>) -> Answered {
     };
     match pairings.confirm(&fields.code, name.clone(), typist).await {
         Ok(printer) => {
+            let about = About::printer(&printer);
+            visit.note(Act::PrinterPaired, about).await;
             let letter = Letter::PrinterPaired { printer: name };
             visit.state.mail.tell(&account.id, letter);
             let own = format!("/printers/{printer}?done=paired");

@@ -18,13 +18,14 @@ use serde::Deserialize;
 
 use super::{Bare, Told, listed_invitation, owned, printer_path, reminder, still_used, used};
 use crate::apps::http::logo_path;
+use crate::audit::Act;
 use crate::mail::Letter;
 use crate::pages::ids::Id;
 use crate::pages::views::{
     AppStanding, Copied, EndAtPrinter, Ending, ListedApp, ListedMember, NameProblem, Ownership,
     Presence, PrinterCard, PrinterDone, PrinterPage, Printers, PrintersDone, Rename, Tab,
 };
-use crate::pages::visit::{Answered, Visit};
+use crate::pages::visit::{About, Answered, Visit};
 use crate::state::State;
 
 /// Longest version of a host's program that is shown.
@@ -123,6 +124,8 @@ async fn show(visit: Visit, Id(id): Id<PrinterId>, Query(told): Query<Told>) -> 
             "ended" => Some(PrinterDone::MemberRemoved),
             "withdrawn" => Some(PrinterDone::InvitationTaken),
             "joined" => Some(PrinterDone::Joined),
+            "raised" => Some(PrinterDone::Raised),
+            "lowered" => Some(PrinterDone::Lowered),
             "paired" => Some(PrinterDone::Paired),
             _ => None,
         },
@@ -174,6 +177,7 @@ async fn page(
         added: visit.moment(printer.created),
         apps,
         owner: (!own).then(|| found.owner.as_str().to_owned()),
+        watch_only: found.level == KeyScope::View,
         ownership: if own {
             Some(ownership(visit, found, &members, mistyped).await?)
         } else {
@@ -196,6 +200,7 @@ async fn ownership(
         id: member.account.to_string(),
         email: member.email.as_str().to_owned(),
         since: visit.moment(member.since),
+        watch_only: member.level == KeyScope::View,
     };
     Ok(Ownership {
         members: members.iter().map(member).collect(),
@@ -261,6 +266,7 @@ async fn rename(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Renaming>)
             let renamed = visit.state.store.printers();
             let renamed = renamed.rename(&account.id, &id, &name).await;
             renamed.map_err(|failure| visit.failed(&failure))?;
+            visit.note(Act::PrinterRenamed, About::printer(&id)).await;
             return Ok(visit.go_on(&printer_path(&id, "?done=renamed")));
         }
         Err(NameError::Empty) => NameProblem::Missing,
@@ -296,6 +302,7 @@ async fn remove(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Bare>) -> 
     visit.fresh(&back)?;
     let removed = visit.state.life.remove_printer(&account.id, &id).await;
     if removed.map_err(|failure| visit.failed(&failure))? {
+        visit.note(Act::PrinterRemoved, About::printer(&id)).await;
         tracing::info!(account.id = %account.id, printer.id = %id, "a printer was removed");
         let printer = found.printer.name;
         let mail = &visit.state.mail;

@@ -14,17 +14,20 @@ mod wire;
 use std::sync::Arc;
 use std::time::Duration;
 
+use latchkey_model::access::KeyScope;
 use latchkey_model::account::Account;
 use latchkey_model::app::{AppName, RegisteredApp};
 use latchkey_model::chance::{Chance, letters};
 use latchkey_model::clock::Clock;
 use latchkey_model::id::SessionId;
 use latchkey_model::portal::{Completion, PortalRequest, Refused, RequestError, TargetKind};
+use latchkey_model::printer::Printer;
 use latchkey_store::{RelayStore, StoreError};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use crate::apps;
+use crate::audit::Audit;
 use crate::config::{Config, UnregisteredApps};
 use crate::life::Life;
 use crate::mail::Mail;
@@ -111,6 +114,7 @@ pub(crate) struct Parts {
     pub(crate) keys: Keys,
     pub(crate) mail: Mail,
     pub(crate) life: Life,
+    pub(crate) audit: Audit,
 }
 
 impl Portal {
@@ -162,6 +166,18 @@ impl Portal {
     pub(crate) fn entitles(&self, account: &Account) -> Option<bool> {
         let plan = self.parts.config.plans.find(&account.plan)?;
         Some(plan.app_connections)
+    }
+
+    /// How far somebody goes at a printer, and so how far an app of theirs may go. At one that is no
+    /// longer theirs to use, no further than looking.
+    pub(crate) async fn level(
+        &self,
+        account: &Account,
+        printer: &Printer,
+    ) -> Result<KeyScope, StoreError> {
+        let members = self.parts.store.members();
+        let used = members.find_used(&account.id, &printer.id).await?;
+        Ok(used.map_or(KeyScope::View, |used| used.level))
     }
 
     /// A name for a form.

@@ -29,14 +29,16 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::SigningUp;
+use crate::audit::{self, Audit};
 use crate::config::{Config, PublicUrl, Registration, Sender, Smtp, SmtpTls, UnregisteredApps};
 use crate::events::Events;
 use crate::life::{Endings, Life, Parts};
 use crate::mail::{self, Mail, Post};
+use crate::own_access::OwnAccess;
 use crate::state::{Making, State};
 use crate::tunnels::Tunnels;
 
-pub(crate) use self::browser::Browser;
+pub(crate) use self::browser::{Browser, picture};
 pub(crate) use self::mail_server::MailServer;
 
 /// The password of everybody.
@@ -210,7 +212,16 @@ pub(crate) fn state(
         clock: Arc::clone(clock),
         tracker: TaskTracker::new(),
     });
+    let key = MasterKey::from_bytes([7; 32]);
+    let audit = Audit::new(audit::Making {
+        store: store.clone(),
+        clock: Arc::clone(clock),
+        chance: Arc::clone(chance),
+        key: &key,
+        end: None,
+    });
     State::new(Making {
+        own_access: OwnAccess::new(&config, &store, clock, chance, &key),
         config,
         store,
         clock: Arc::clone(clock),
@@ -219,7 +230,8 @@ pub(crate) fn state(
         life,
         mail,
         events,
-        key: MasterKey::from_bytes([7; 32]),
+        audit,
+        key,
     })
 }
 

@@ -23,6 +23,8 @@ use latchkey_web::written_routes::written;
 use tower::ServiceExt;
 
 use super::Bench;
+use super::browser::{multipart, picture};
+use crate::apps::{Registration, register};
 use crate::pages::paths;
 use crate::pages::visit::Arrival;
 use crate::sessions::Visitor;
@@ -100,6 +102,16 @@ impl World {
         let (connection, credentials) = bench.new_app_connection(&owner, &printer, "Fieldglass");
         let store = bench.store().app_connections();
         store.insert(&connection).await.unwrap();
+        let app = Registration {
+            id: "octopod",
+            name: "OctoPod",
+            developer: None,
+            website: None,
+            targets: &[],
+            logo: None,
+        };
+        let now = bench.clock_now();
+        register(bench.store(), &app, now).await.unwrap();
         let link = Link {
             account: Some(owner.id.clone()),
             printer: Some(printer.id.clone()),
@@ -133,6 +145,10 @@ impl World {
     fn path(&self, route: &str) -> String {
         let id = if route.starts_with("/app-connections/") {
             self.connection.id.as_str()
+        } else if route.starts_with("/admin/tunnels/") {
+            self.printer.id.as_str()
+        } else if route.starts_with("/admin/apps/") {
+            "octopod"
         } else if route.starts_with("/admin/") {
             self.other.id.as_str()
         } else if route.starts_with("/apps/") {
@@ -160,7 +176,9 @@ impl World {
         let printer = self.printer.id.as_str();
         let fields = [
             ("csrf_token", token),
+            ("id", "spool"),
             ("name", "Renamed"),
+            ("targets", "octopod:"),
             ("email", "eve@example.com"),
             ("password", "correct-horse-battery"),
             ("reason", "because"),
@@ -205,7 +223,7 @@ impl World {
         if who == Who::App {
             request = request.header("AppToken", self.credentials.app_token.expose());
         }
-        let mut body = String::new();
+        let mut body = Vec::new();
         if method == "POST" {
             let origin = match forged {
                 Some(Forged::Origin(origin)) => origin,
@@ -216,10 +234,14 @@ impl World {
                 Some(Forged::OtherSession) => &self.token_of(&self.other).await,
                 _ => &token,
             };
-            body = self.form(token);
-            request = request
-                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-                .header(ORIGIN, origin);
+            let kind = if route.ends_with("/logo") {
+                body = multipart(token, "logo", &picture(16));
+                "multipart/form-data; boundary=between"
+            } else {
+                body = self.form(token).into_bytes();
+                "application/x-www-form-urlencoded"
+            };
+            request = request.header(CONTENT_TYPE, kind).header(ORIGIN, origin);
         }
         let mut request = request.body(Body::from(body)).unwrap();
         request.headers_mut().extend(headers);
@@ -277,12 +299,21 @@ impl World {
             }
             self.printers(&account.id, &mut kept).await;
         }
+        self.apps(&mut kept).await;
         for purpose in LinkPurpose::ALL {
             for (hash, link) in store.links().list(purpose, now).await.unwrap() {
                 kept.insert(format!("{:?} {link:?}", hash.as_bytes()));
             }
         }
         kept
+    }
+
+    async fn apps(&self, kept: &mut BTreeSet<String>) {
+        let apps = self.bench.store().apps();
+        for app in apps.list().await.unwrap() {
+            let logo = apps.find_logo(&app.id).await.unwrap();
+            kept.insert(format!("{app:?} {:?}", logo.map(|logo| logo.len())));
+        }
     }
 
     async fn printers(&self, account: &AccountId, kept: &mut BTreeSet<String>) {

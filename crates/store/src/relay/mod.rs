@@ -8,23 +8,27 @@ use crate::pool::{Pools, SchemaVersions, Step};
 mod accounts;
 mod app_connections;
 mod apps;
+mod audit;
 mod events;
 mod links;
 mod members;
 mod overviews;
+mod own_access;
 mod pairings;
 mod printers;
 mod sessions;
 
 pub use accounts::{Accounts, DeletedAccount, SignIn};
 pub use app_connections::{
-    AppConnections, FoundAppConnection, Holder, Listed, Standing, Usage, Use,
+    AppConnections, FoundAppConnection, Holder, Listed, ListedElsewhere, Standing, Usage, Use,
 };
 pub use apps::Apps;
+pub use audit::{AuditAnchor, AuditFilter, AuditLog};
 pub use events::{Events, NumberedEvent};
 pub use links::Links;
 pub use members::{Member, Members, UsedPrinter};
 pub use overviews::{Overview, Totals};
+pub use own_access::{FoundOwn, OwnAccess, OwnStanding};
 pub use pairings::{Confirmation, Pairings};
 pub use printers::{Printers, RemovedPrinter};
 pub use sessions::{FoundSession, Known, Sessions};
@@ -44,6 +48,21 @@ pub(crate) const STEPS: &[Step] = &[
         3,
         "printer_events",
         include_str!("../../migrations/relay/sqlite/0003_printer_events.sql"),
+    ),
+    (
+        4,
+        "event_cursors",
+        include_str!("../../migrations/relay/sqlite/0004_event_cursors.sql"),
+    ),
+    (
+        6,
+        "own_access",
+        include_str!("../../migrations/relay/sqlite/0006_own_access.sql"),
+    ),
+    (
+        9,
+        "audit",
+        include_str!("../../migrations/relay/sqlite/0009_audit.sql"),
     ),
 ];
 
@@ -109,6 +128,11 @@ impl RelayStore {
         Apps::new(&self.pools)
     }
 
+    /// Who did what.
+    pub const fn audit(&self) -> AuditLog<'_> {
+        AuditLog::new(&self.pools)
+    }
+
     /// What happened to printers.
     pub const fn events(&self) -> Events<'_> {
         Events::new(&self.pools)
@@ -117,6 +141,11 @@ impl RelayStore {
     /// Who uses the printers.
     pub const fn members(&self) -> Members<'_> {
         Members::new(&self.pools)
+    }
+
+    /// People's own access to printers.
+    pub const fn own_access(&self) -> OwnAccess<'_> {
+        OwnAccess::new(&self.pools)
     }
 
     /// Checks that the database can be read and written, for a readiness probe.

@@ -450,6 +450,8 @@ fn host_config(printer: SocketAddr, data: &TempDir, relay: Option<url::Url>) -> 
         trusted_proxies: Vec::new(),
         relay: relay.map(|url| host::Relay {
             app_keys: true,
+            // A test that plays the printer's server hears its own callers only.
+            printing: false,
             url,
             ca_file: None,
             allow_unbound: false,

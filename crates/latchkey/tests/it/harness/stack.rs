@@ -241,6 +241,10 @@ impl StackBuilder {
         self.host["listen"] = json!(host_address);
         self.host["status_listen"] = json!("127.0.0.1:0");
         self.host["data"] = json!("host");
+        if self.host["relay"]["printing"].is_null() {
+            // What the printer's server is asked is what a test asks, unless it is about this.
+            self.host["relay"]["printing"] = json!("refuse");
+        }
         self.host["relay"]["url"] = json!(format!("{scheme}://{web}"));
         // JSON is YAML, too.
         std::fs::write(at("relay.yaml"), self.relay.to_string()).unwrap();

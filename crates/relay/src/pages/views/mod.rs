@@ -3,9 +3,12 @@
 
 mod account;
 mod admin;
+mod administration;
 mod api;
 mod confirm;
+mod directory;
 mod join;
+mod open;
 mod pair;
 mod portal;
 mod printers;
@@ -21,9 +24,16 @@ pub use account::{AccountDone, AccountPage, AccountProblem, ListedSession};
 pub use admin::{
     Admin, AdminDone, InviteAccount, ListedAccount, Manage, ManageDone, ManageProblem,
 };
+pub use administration::{
+    AdminApp, AdminApps, AdminAudit, AdminPlans, AdminSystem, AdminTunnels, Allowed, AppDone,
+    AppsDone, AuditWho, EndApp, ListedEntry, ListedPlan, ListedTunnel, RegisterForm,
+    RegisteredView,
+};
 pub use api::Api;
 pub use confirm::{EndAccount, EndAtPrinter, Ending};
+pub use directory::{AppConnectionsPage, AppSomewhere, Directory, Privacy};
 pub use join::{Join, Joining};
+pub use open::{OpenPrinter, Opening};
 pub use pair::{Pair, PairConfirm, PairEnd, PairEnding, PairProblem};
 pub use portal::{
     AllowProblem, AppStanding, ChooseProblem, EndedWhy, PortalAdd, PortalAllow, PortalApp,
@@ -67,8 +77,9 @@ pub struct Viewer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tab {
     Printers,
-    Administration,
+    Apps,
     Account,
+    Administration,
 }
 
 impl Viewer {
@@ -81,11 +92,14 @@ impl Viewer {
             current: of == tab,
             waiting: None,
         };
-        let mut nav = vec![item("/printers", "printer", "Printers", Tab::Printers)];
+        let mut nav = vec![
+            item("/printers", "printer", "Printers", Tab::Printers),
+            item("/app-connections", "blocks", "Apps", Tab::Apps),
+            item("/account", "user", "Account", Tab::Account),
+        ];
         if self.administrator {
-            nav.push(item("/admin", "users", "Accounts", Tab::Administration));
+            nav.push(item("/admin", "shield", "Admin", Tab::Administration));
         }
-        nav.push(item("/account", "user", "Account", Tab::Account));
         BarShell {
             place: Place::relay(&site.relay),
             prefix: String::new(),

@@ -89,7 +89,7 @@ impl ListedApp {
         super::initial(&self.app)
     }
 
-    fn size(&self) -> String {
+    pub(super) fn size(&self) -> String {
         size(self.bytes)
     }
 }
@@ -100,6 +100,8 @@ pub struct ListedMember {
     pub id: String,
     pub email: String,
     pub since: Moment,
+    /// Whether they may only look.
+    pub watch_only: bool,
 }
 
 /// An invitation nobody has accepted yet.
@@ -111,6 +113,8 @@ pub struct ListedInvitation {
     pub made: Moment,
     /// In how many days it is no longer good.
     pub days: u64,
+    /// Whether it lets somebody only look.
+    pub watch_only: bool,
 }
 
 /// That another computer was held off.
@@ -153,6 +157,8 @@ pub enum PrinterDone {
     InvitationTaken,
     Joined,
     Paired,
+    Raised,
+    Lowered,
 }
 
 #[derive(Debug, Clone, Template)]
@@ -173,6 +179,8 @@ pub struct PrinterPage {
     pub apps: Vec<ListedApp>,
     /// Whose it is, if it is somebody else's.
     pub owner: Option<String>,
+    /// Whether the person may only look.
+    pub watch_only: bool,
     pub ownership: Option<Ownership>,
 }
 
@@ -186,6 +194,8 @@ pub struct Invite {
     pub name: String,
     /// Whether it can be sent by e-mail.
     pub by_mail: bool,
+    /// What is chosen: to look only.
+    pub watch_only: bool,
     pub email: String,
     pub problem: Option<InviteProblem>,
     pub made: Option<Made>,

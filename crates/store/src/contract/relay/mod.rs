@@ -18,9 +18,11 @@ use crate::relay::RelayStore;
 mod accounts;
 mod app_connections;
 mod apps;
+mod audit;
 mod events;
 mod links;
 mod members;
+mod own_access;
 mod pairings;
 mod printers;
 mod sessions;
@@ -33,8 +35,10 @@ pub fn cases() -> impl Iterator<Item = Case<RelayStore>> {
         pairings::CASES,
         app_connections::CASES,
         apps::CASES,
+        audit::CASES,
         events::CASES,
         members::CASES,
+        own_access::CASES,
         sessions::CASES,
         links::CASES,
     ]

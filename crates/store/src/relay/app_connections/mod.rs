@@ -12,21 +12,24 @@ use crate::dialect::Connection;
 use crate::error::StoreError;
 use crate::pool::Pools;
 
+mod everywhere;
 mod rows;
 mod standing;
 mod usage;
 
+pub use everywhere::ListedElsewhere;
 pub use standing::Standing;
 pub use usage::{Usage, Use};
 
 // Takes the printer from the table, so that a printer that the account may not use, or one just
-// removed, gets no app connection.
+// removed, gets no app connection; nor one that goes further than a member may.
 const INSERT: &str = "
 INSERT INTO app_connections (id, label_hash, app_token_hash, access_mode, basic_hash, bearer_hash,
                              printer_id, account_id, app_id, app_name, created_at, scope)
 SELECT $1, $2, $3, $4, $5, $6, printers.id, $8, $9, $10, $11, $12
 FROM printers WHERE printers.id = $7 AND (printers.account_id = $8 OR EXISTS (
-    SELECT 1 FROM printer_members m WHERE m.printer_id = printers.id AND m.account_id = $8))";
+    SELECT 1 FROM printer_members m WHERE m.printer_id = printers.id AND m.account_id = $8
+      AND (m.level = 'full' OR $12 = 'view')))";
 
 // The hot path: everything that decides about a call, in one look-up by a unique index and three
 // by primary key. Of a suspended owner's printer nobody's app connection works.
@@ -103,6 +106,11 @@ const END_REVOKED_AT: &str = end_where!(
 );
 
 const END_OF_MEMBER: &str = end_where!("printer_id = $3 AND account_id = $4");
+
+// For good: whoever raises a member does not raise apps that were let in before.
+const LOWER_OF_MEMBER: &str = "
+UPDATE app_connections SET scope = 'view'
+WHERE ended_at IS NULL AND printer_id = $1 AND account_id = $2 AND scope = 'full' RETURNING id";
 
 const END_OF_ACCOUNT: &str = end_where!(
     "account_id = $3 OR printer_id IN (SELECT printers.id FROM printers WHERE printers.account_id = $3)"
@@ -353,6 +361,20 @@ pub(super) async fn end_of_membership(
     let rows = sqlx::query(END_OF_MEMBER)
         .bind(at.millis())
         .bind(reason.as_str())
+        .bind(printer.as_str())
+        .bind(member.as_str())
+        .fetch_all(work)
+        .await?;
+    ids(&rows)
+}
+
+/// Lets the app connections of a member only look from now on. Says which did more.
+pub(super) async fn lower_of_member(
+    work: &mut Connection,
+    printer: &PrinterId,
+    member: &AccountId,
+) -> Result<Vec<AppConnectionId>, StoreError> {
+    let rows = sqlx::query(LOWER_OF_MEMBER)
         .bind(printer.as_str())
         .bind(member.as_str())
         .fetch_all(work)

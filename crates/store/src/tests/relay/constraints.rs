@@ -317,3 +317,76 @@ async fn pairing_cannot_be_kept_wrongly() {
     ];
     all_refused(store.pools(), &statements).await;
 }
+
+#[tokio::test]
+async fn audit_log_is_only_added_to() {
+    let store = RelayStore::open_in_memory().await.unwrap();
+    let entry = latchkey_model::audit::AuditEntry {
+        at: at(1),
+        actor: "relay".to_owned(),
+        act: "signed_in".to_owned(),
+        account: None,
+        printer: None,
+        detail: String::new(),
+        network: None,
+        address_hash: Some([1; 32]),
+    };
+    let mut head = store.audit().add(&entry, None).await.unwrap();
+    for _ in 0..2 {
+        head = store.audit().add(&entry, None).await.unwrap();
+    }
+    let statements = [
+        ("UPDATE audit_entries SET detail = 'x'", "is not changed"),
+        ("UPDATE audit_entries SET at = 2", "is not changed"),
+        ("UPDATE audit_entries SET actor = 'x'", "is not changed"),
+        (
+            "UPDATE audit_entries SET number = number + 1",
+            "is not changed",
+        ),
+        (
+            "UPDATE audit_entries SET hash = zeroblob(32)",
+            "is not changed",
+        ),
+        (
+            "UPDATE audit_entries SET address = 'x', address_salt = zeroblob(16)",
+            "is not changed",
+        ),
+        ("DELETE FROM audit_entries", "is not removed"),
+        (
+            "DELETE FROM audit_entries WHERE number = 3",
+            "is not removed",
+        ),
+        ("DELETE FROM audit_anchor", "stays so"),
+        (
+            "INSERT INTO audit_anchor VALUES (2, 0, NULL, NULL)",
+            "CHECK",
+        ),
+        (
+            "INSERT INTO audit_entries (number, at, actor, act, detail, hash)
+             VALUES (0, 1, 'a', 'b', '', zeroblob(32))",
+            "CHECK",
+        ),
+        (
+            "INSERT INTO audit_entries (number, at, actor, act, detail, hash)
+             VALUES (3, 1, 'a', 'b', '', zeroblob(32))",
+            "UNIQUE",
+        ),
+        (
+            "INSERT INTO audit_entries (number, at, actor, act, detail, hash)
+             VALUES (9, 1, 'a', 'b', '', zeroblob(31))",
+            "CHECK",
+        ),
+        (
+            "INSERT INTO audit_entries (number, at, actor, act, detail, hash, address)
+             VALUES (9, 1, 'a', 'b', '', zeroblob(32), 'x')",
+            "address_with_salt",
+        ),
+    ];
+    all_refused(store.pools(), &statements).await;
+    let audit = store.audit();
+    assert_eq!(audit.list_after(0, 10).await.unwrap().len(), 3);
+    head.number = 2;
+    assert_eq!(audit.cut(&head, &[1; 32]).await.unwrap(), 2);
+    let back = [("UPDATE audit_anchor SET number = 0", "stays so")];
+    all_refused(store.pools(), &back).await;
+}

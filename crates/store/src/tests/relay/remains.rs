@@ -2,6 +2,7 @@
 
 use latchkey_model::account_session::AccountSession;
 use latchkey_model::app_connection::AccessMode;
+use latchkey_model::audit::AuditEntry;
 use latchkey_model::id::SessionId;
 use latchkey_model::secret::{PasswordHash, SessionHash};
 use sqlx::{AssertSqlSafe, Row as _};
@@ -70,19 +71,28 @@ async fn involve(store: &RelayStore, make: &Maker, ann: &Household, bob: &Househ
     let email = bob.account.email.as_str();
     for statement in [
         format!(
-            "INSERT INTO printer_members VALUES ('{anns}', '{bob_id}', 1), ('{bobs}', '{ann_id}', 1)"
+            "INSERT INTO printer_members (printer_id, account_id, since_at) VALUES ('{anns}', '{bob_id}', 1), ('{bobs}', '{ann_id}', 1)"
         ),
         format!(
-            "INSERT INTO links VALUES (randomblob(32), 'reset_password', '{bob_id}', NULL, '{email}', 1, 2)"
+            "INSERT INTO links (secret_hash, purpose, account_id, printer_id, email, created_at, expires_at) VALUES (randomblob(32), 'reset_password', '{bob_id}', NULL, '{email}', 1, 2)"
         ),
         format!(
-            "INSERT INTO links VALUES (randomblob(32), 'share_printer', '{ann_id}', '{anns}', '{email}', 1, 2)"
+            "INSERT INTO links (secret_hash, purpose, account_id, printer_id, email, created_at, expires_at) VALUES (randomblob(32), 'share_printer', '{ann_id}', '{anns}', '{email}', 1, 2)"
         ),
         format!(
-            "INSERT INTO links VALUES (randomblob(32), 'share_printer', '{bob_id}', '{bobs}', 'c@example.com', 1, 2)"
+            "INSERT INTO links (secret_hash, purpose, account_id, printer_id, email, created_at, expires_at) VALUES (randomblob(32), 'share_printer', '{bob_id}', '{bobs}', 'c@example.com', 1, 2)"
         ),
         format!(
             "INSERT INTO pairings VALUES (randomblob(32), randomblob(32), substr(hex(randomblob(26)), 1, 52), randomblob(32), 'Bobs host', 'net', 1, 2, 'confirmed', '{bob_id}', '{bobs}')"
+        ),
+        format!(
+            "INSERT INTO own_hosts VALUES ('own-{}', '{bob_id}', '{anns}', 1), ('own-{}', '{ann_id}', '{bobs}', 1)",
+            "b".repeat(26),
+            "c".repeat(26)
+        ),
+        format!(
+            "INSERT INTO own_sessions VALUES ('sessionofbobaaaaaaaa', 'own-{}', randomblob(32), 1)",
+            "b".repeat(26)
         ),
         format!(
             "UPDATE printers SET network = 'bobs-network', local_address = '192.168.7.7', name = 'Bobs printer' WHERE id = '{bobs}'"
@@ -91,6 +101,17 @@ async fn involve(store: &RelayStore, make: &Maker, ann: &Household, bob: &Househ
         let done = sqlx::query(AssertSqlSafe(statement)).execute(store.pools().write());
         done.await.unwrap();
     }
+    let entry = AuditEntry {
+        at: at(1),
+        actor: bob_id.to_string(),
+        act: "signed_in".to_owned(),
+        account: Some(bob_id.to_string()),
+        printer: Some(bobs.to_string()),
+        detail: String::new(),
+        network: None,
+        address_hash: None,
+    };
+    store.audit().add(&entry, None).await.unwrap();
     for (account, printer) in [(ann, bob), (bob, ann)] {
         let (mut connection, _) = make.app_connection(&printer.printer, AccessMode::Bearer);
         if let latchkey_model::app_connection::AppConnectionState::Live(live) =
@@ -117,6 +138,9 @@ async fn of_a_deleted_account_nothing_remains_but_tombstones() {
         "$argon2id$bobs",
         "bobs-network",
         "192.168.7.7",
+        "sessionofbobaaaaaaaa",
+        "bbbbbbbbbbbbbbbbbbbbbbbbbb",
+        "cccccccccccccccccccccccccc",
     ];
     for trace in traces {
         assert!(!places_of(&store, trace).await.is_empty(), "{trace}");
@@ -125,8 +149,15 @@ async fn of_a_deleted_account_nothing_remains_but_tombstones() {
     let deleted = deleted.unwrap().unwrap();
     assert_eq!(deleted.app_connections.len(), 3);
     for trace in traces {
-        assert_eq!(places_of(&store, trace).await, [""; 0], "{trace}");
+        // Of who did what the ids are kept, which lead to nobody any more.
+        let mut places = places_of(&store, trace).await;
+        places.retain(|place| !place.starts_with("audit_entries."));
+        assert_eq!(places, [""; 0], "{trace}");
     }
+    let email = places_of(&store, bob.account.email.as_str()).await;
+    assert_eq!(email, [""; 0], "also there");
+    let entries = store.audit().list_after(0, 10).await.unwrap();
+    assert_eq!(entries.len(), 1, "nobody deletes what they did");
     // The tombstones, by which apps are told that it is over; and Ann has what was hers.
     let ids: Vec<_> = deleted.app_connections;
     let standings = store.app_connections().standings(&ids).await.unwrap();

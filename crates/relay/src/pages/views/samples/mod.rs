@@ -2,7 +2,9 @@
 //!
 //! Tests render them all; the example `pages` writes them to files.
 
+mod administration;
 mod api;
+mod open;
 mod pairing;
 mod people;
 mod portal;
@@ -110,8 +112,10 @@ fn everything(words: &Words) -> Vec<(String, String)> {
     pairing::add(words, &mut pages);
     portal::add(words, &mut pages);
     printers::add(words, &mut pages);
+    open::add(words, &mut pages);
     people::add(words, &mut pages);
     api::add(words, &mut pages);
+    administration::add(words, &mut pages);
     pages.0
 }
 

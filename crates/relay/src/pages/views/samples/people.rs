@@ -173,6 +173,7 @@ fn admin(words: &Words, pages: &mut Pages) {
         email: Some(words.email.into()),
         made: seconds_ago(3600),
         days: 7,
+        watch_only: false,
     };
     let all = Admin {
         shell: words.viewer().bar(&words.site(), Tab::Administration),
@@ -183,6 +184,7 @@ fn admin(words: &Words, pages: &mut Pages) {
         printers: 91,
         online: 74,
         apps: 203,
+        traffic: 5_800_000,
         find: String::new(),
         list: vec![
             listed(words),

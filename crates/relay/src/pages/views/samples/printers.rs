@@ -94,6 +94,7 @@ fn invitation(words: &Words) -> ListedInvitation {
         email: Some(words.email.into()),
         made: seconds_ago(2 * DAY),
         days: 5,
+        watch_only: true,
     }
 }
 
@@ -125,12 +126,16 @@ fn one(words: &Words, pages: &mut Pages) {
             },
         ],
         owner: None,
+        watch_only: false,
         ownership: Some(Ownership {
-            members: vec![ListedMember {
-                id: "abcdefghijklmnopqrst".into(),
-                email: words.email.into(),
-                since: seconds_ago(9 * DAY),
-            }],
+            members: [true, false]
+                .map(|watch_only| ListedMember {
+                    id: "abcdefghijklmnopqrst".into(),
+                    email: words.email.into(),
+                    since: seconds_ago(9 * DAY),
+                    watch_only,
+                })
+                .into(),
             invitations: vec![
                 invitation(words),
                 ListedInvitation {
@@ -153,6 +158,7 @@ fn one(words: &Words, pages: &mut Pages) {
     changed(&owned, pages);
     let shared = PrinterPage {
         owner: Some(words.email.into()),
+        watch_only: true,
         ownership: None,
         apps: vec![app],
         ..owned
@@ -169,6 +175,8 @@ fn changed(owned: &PrinterPage, pages: &mut Pages) {
         ("withdrawn", PrinterDone::InvitationTaken),
         ("joined", PrinterDone::Joined),
         ("paired", PrinterDone::Paired),
+        ("raised", PrinterDone::Raised),
+        ("lowered", PrinterDone::Lowered),
     ] {
         let page = PrinterPage {
             done: Some(done),
@@ -202,6 +210,7 @@ fn invite(words: &Words, pages: &mut Pages) {
         id: ID.into(),
         name: words.printer.into(),
         by_mail: true,
+        watch_only: true,
         email: words.email.into(),
         problem: None,
         made: None,
@@ -224,23 +233,27 @@ fn invite(words: &Words, pages: &mut Pages) {
     };
     let made = Invite {
         by_mail: false,
+        watch_only: false,
         made: Some(made),
         ..asked
     };
     pages.add("invite-made", &made);
 }
 
+fn offered(words: &Words, watch_only: bool) -> Joining {
+    Joining::Offered {
+        id: ID.into(),
+        printer: words.printer.into(),
+        owner: words.email.into(),
+        watch_only,
+        code: "lk_link_example".into(),
+    }
+}
+
 fn join(words: &Words, pages: &mut Pages) {
     for (name, joining) in [
-        (
-            "offered",
-            Joining::Offered {
-                id: ID.into(),
-                printer: words.printer.into(),
-                owner: words.email.into(),
-                code: "lk_link_example".into(),
-            },
-        ),
+        ("offered", offered(words, false)),
+        ("offered-watch-only", offered(words, true)),
         (
             "own",
             Joining::Own {

@@ -1,0 +1,1 @@
+//! Tales of printers, and what the relay hears of them.

@@ -1,0 +1,1 @@
+//! What a relay makes of what hosts tell, and of their coming and going.
