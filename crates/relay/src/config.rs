@@ -9,6 +9,7 @@ use latchkey_model::plan::{PlanName, Plans};
 use latchkey_net::authority::Authority;
 use latchkey_net::client_addr::Scheme;
 use latchkey_net::egress::EgressRules;
+use latchkey_net::tls::Files;
 use lettre::message::Mailbox;
 use url::Url;
 use zeroize::Zeroizing;
@@ -26,7 +27,7 @@ pub struct Config {
     /// The domain under which every app connection has its hostname.
     pub connection_domain: Authority,
     /// Certificate and key; `None` is plain HTTP, on loopback or behind a proxy.
-    pub tls: Option<Tls>,
+    pub tls: Option<Files>,
     /// Proxies whose forwarded fields are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// State.
@@ -82,15 +83,6 @@ pub enum UnregisteredApps {
     Loopback,
     /// None.
     Refuse,
-}
-
-/// Files with a certificate chain and its key, in PEM.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tls {
-    /// The chain, leaf first.
-    pub cert: PathBuf,
-    /// The key.
-    pub key: PathBuf,
 }
 
 /// Whom webhooks may reach, and what goes with them.

@@ -13,7 +13,7 @@ use latchkey_net::client_addr::TrustedPeers;
 use latchkey_net::egress::Egress;
 use latchkey_net::key_file::{self, KeyFileError};
 use latchkey_net::listen::{self, ListenError, ListenSettings, Stop};
-use latchkey_net::tls::{self, TlsError};
+use latchkey_net::tls::{Shown, TlsError};
 use latchkey_net::tunnel::{Acceptor, AcceptorConfig, Settings};
 use latchkey_store::{RelayStore, StoreError};
 use latchkey_web::health::Health;
@@ -28,6 +28,7 @@ use crate::activity::Activity;
 use crate::app_connections::origins::{Origins, Writer};
 use crate::app_connections::usage::Usage;
 use crate::audit::{self, Audit};
+use crate::certificate::{Keeping, Reload};
 use crate::config::Config;
 use crate::edge::{Edge, Shared};
 use crate::events::Events;
@@ -85,6 +86,9 @@ pub struct Relay {
     listener: TcpListener,
     status_listener: Option<TcpListener>,
     settings: ListenSettings,
+    /// Keeps the certificate current, if TLS ends here.
+    keeping: Option<Keeping>,
+    reload: Reload,
     stop: Stop,
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
@@ -114,10 +118,10 @@ impl Relay {
         clock: Arc<dyn Clock>,
         chance: Arc<dyn Chance>,
     ) -> Result<Self, RelayError> {
-        let tls = match &config.tls {
-            Some(files) => Some(tls::server_config(&files.cert, &files.key)?),
-            None => None,
-        };
+        let reload = Reload::default();
+        let keeping = Keeping::open(&config, &clock, &reload)?;
+        let tls = keeping.as_ref().map(Keeping::shown);
+        let tls = tls.map(Shown::server_config).transpose()?;
         let path = Self::database(&config.data);
         let store = RelayStore::open(&path)
             .await
@@ -166,6 +170,8 @@ impl Relay {
             listener,
             status_listener,
             settings,
+            keeping,
+            reload,
             stop: Stop::default(),
             clock,
             chance,
@@ -201,6 +207,11 @@ impl Relay {
     /// How what people have at this relay ends.
     pub fn life(&self) -> Life {
         self.life.clone()
+    }
+
+    /// Lets the running relay read its certificate again.
+    pub fn reload(&self) -> Reload {
+        self.reload.clone()
     }
 
     /// The two stop signals; see [`Stop`].
@@ -254,6 +265,9 @@ impl Relay {
         tunnel_tasks.spawn(limits.clone().watch(served.clone()));
         tunnel_tasks.spawn(activity.clone().watch(served.clone()));
         tunnel_tasks.spawn(writer.run(served.clone()));
+        if let Some(keeping) = self.keeping.take() {
+            tunnel_tasks.spawn(keeping.run(Arc::clone(&metrics), self.stop.soft.clone()));
+        }
         if let Some(post) = self.post.take() {
             tunnel_tasks.spawn(post.run(self.stop.soft.clone()));
         }

@@ -28,6 +28,7 @@ use crate::apps;
 use crate::config::Registration;
 use crate::dashboard;
 use crate::live_links;
+use crate::openapi;
 use crate::own_access;
 use crate::pages::links;
 use crate::pages::visit::{Answered, Arrival, Visit};
@@ -51,6 +52,7 @@ pub(crate) fn router(state: State) -> Router {
         .merge(admin::routes())
         .merge(apps::http::routes())
         .merge(links::routes())
+        .merge(openapi::http::routes())
         .merge(portal::http::routes())
         .merge(people::routes())
         .merge(own_access::http::routes())

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use latchkey_model::plan::{Entitlements, PlanName, Plans};
 use latchkey_net::authority::Authority;
 use latchkey_net::egress::EgressRules;
+use latchkey_net::tls::Files;
 use latchkey_relay::config as relay;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -270,7 +271,7 @@ pub(super) fn check(
         drain: file.drain(raw.drain_seconds)?,
         listen: raw.listen,
         status_listen: raw.status_listen,
-        tls: raw.tls.map(|tls| relay::Tls {
+        tls: raw.tls.map(|tls| Files {
             cert: file.resolve(&tls.cert),
             key: file.resolve(&tls.key),
         }),

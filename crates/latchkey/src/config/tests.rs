@@ -435,3 +435,37 @@ fn an_error_of_the_file_does_not_blame_the_environment() {
         assert!(!error.contains(variable.0), "{error}");
     }
 }
+
+/// What people copy has to work.
+#[test]
+fn the_files_in_the_guides_are_valid() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("upstream.key"), "key\n").unwrap();
+    let guides = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide");
+    let mut checked = Vec::new();
+    for guide in [
+        "put-a-relay-on-a-vps.md",
+        "connect-octoprint.md",
+        "connect-klipper.md",
+        "connect-prusalink.md",
+    ] {
+        let text = std::fs::read_to_string(guides.join(guide)).unwrap();
+        for block in text.split("```yaml\n").skip(1) {
+            let block = block.split("```").next().unwrap();
+            let path = folder.path().join("role.yaml");
+            let file = Checking::alone(&path);
+            let notes = if block.contains("upstream:") {
+                host::check(&file, file.parse(block).unwrap())
+                    .unwrap()
+                    .notes
+            } else {
+                relay::check(&file, file.parse(block).unwrap())
+                    .unwrap()
+                    .notes
+            };
+            assert_eq!(notes, Vec::<String>::new(), "{guide}");
+            checked.push(guide);
+        }
+    }
+    assert_eq!(checked.len(), 6, "{checked:?}");
+}

@@ -15,6 +15,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use latchkey_model::relay_status::RelayStatus;
 use serde::Serialize;
 
+use super::described::{AppApiRefusals, GadgetAnswer, InfoAnswer, TokenBody};
 use super::live::{LiveWish, NoLink};
 use super::wire::{Envelope, Flat};
 use super::{AppApi, token, webhook};
@@ -70,7 +71,51 @@ pub(crate) fn routes(api: AppApi) -> Router {
         .with_state(api)
 }
 
-async fn info(
+/// Tell what an app connection leads to
+///
+/// Which printer it is, whether it is connected, and the limits of its owner's plan. A printer that
+/// is not connected is a fact, and no error.
+#[utoipa::path(
+    get,
+    path = "/api/appconnection/info",
+    tag = "App API",
+    security(("app_token" = [])),
+    responses(
+        (status = 200, description = "The printer. The members of `Result` are there a second time beside it.", body = InfoAnswer, example = json!({
+            "Status": 200, "Error": "", "IsUserError": false,
+            "Result": {
+                "PrinterName": "Workshop",
+                "PrinterLocalIp": "192.168.1.9:5010",
+                "IsOnline": true,
+                "LastConnectionTimeUtc": "2026-11-25T20:41:07Z",
+                "LastDisconnectTimeUtc": "0001-01-01T00:00:00",
+                "UserFacingPrinterUrl": "https://relay.example.com/view/Workshop",
+                "PrinterLimits": {
+                    "MaxDownloadFileSizeBytes": 1_073_741_824,
+                    "MaxUploadFileSizeBytes": 1_073_741_824,
+                    "MaxSingleWebcamStreamLengthSeconds": 2_147_483_647,
+                    "MaxTotalWebcamStreamTimePerTimeWindowSeconds": null,
+                    "WebcamStreamTimeWindow": null
+                }
+            },
+            "PrinterName": "Workshop",
+            "PrinterLocalIp": "192.168.1.9:5010",
+            "IsOnline": true,
+            "LastConnectionTimeUtc": "2026-11-25T20:41:07Z",
+            "LastDisconnectTimeUtc": "0001-01-01T00:00:00",
+            "UserFacingPrinterUrl": "https://relay.example.com/view/Workshop",
+            "PrinterLimits": {
+                "MaxDownloadFileSizeBytes": 1_073_741_824,
+                "MaxUploadFileSizeBytes": 1_073_741_824,
+                "MaxSingleWebcamStreamLengthSeconds": 2_147_483_647,
+                "MaxTotalWebcamStreamTimePerTimeWindowSeconds": null,
+                "WebcamStreamTimeWindow": null
+            }
+        })),
+        AppApiRefusals,
+    )
+)]
+pub(crate) async fn info(
     State(api): State<AppApi>,
     Extension(arrival): Extension<Arrival>,
     headers: HeaderMap,
@@ -85,7 +130,25 @@ async fn info(
     }
 }
 
-async fn gadget_status(
+/// Tell what watches the print for failures
+///
+/// Nothing does, so it is off. Apps ask whenever a printer is linked, and take an error for a
+/// broken link. The token may stand in a JSON body instead of the field.
+#[utoipa::path(
+    post,
+    path = "/api/gadget/GetStatusFromAppConnection",
+    tag = "App API",
+    security(("app_token" = [])),
+    request_body(content = TokenBody, description = "Not needed with the field `AppToken`."),
+    responses(
+        (status = 200, description = "That it is off.", body = GadgetAnswer, example = json!({
+            "Status": 200, "Error": "", "IsUserError": false,
+            "Result": {"State": 0, "Status": "", "StatusColor": "w", "Rating": 10}
+        })),
+        AppApiRefusals,
+    )
+)]
+pub(crate) async fn gadget_status(
     State(api): State<AppApi>,
     Extension(arrival): Extension<Arrival>,
     headers: HeaderMap,

@@ -3,6 +3,7 @@
 //! Responsible for whom a token belongs to and what its holder is told. As at the edge, only
 //! what is certain is final: apps delete their connection on 603 to 605, so every doubt is 600.
 
+pub(crate) mod described;
 pub(crate) mod http;
 mod live;
 mod token;

@@ -9,6 +9,7 @@ use latchkey_model::printer::{Printer, Seen};
 use latchkey_model::relay_status::RelayStatus;
 use latchkey_web::moment::Moment;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::webhooks::{Answer, Set};
 
@@ -25,9 +26,9 @@ const MOST_SECONDS: u64 = i32::MAX.unsigned_abs() as u64;
 const UNKNOWN_ADDRESS: &str = "127.0.0.1";
 
 /// What an app is told about its app connection.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Info {
+pub(crate) struct Info {
     pub(super) printer_name: String,
     pub(super) printer_local_ip: String,
     pub(super) is_online: bool,
@@ -37,9 +38,9 @@ pub(super) struct Info {
     pub(super) printer_limits: PrinterLimits,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct PrinterLimits {
+pub(crate) struct PrinterLimits {
     pub(super) max_download_file_size_bytes: u64,
     pub(super) max_upload_file_size_bytes: u64,
     pub(super) max_single_webcam_stream_length_seconds: u64,
@@ -103,9 +104,9 @@ fn date(at: Option<Timestamp>) -> String {
 
 /// What watches prints for failures says of the present one. Nothing here does, so it is off:
 /// apps ask whenever a printer is linked, and take an error for a broken link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct GadgetStatus {
+pub(crate) struct GadgetStatus {
     state: u8,
     status: &'static str,
     status_color: &'static str,

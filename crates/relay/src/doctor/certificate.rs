@@ -1,71 +1,89 @@
 //! The relay's own certificate: whether it loads, covers what it must, and how long it holds.
 
 use latchkey_model::clock::Timestamp;
-use latchkey_net::tls;
+use latchkey_net::tls::Certificate;
 
 use super::{Finding, wrong};
+use crate::certificate::{self, Stage};
 use crate::config::Config;
-
-const DAY: i64 = 24 * 60 * 60 * 1000;
-
-/// So many days before its end a certificate should have been renewed.
-const SOON: i64 = 14;
 
 pub(super) fn examine(config: &Config, now: Timestamp) -> Finding {
     let Some(files) = &config.tls else {
         return Finding::Note("TLS ends elsewhere: on loopback, or at a proxy in front".to_owned());
     };
-    if let Err(error) = tls::server_config(&files.cert, &files.key) {
+    let certificate = match Certificate::from_files(files) {
+        Ok(certificate) => certificate,
+        Err(error) => {
+            return wrong(
+                error.to_string(),
+                "`tls.cert` needs the whole chain in PEM, leaf first, and `tls.key` its key",
+            );
+        }
+    };
+    let names = certificate::names(config);
+    if let Some(name) = names.iter().find(|name| !certificate.is_for(name)) {
         return wrong(
-            error.to_string(),
-            "`tls.cert` needs the whole chain in PEM, leaf first, and `tls.key` its key",
+            format!("the certificate is not for {name}"),
+            "it needs the host of `public_url` and a wildcard for `connection_domain`",
         );
     }
-    match tls::valid_until(&files.cert) {
-        Some(end) => days_left(end.saturating_mul(1000), now),
-        None => Finding::Note(
-            "the certificate and its key load; until when it holds cannot be read".to_owned(),
-        ),
-    }
+    let days = certificate::days(&certificate, now);
+    days_left(Stage::of(&certificate, now), days)
 }
 
-fn days_left(end: i64, now: Timestamp) -> Finding {
-    let days = end.saturating_sub(now.millis()).div_euclid(DAY);
-    if days < 0 {
-        return wrong(
+fn days_left(stage: Stage, days: i64) -> Finding {
+    match stage {
+        Stage::NotYet => wrong(
+            "the certificate is not good yet",
+            "see whether the clock of this machine is right",
+        ),
+        Stage::Over => wrong(
             format!("the certificate has ended {} days ago", -days),
             "renew it; until then neither apps nor hosts come in",
-        );
-    }
-    if days < SOON {
-        return wrong(
+        ),
+        Stage::Urgent => wrong(
             format!("the certificate ends in {days} days"),
             "see why it was not renewed by now",
-        );
+        ),
+        Stage::Soon => Finding::Note(format!(
+            "the certificate ends in {days} days; it should be renewed about now"
+        )),
+        Stage::Fine => Finding::Fine(format!(
+            "the certificate and its key load; it holds for {days} days"
+        )),
     }
-    Finding::Fine(format!(
-        "the certificate and its key load; it holds for {days} days"
-    ))
 }
 
 #[cfg(test)]
 mod tests {
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
     use super::*;
 
     #[test]
     fn the_days_that_are_left_are_told() {
-        let now = Timestamp::from_millis(100 * DAY);
-        for (end, wrong, said) in [
-            (101 * DAY, true, "ends in 1 days"),
-            (100 * DAY + 1, true, "ends in 0 days"),
-            (99 * DAY, true, "1 days ago"),
-            (114 * DAY, false, "holds for 14 days"),
-            (114 * DAY - 1, true, "ends in 13 days"),
+        let key = KeyPair::generate().unwrap();
+        let mut wanted = CertificateParams::new(["a.example".to_owned()]).unwrap();
+        wanted.not_before = date_time_ymd(2026, 11, 1);
+        wanted.not_after = date_time_ymd(2027, 1, 30);
+        let made = wanted.self_signed(&key).unwrap();
+        let pem = (made.pem(), key.serialize_pem());
+        let certificate = Certificate::from_pem(pem.0.as_bytes(), pem.1.as_bytes()).unwrap();
+        for (before, is_wrong, said) in [
+            (90, false, "holds for 90 days"),
+            (21, false, "holds for 21 days"),
+            (20, false, "ends in 20 days"),
+            (6, true, "ends in 6 days"),
+            (0, true, "ends in 0 days"),
+            (-1, true, "1 days ago"),
+            (91, true, "not good yet"),
         ] {
-            match days_left(end, now) {
-                Finding::Wrong { what, .. } => assert!(wrong && what.contains(said), "{what}"),
+            let now = Timestamp::from_millis((certificate.ends() - before * 86_400) * 1000);
+            let days = certificate::days(&certificate, now);
+            match days_left(Stage::of(&certificate, now), days) {
+                Finding::Wrong { what, .. } => assert!(is_wrong && what.contains(said), "{what}"),
                 Finding::Fine(text) | Finding::Note(text) => {
-                    assert!(!wrong && text.contains(said), "{text}");
+                    assert!(!is_wrong && text.contains(said), "{text}");
                 }
             }
         }

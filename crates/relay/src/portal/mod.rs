@@ -1,7 +1,7 @@
 //! The portal: an app sends a person here, who gives it access to a printer or does not.
 
 mod codes;
-mod exchange;
+pub(crate) mod exchange;
 mod give;
 pub(crate) mod http;
 pub(crate) mod keys;

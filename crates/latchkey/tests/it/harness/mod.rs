@@ -6,6 +6,7 @@ pub(crate) mod browser;
 pub(crate) mod demo;
 pub(crate) mod fake;
 pub(crate) mod files;
+pub(crate) mod front;
 pub(crate) mod home;
 pub(crate) mod http;
 pub(crate) mod inproc;

@@ -5,6 +5,7 @@ mod account;
 mod activity;
 mod admin;
 mod administration;
+mod api;
 mod confirm;
 mod directory;
 mod join;
@@ -35,6 +36,7 @@ pub use administration::{
     AppsDone, AuditWho, EndApp, ListedEntry, ListedPlan, ListedTunnel, RegisterForm,
     RegisteredView,
 };
+pub use api::Api;
 pub use confirm::{EndAccount, EndAtPrinter, Ending};
 pub use directory::{AppConnectionsPage, AppSomewhere, Directory, Privacy};
 pub use join::{Join, Joining};

@@ -3,6 +3,7 @@
 //! Tests render them all; the example `pages` writes them to files.
 
 mod administration;
+mod api;
 mod live;
 mod open;
 mod pairing;
@@ -117,6 +118,7 @@ fn everything(words: &Words) -> Vec<(String, String)> {
     open::add(words, &mut pages);
     people::add(words, &mut pages);
     live::add(words, &mut pages);
+    api::add(words, &mut pages);
     administration::add(words, &mut pages);
     pages.0
 }
