@@ -42,8 +42,6 @@ struct Print {
     /// What the server calls it.
     name: Option<String>,
     began: Timestamp,
-    /// Begun before the host looked.
-    joined: bool,
     paused: bool,
     tenth: u8,
     hour: u64,
@@ -179,7 +177,6 @@ impl Tale {
             }
             let print = Print::new(at, seen.file.clone(), seen.job.clone(), chance);
             let print = self.print.insert(print);
-            print.joined = is_first;
             if is_first {
                 print.join(seen);
             } else {
@@ -220,13 +217,6 @@ impl Tale {
                 print.told = true;
                 if let Some(file) = file {
                     print.job.file = file;
-                }
-                if print.joined {
-                    // What was seen of it may be what was left of the one before.
-                    (print.joined, print.paused) = (false, false);
-                    (print.tenth, print.hour, print.layers) = (0, 0, 0);
-                    print.job.started = Some(at);
-                    events.push(print.event(at, EventKind::Started));
                 }
                 return;
             }
@@ -321,7 +311,6 @@ impl Print {
             },
             name,
             began: at,
-            joined: false,
             paused: false,
             tenth: 0,
             hour: 0,
