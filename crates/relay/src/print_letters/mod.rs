@@ -47,6 +47,7 @@ const AT_ONCE: usize = 8;
 const PAGE: u32 = 64;
 
 /// What [`PrintLetters`] work with.
+#[derive(Clone, Copy)]
 pub(crate) struct Making<'a> {
     pub(crate) store: &'a RelayStore,
     pub(crate) clock: &'a Arc<dyn Clock>,
@@ -216,13 +217,12 @@ impl PrintLetters {
             return true;
         }
         let receiver = Receiver::Person(account.clone());
-        let picture = match occasion {
-            // There is nobody to take it.
-            Occasion::Away => None,
-            _ => {
-                let link = shared.snapshots.link(&reader.printer, event, &receiver);
-                link.await
-            }
+        // Of who is away there is nobody to take a picture.
+        let picture = if occasion == Occasion::Away {
+            None
+        } else {
+            let link = shared.snapshots.link(&reader.printer, event, &receiver);
+            link.await
         };
         let news = PrintNews {
             occasion,

@@ -39,6 +39,10 @@ pub enum WebhookHealth {
 
 /// What a person wants letters about.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "one for each box of the form"
+)]
 pub struct LetterChoice {
     pub email: String,
     /// Whether the address is known to be theirs; before that nothing is sent.

@@ -201,9 +201,8 @@ async fn a_webhook_goes_with_its_app_connection_however_that_ends(store: &RelayS
         let (connections, reason) = (store.app_connections(), EndReason::Revoked);
         match end {
             0 => drop(connections.end(&id, reason, at(9)).await?),
-            1 => drop(connections.end_owned(account, &id, reason, at(9)).await?),
+            1 | 3 => drop(connections.end_owned(account, &id, reason, at(9)).await?),
             2 => drop(connections.end_all_at(account, anns, reason, at(9)).await?),
-            3 => drop(connections.end_owned(account, &id, reason, at(9)).await?),
             4 => drop(store.members().remove(anns, &bob.account.id, at(9)).await?),
             _ => {
                 store.members().add(anns, &bob.account.id, at(1)).await?;
