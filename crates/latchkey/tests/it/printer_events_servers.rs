@@ -71,7 +71,7 @@ impl Moonraker {
     }
 
     /// Changes an object and says so.
-    fn change(&self, object: &str, change: Value) {
+    fn change(&self, object: &str, change: &Value) {
         let mut objects = self.objects.lock().unwrap();
         for (name, value) in change.as_object().unwrap() {
             objects[object][name] = value.clone();
@@ -110,7 +110,7 @@ async fn a_print_at_a_moonraker_is_told_from_its_beginning_to_its_end() {
     let mut lines = tunnel.printing(0).await.unwrap().unwrap();
     state(&mut lines, |state| state.condition == Condition::Ready).await;
 
-    let stats = |change| moonraker.change("print_stats", change);
+    let stats = |change: Value| moonraker.change("print_stats", &change);
     stats(json!({"state": "printing", "filename": "sub/vase.gcode", "print_duration": 0.0}));
     let mut events = vec![event(&mut lines).await];
     assert_eq!(events[0].kind, EventKind::Started);
@@ -119,13 +119,13 @@ async fn a_print_at_a_moonraker_is_told_from_its_beginning_to_its_end() {
     events.push(event(&mut lines).await);
     assert_eq!(events[1].kind, EventKind::FirstLayer);
     assert_eq!(events[1].progress.layers, Some(90));
-    moonraker.change("virtual_sdcard", json!({"progress": 0.31}));
+    moonraker.change("virtual_sdcard", &json!({"progress": 0.31}));
     events.push(event(&mut lines).await);
     assert_eq!(events[2].progress.percent, Some(31));
     // It goes on while the socket is lost.
     moonraker.hang_up();
     stats(json!({"print_duration": 900.0}));
-    moonraker.change("display_status", json!({"message": "M600 load red"}));
+    moonraker.change("display_status", &json!({"message": "M600 load red"}));
     stats(json!({"state": "paused"}));
     let more = events_until(&mut lines, EventKind::FilamentChange).await;
     assert_eq!(more[0].kind, EventKind::Paused, "{more:?}");
@@ -142,7 +142,7 @@ async fn a_print_at_a_moonraker_is_told_from_its_beginning_to_its_end() {
 
     moonraker.change(
         "webhooks",
-        json!({"state": "shutdown", "state_message": "MCU lost"}),
+        &json!({"state": "shutdown", "state_message": "MCU lost"}),
     );
     let error = event(&mut lines).await;
     assert_eq!(error.kind, EventKind::Error);

@@ -128,10 +128,7 @@ async fn presence_is_noted(store: &RelayStore) -> Outcome {
     check_eq!(printers.load(id).await?.seen, Seen::default());
     check!(printers.list_connected().await?.is_empty());
     check!(printers.note_seen(id, Presence::Connected, at(100)).await?);
-    check_eq!(
-        &printers.list_connected().await?[..],
-        std::slice::from_ref(id)
-    );
+    check_eq!(&printers.list_connected().await?[..], slice::from_ref(id));
     check!(printers.note_seen(id, Presence::Alive, at(160)).await?);
     let online = Seen {
         online_since: Some(at(100)),
