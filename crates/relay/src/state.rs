@@ -54,7 +54,6 @@ pub(crate) struct Parts {
     pub(crate) events: Events,
     /// What counts against plans.
     pub(crate) limits: Limits,
-    pub(crate) camera: Camera,
     /// Who looks through the cameras.
     pub(crate) watching: Watching,
     pub(crate) live_links: LiveLinks,
@@ -147,9 +146,8 @@ impl State {
         let sessions = Sessions::new(&config, &store, &clock, &chance, &key);
         let accounts = Accounts::new(&config, &store, &clock, &chance);
         let pairings = Pairings::new(&config, &store, &clock, &chance);
-        let camera = Camera::new(tunnels.clone());
         let watching = Watching::new(watching::Making {
-            source: Arc::new(camera.clone()),
+            source: Arc::new(camera),
             activity: activity.clone(),
             tracker: life.tracker().clone(),
             stopping,
@@ -179,7 +177,6 @@ impl State {
             audit: audit.clone(),
         });
         Self(Arc::new(Parts {
-            camera,
             watching,
             live_links,
             activity,

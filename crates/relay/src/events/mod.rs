@@ -21,13 +21,6 @@ use tokio::sync::broadcast;
 /// from the store.
 const UNHEARD: usize = 256;
 
-/// An event that is kept, as listeners hear of it.
-#[derive(Debug, Clone)]
-pub(crate) struct Happened {
-    pub(crate) printer: PrinterId,
-    pub(crate) event: NumberedEvent,
-}
-
 /// What printers do. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Events(Arc<Shared>);
@@ -36,7 +29,7 @@ struct Shared {
     store: RelayStore,
     /// Of printers whose host is connected: as many as there are tunnels.
     states: Mutex<HashMap<PrinterId, PrinterState>>,
-    happened: broadcast::Sender<Happened>,
+    happened: broadcast::Sender<NumberedEvent>,
 }
 
 impl Events {
@@ -69,7 +62,7 @@ impl Events {
         event: PrinterEvent,
     ) -> Result<(), StoreError> {
         let number = self.0.store.events().add(printer, &event).await?;
-        self.tell(printer, number, event);
+        self.tell(number, event);
         Ok(())
     }
 
@@ -84,23 +77,19 @@ impl Events {
     ) -> Result<(), StoreError> {
         let events = self.0.store.events();
         let number = events.add_reported(printer, run, reported, &event).await?;
-        self.tell(printer, number, event);
+        self.tell(number, event);
         Ok(())
     }
 
-    fn tell(&self, printer: &PrinterId, number: Option<i64>, event: PrinterEvent) {
+    fn tell(&self, number: Option<i64>, event: PrinterEvent) {
         if let Some(number) = number {
-            let happened = Happened {
-                printer: printer.clone(),
-                event: NumberedEvent { number, event },
-            };
             // Nobody may listen.
-            let _ = self.0.happened.send(happened);
+            let _ = self.0.happened.send(NumberedEvent { number, event });
         }
     }
 
     /// Hears of what happens from now on.
-    pub(crate) fn listen(&self) -> broadcast::Receiver<Happened> {
+    pub(crate) fn listen(&self) -> broadcast::Receiver<NumberedEvent> {
         self.0.happened.subscribe()
     }
 

@@ -34,7 +34,7 @@ impl LiveLinks {
                 _ = every.tick() => {}
                 () = stop.cancelled() => return,
                 heard = happened.recv(), if is_heard => match heard {
-                    Ok(happened) if ends_a_print(happened.event.event.kind) => {
+                    Ok(happened) if ends_a_print(happened.event.kind) => {
                         look_at = Instant::now();
                     }
                     Ok(_) => continue,
