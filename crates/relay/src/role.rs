@@ -213,7 +213,7 @@ impl Relay {
         let served = CancellationToken::new();
         tunnel_tasks.spawn(self.life.clone().watch(served.clone()));
         tunnel_tasks.spawn(usage.clone().watch(served.clone()));
-        tunnel_tasks.spawn(limits.clone().watch(served.clone()));
+        tunnel_tasks.spawn(limits.watch(served.clone()));
         if let Some(post) = self.post.take() {
             tunnel_tasks.spawn(post.run(self.stop.soft.clone()));
         }
@@ -267,7 +267,6 @@ impl Relay {
         };
         self.stop.drain(self.config.drain, gentle, cut).await;
         usage.write().await;
-        limits.write().await;
         self.store.close().await;
     }
 
