@@ -35,13 +35,8 @@ function watchUpdates(page) {
   return seen;
 }
 
-test('web interface signs in, draws itself and stays connected', async () => {
-  const { url } = connection('none');
-  const page = await open(browser);
-  const updates = watchUpdates(page);
-
-  const response = await page.goto(`${url}/`);
-  assert.equal(response.status(), 200);
+/** Signs in at OctoPrint, whose page has been led to, and sees it kept up to date. */
+async function useInterface(page, url, updates) {
   assert.match(page.url(), /\/login\//);
   await page.locator('#login-user').fill(USER.name);
   await page.locator('#login-password').fill(USER.password);
@@ -63,8 +58,33 @@ test('web interface signs in, draws itself and stays connected', async () => {
   assert.equal(updates.socket.isClosed(), false);
   assert.deepEqual(updates.problems, []);
   assert.equal(await page.locator('#offline_overlay').isVisible(), false);
+}
 
+test('web interface signs in, draws itself and stays connected', async () => {
+  const { url } = connection('none');
+  const page = await open(browser);
+  const updates = watchUpdates(page);
+  const response = await page.goto(`${url}/`);
+  assert.equal(response.status(), 200);
+  await useInterface(page, url, updates);
   await screenshot(page, 'octoprint-desktop');
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});
+
+test('web interface does the same for its owner, at an address of their own', async () => {
+  const page = await open(browser);
+  await page.goto(new URL('/sign-in', demo.relay_url).href);
+  await page.getByLabel('E-mail').fill(demo.account.email);
+  await page.getByLabel('Password').fill(demo.account.password);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.waitForURL('**/printers');
+  const updates = watchUpdates(page);
+  await page.locator('main h2 a').first().click();
+  await page.getByRole('link', { name: 'Open printer' }).click();
+  await page.waitForURL(/\/\/own-[a-z2-7]{26}\..*\/login\//);
+  await useInterface(page, new URL(page.url()).origin, updates);
+  await screenshot(page, 'octoprint-own-access');
   assert.deepEqual(page.problems, []);
   await page.context().close();
 });

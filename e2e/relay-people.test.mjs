@@ -49,7 +49,7 @@ test('every page of an administrator with a printer looks well', async () => {
       await looksWell(page, `${name}-${look.name}`);
     };
     await shows('/printers', 'Printers', 'printers');
-    await page.getByText('Online').first().waitFor();
+    await page.getByText(/^(Online|Printing)$/).first().waitFor();
     const printer = await page.locator('main h2 a').first().getAttribute('href');
     const name = await page.locator('main h2 a').first().textContent();
     await shows(printer, name, 'printer');
@@ -60,7 +60,7 @@ test('every page of an administrator with a printer looks well', async () => {
     await shows(`${printer}/invite`, `Share ${name}?`, 'invite');
     await shows('/account', 'Account', 'account');
     await shows('/account/delete', 'Delete your account?', 'delete-account');
-    await shows('/admin', 'Accounts', 'admin');
+    await shows('/admin', 'Administration', 'admin');
     const account = await page.getByRole('link', { name: /^Manage/ }).first().getAttribute('href');
     await shows(account, demo.account.email, 'admin-account');
     await shows('/forgotten', 'Forgotten your password?', 'forgotten');

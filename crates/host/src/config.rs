@@ -237,6 +237,8 @@ pub struct Relay {
     pub allow_unbound: bool,
     /// Whether the relay may have app keys made for apps that somebody lets in there.
     pub app_keys: bool,
+    /// Whether the relay hears what the printer does, and may look at its camera.
+    pub printing: bool,
 }
 
 /// How long the upstream may take.

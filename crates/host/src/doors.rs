@@ -17,7 +17,8 @@ use latchkey_net::proxy::failure::{FAILURE, HostFailure};
 use latchkey_net::proxy::splice::Farewell;
 use latchkey_net::proxy::upgrade;
 use latchkey_net::tunnel::{
-    AppKeyRefusal, AppKeyWish, Ended, MadeAppKey, Scope, StreamHead, StreamService,
+    AppKeyRefusal, AppKeyWish, CameraRefusal, Ended, MadeAppKey, Scope, StreamHead, StreamService,
+    View,
 };
 use latchkey_web::browser;
 use latchkey_web::metrics::{Class, Metrics};
@@ -34,6 +35,7 @@ use crate::authority::endings::Hold;
 use crate::local_api::LocalApi;
 use crate::neighbours;
 use crate::pages::Pages;
+use crate::printing::Printing;
 use crate::public;
 use crate::service::{Door, Inbound, Service};
 use crate::upstream::{Answer, ServeSocket};
@@ -67,6 +69,8 @@ pub(crate) struct TunnelDoor {
     pub(crate) app_connections: AppConnections,
     pub(crate) keys: KeysThroughRelay,
     pub(crate) local_api: LocalApi,
+    /// Missing where the relay hears nothing of the printer.
+    pub(crate) printing: Option<Printing>,
 }
 
 impl Handler for LanDoor {
@@ -227,6 +231,17 @@ impl StreamService for TunnelDoor {
 
     async fn app_connections_with_keys(&self) -> Vec<String> {
         self.keys.app_connections().await
+    }
+
+    fn printing(&self, after: u64) -> Option<Body> {
+        self.printing.as_ref()?.tell(after)
+    }
+
+    async fn camera(&self, view: View) -> Result<Response<Body>, CameraRefusal> {
+        match &self.printing {
+            Some(printing) => printing.show(view).await,
+            None => Err(CameraRefusal::NoCamera),
+        }
     }
 }
 

@@ -19,6 +19,7 @@ mod local_api;
 mod neighbours;
 mod notices;
 mod pages;
+mod printing;
 mod public;
 mod push;
 pub mod relay;

@@ -27,6 +27,7 @@ use crate::doors::{Doors, LanDoor};
 use crate::kept::KeptError;
 use crate::local_api::{Facts, LocalApi};
 use crate::pages::Pages;
+use crate::printing::Printing;
 use crate::relay::dialling::Dialling;
 use crate::relay::{self, KeptRelay, Link, RelayLink};
 use crate::service::{ByWhom, Service};
@@ -114,17 +115,14 @@ impl Host {
         let tracker = TaskTracker::new();
         let trust = Trust::default();
         let relay = relay_link(&config, &identity, &clock, &tracker, &stop);
-        let pages = Pages {
-            name: config.name.as_str().into(),
-            relay: relay.clone(),
-            upstream_kind: config.upstream.kind.as_str(),
-            webcam: config
-                .webcams
-                .first()
-                .map(|webcam| webcam.path.as_str().into()),
-            trust: trust.clone(),
-        };
+        let pages = pages(&config, &relay, &trust);
         let local_api = local_api(&config, &relay, &identity, &listener)?;
+        let printing = Printing::new(
+            &config,
+            Arc::clone(&clock),
+            Arc::clone(&chance),
+            stop.soft.clone(),
+        );
         let judged = match config.authority {
             AuthorityMode::Upstream => Judged::Upstream(UpstreamAuthority::new(
                 &config,
@@ -159,6 +157,7 @@ impl Host {
             app_connections: judged.app_connections(),
             keys: KeysThroughRelay::new(relay.clone(), maker(&config, &judged), tracker.clone()),
             local_api: local_api.clone(),
+            printing,
         };
         // What cannot be dialled for what the configuration says is told at the start.
         if let Some(relay) = &config.relay {
@@ -279,6 +278,7 @@ impl Host {
             Judged::Host(opened) => opened.authority.start(&tracker, &stop.soft),
             Judged::Upstream(beside) => beside.start(&tracker, &stop.soft),
         }
+        tracker.spawn(dialling.printing.clone().run(relay.clone()));
         tracker.spawn(probe::watch(config.clone(), trust, stop.soft.clone()));
         let dial = move |relay: &Relay| dialling.dialler(relay);
         tracker.spawn(relay.run(dial, stop.soft.clone(), stop.hard.clone()));
@@ -308,6 +308,17 @@ fn relay_link(
         tracker: tracker.clone(),
         stopping: stop.soft.clone(),
     })
+}
+
+fn pages(config: &Config, relay: &RelayLink, trust: &Trust) -> Pages {
+    let webcam = config.webcams.first();
+    Pages {
+        name: config.name.as_str().into(),
+        relay: relay.clone(),
+        upstream_kind: config.upstream.kind.as_str(),
+        webcam: webcam.map(|webcam| webcam.path.as_str().into()),
+        trust: trust.clone(),
+    }
 }
 
 fn local_api(

@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod app;
+pub(crate) mod audit;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -66,6 +67,9 @@ pub(crate) enum Command {
     /// Apps that a relay vouches for in its portal
     #[command(subcommand)]
     App(app::AppAction),
+    /// Who did what at a relay
+    #[command(subcommand)]
+    Audit(audit::AuditAction),
     /// The app's side: get access to a printer through a relay
     ///
     /// Prints the address where somebody chooses a printer and allows it, waits for the browser to

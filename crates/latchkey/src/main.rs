@@ -71,17 +71,20 @@ fn run(cli: Cli) -> anyhow::Result<()> {
                 cli.log.init("warn")?;
                 commands::import_octoprint::run(&args).await
             }
-            Command::Key(KeyAction::Request(args)) => {
+            Command::Key(action) => {
                 cli.log.init("warn")?;
-                commands::key::request(args).await
-            }
-            Command::Key(KeyAction::Session(args)) => {
-                cli.log.init("warn")?;
-                commands::key::session(&args).await
+                match action {
+                    KeyAction::Request(args) => commands::key::request(args).await,
+                    KeyAction::Session(args) => commands::key::session(&args).await,
+                }
             }
             Command::App(action) => {
                 cli.log.init("warn")?;
                 commands::app::run(action).await
+            }
+            Command::Audit(action) => {
+                cli.log.init("warn")?;
+                commands::audit::run(action).await
             }
             Command::Connect(args) => {
                 cli.log.init("warn")?;

@@ -14,6 +14,22 @@ pub const LONGEST: Duration = Duration::from_hours(30 * 24);
 /// For so long after a password was typed nobody is asked for it again.
 pub const FRESH: Duration = Duration::from_mins(5);
 
+/// By what an account is guarded beside its password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Factors {
+    /// Codes of a generator.
+    pub codes: bool,
+    /// Passkeys.
+    pub passkeys: bool,
+}
+
+impl Factors {
+    /// Whether there is any.
+    pub const fn any(self) -> bool {
+        self.codes || self.passkeys
+    }
+}
+
 /// A browser's sign-in at a relay. Its cookie is not in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountSession {
@@ -27,6 +43,8 @@ pub struct AccountSession {
     pub seen: Timestamp,
     /// When the person last proved who they are.
     pub proved: Timestamp,
+    /// When they last did so with a second factor.
+    pub second_factor: Option<Timestamp>,
     /// What the browser says it is, shortened.
     pub device: String,
     /// From which network it signed in.
@@ -43,6 +61,12 @@ impl AccountSession {
     pub fn is_fresh(&self, now: Timestamp) -> bool {
         now.since(self.proved) <= FRESH
     }
+
+    /// Whether they did so with a second factor.
+    pub fn is_fresh_with_second_factor(&self, now: Timestamp) -> bool {
+        let at = self.second_factor;
+        at.is_some_and(|at| now.since(at) <= FRESH)
+    }
 }
 
 #[cfg(test)]
@@ -56,6 +80,7 @@ mod tests {
             created: Timestamp::from_millis(created),
             seen: Timestamp::from_millis(seen),
             proved: Timestamp::from_millis(proved),
+            second_factor: None,
             device: String::new(),
             network: String::new(),
         }
@@ -77,5 +102,17 @@ mod tests {
         let fresh = |now| session(0, 0, 0).is_fresh(Timestamp::from_millis(now));
         assert!(fresh(300_000));
         assert!(!fresh(300_001));
+    }
+
+    #[test]
+    fn a_password_alone_is_no_second_factor() {
+        let mut session = session(0, 0, 0);
+        let fresh = |session: &AccountSession, now| {
+            session.is_fresh_with_second_factor(Timestamp::from_millis(now))
+        };
+        assert!(!fresh(&session, 0));
+        session.second_factor = Some(Timestamp::from_millis(0));
+        assert!(fresh(&session, 300_000));
+        assert!(!fresh(&session, 300_001));
     }
 }

@@ -87,8 +87,12 @@ ids! {
     SessionKeyId, (20..=20), BASE32_LOWER;
     /// A browser's sign-in at a host: 20 base32 characters (100 bits). Not the cookie.
     SessionId, (20..=20), BASE32_LOWER;
+    /// A passkey of an account, as we name it: 20 base32 characters (100 bits).
+    PasskeyId, (20..=20), BASE32_LOWER;
     /// One print, as its host counts them: 20 base32 characters (100 bits).
     PrintId, (20..=20), BASE32_LOWER;
+    /// A live link: 20 base32 characters (100 bits). Not its address, which is secret.
+    LiveLinkId, (20..=20), BASE32_LOWER;
     /// A printer: 40 to 60 characters `A–Z0–9`, as apps expect of the local plugin API.
     ///
     /// Public, so it proves nothing: a host proves itself by its key ([`HostId`]).
@@ -111,7 +115,7 @@ macro_rules! short {
     )*};
 }
 
-short! { AccountId AppConnectionId AppKeyId SessionKeyId SessionId PrintId }
+short! { AccountId AppConnectionId AppKeyId SessionKeyId SessionId PasskeyId PrintId LiveLinkId }
 
 impl PrinterId {
     /// Makes a new one.

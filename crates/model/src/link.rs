@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::access::KeyScope;
 use crate::account::Email;
 use crate::clock::Timestamp;
 use crate::id::{AccountId, PrinterId};
@@ -87,6 +88,8 @@ pub struct Link {
     pub account: Option<AccountId>,
     /// What an invitation shares.
     pub printer: Option<PrinterId>,
+    /// How far an invitation lets go at the printer; nothing for everything.
+    pub level: Option<KeyScope>,
     /// The address it went to, if it went to one.
     pub email: Option<Email>,
     /// When it was made.
@@ -102,6 +105,7 @@ impl Link {
             purpose,
             account: None,
             printer: None,
+            level: None,
             email: None,
             created: now,
             expires: now.plus(purpose.lasts()),

@@ -3,13 +3,33 @@
 //! Responsible for the words in which hosts tell relays of any printer's server alike. Texts in
 //! them come from printers and files: strangers' words, cut and cleaned where they are read.
 
+mod report;
+
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::id::PrintId;
+use crate::text;
+
+pub use report::{News, Report, ReportedEvent};
 
 /// Longest text that is kept of what a printer's server says, in characters.
 pub const LONGEST_TEXT: usize = 200;
+
+/// What is left of a text from a printer's server when nothing in it can mislead, cut to
+/// [`LONGEST_TEXT`]. Nothing if nothing is left.
+pub fn shown_text(text: &str) -> Option<String> {
+    // A text of megabytes is not looked through for what is cut anyway.
+    let start: String = text.chars().take(4 * LONGEST_TEXT).collect();
+    let shown: String = text::clean(&start).chars().take(LONGEST_TEXT).collect();
+    let shown = shown.trim_end();
+    (!shown.is_empty()).then(|| shown.to_owned())
+}
+
+/// A file's name without the folders that it is in, as [`shown_text`].
+pub fn shown_file(path: &str) -> Option<String> {
+    shown_text(path.rsplit(['/', '\\']).next().unwrap_or(path))
+}
 
 /// What a printer does now, as far as its server tells.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -215,6 +235,27 @@ mod tests {
         assert_eq!(EventKind::parse("melted"), None);
         assert_eq!(EventKind::ThirdLayer.number(), Some(14));
         assert_eq!(EventKind::Offline.number(), None);
+    }
+
+    #[test]
+    fn texts_of_printers_are_cleaned_and_cut() {
+        let long = "x".repeat(10_000);
+        for (text, shown) in [
+            ("  Filament\trunout\u{202e} ", Some("Filament runout")),
+            ("\u{200b}", None),
+            ("", None),
+        ] {
+            assert_eq!(shown_text(text).as_deref(), shown, "{text:?}");
+        }
+        assert_eq!(shown_text(&long).unwrap().len(), LONGEST_TEXT);
+        for (path, file) in [
+            ("folder/vase.gcode", Some("vase.gcode")),
+            ("C:\\x\\vase.gcode", Some("vase.gcode")),
+            ("vase.gcode", Some("vase.gcode")),
+            ("folder/", None),
+        ] {
+            assert_eq!(shown_file(path).as_deref(), file, "{path}");
+        }
     }
 
     #[test]

@@ -23,6 +23,10 @@ pub struct MasterKey(Zeroizing<[u8; 32]>);
 #[derive(Clone)]
 pub struct SealingKey(Zeroizing<[u8; 32]>);
 
+/// Seals what is kept for one purpose: addresses, pictures (XChaCha20-Poly1305).
+#[derive(Clone)]
+pub struct Vault(Zeroizing<[u8; 32]>);
+
 /// Signs values that a caller keeps for us (HMAC-SHA-256, RFC 2104).
 #[derive(Clone)]
 pub struct SigningKey(Zeroizing<[u8; 32]>);
@@ -58,6 +62,11 @@ impl MasterKey {
         SealingKey(self.derive(b"latchkey app keys 1"))
     }
 
+    /// The key that seals for one purpose.
+    pub fn vault(&self, purpose: &'static str) -> Vault {
+        Vault(self.derive(purpose.as_bytes()))
+    }
+
     /// The key that signs for one purpose.
     pub fn signing(&self, purpose: &'static str) -> SigningKey {
         SigningKey(self.derive(purpose.as_bytes()))
@@ -75,38 +84,50 @@ impl MasterKey {
 impl SealingKey {
     /// The key's text, to be kept with the row `id` and no other.
     pub fn seal(&self, key: &AppKeyText, id: &AppKeyId, chance: &dyn Chance) -> Vec<u8> {
-        let mut nonce = [0; NONCE];
-        chance.fill(&mut nonce);
-        let payload = Payload {
-            msg: key.expose().as_bytes(),
-            aad: id.as_str().as_bytes(),
-        };
-        let sealed = self
-            .cipher()
-            .encrypt(&XNonce::from(nonce), payload)
-            .expect("a key is not too long to be sealed");
-        [nonce.as_slice(), &sealed].concat()
+        seal(&self.0, key.expose().as_bytes(), id.as_str(), chance)
     }
 
     /// The text of the key that was kept with the row `id`.
     pub fn open(&self, sealed: &[u8], id: &AppKeyId) -> Result<AppKeyText, UnsealError> {
-        let (nonce, sealed) = sealed.split_first_chunk::<NONCE>().ok_or(UnsealError)?;
-        let payload = Payload {
-            msg: sealed,
-            aad: id.as_str().as_bytes(),
-        };
-        let text = self
-            .cipher()
-            .decrypt(&XNonce::from(*nonce), payload)
-            .map(Zeroizing::new)
-            .map_err(|_| UnsealError)?;
+        let text = open(&self.0, sealed, id.as_str())?;
         let text = std::str::from_utf8(&text).map_err(|_| UnsealError)?;
         Secret::parse(text).map_err(|_| UnsealError)
     }
+}
 
-    fn cipher(&self) -> XChaCha20Poly1305 {
-        XChaCha20Poly1305::new((&*self.0).into())
+impl Vault {
+    /// Seals bytes, to be kept with the row `id` and no other.
+    pub fn seal(&self, plain: &[u8], id: &str, chance: &dyn Chance) -> Vec<u8> {
+        seal(&self.0, plain, id, chance)
     }
+
+    /// The bytes that were kept with the row `id`.
+    pub fn open(&self, sealed: &[u8], id: &str) -> Result<Zeroizing<Vec<u8>>, UnsealError> {
+        open(&self.0, sealed, id)
+    }
+}
+
+fn seal(key: &[u8; 32], plain: &[u8], id: &str, chance: &dyn Chance) -> Vec<u8> {
+    let mut nonce = [0; NONCE];
+    chance.fill(&mut nonce);
+    let payload = Payload {
+        msg: plain,
+        aad: id.as_bytes(),
+    };
+    let sealed = XChaCha20Poly1305::new(key.into())
+        .encrypt(&XNonce::from(nonce), payload)
+        .expect("what is kept is not too long to be sealed");
+    [nonce.as_slice(), &sealed].concat()
+}
+
+fn open(key: &[u8; 32], sealed: &[u8], id: &str) -> Result<Zeroizing<Vec<u8>>, UnsealError> {
+    let (nonce, sealed) = sealed.split_first_chunk::<NONCE>().ok_or(UnsealError)?;
+    let payload = Payload {
+        msg: sealed,
+        aad: id.as_bytes(),
+    };
+    let opened = XChaCha20Poly1305::new(key.into()).decrypt(&XNonce::from(*nonce), payload);
+    opened.map(Zeroizing::new).map_err(|_| UnsealError)
 }
 
 impl SigningKey {
@@ -138,7 +159,7 @@ macro_rules! unprinted {
     )*};
 }
 
-unprinted!(MasterKey, SealingKey, SigningKey);
+unprinted!(MasterKey, SealingKey, SigningKey, Vault);
 
 #[cfg(test)]
 mod tests {
@@ -169,6 +190,19 @@ mod tests {
     }
 
     #[test]
+    fn a_vault_opens_what_was_sealed_for_its_purpose_and_row() {
+        let chance = SeededChance::new(1);
+        let master = MasterKey::from_bytes([7; 32]);
+        let vault = master.vault("a");
+        let sealed = vault.seal(b"https://a.example/?key=b", "row", &chance);
+        assert!(!sealed.windows(3).any(|part| part == b"key"));
+        let opened = vault.open(&sealed, "row").unwrap();
+        assert_eq!(opened.as_slice(), b"https://a.example/?key=b");
+        assert!(vault.open(&sealed, "another row").is_err());
+        assert!(master.vault("b").open(&sealed, "row").is_err());
+    }
+
+    #[test]
     fn a_signature_is_of_one_text_and_one_purpose() {
         let master = MasterKey::from_bytes([7; 32]);
         let signing = master.signing("a");
@@ -183,10 +217,11 @@ mod tests {
     fn keys_are_not_printed() {
         let master = MasterKey::from_bytes([7; 32]);
         let shown = format!(
-            "{master:?} {:?} {:?}",
+            "{master:?} {:?} {:?} {:?}",
             master.sealing(),
-            master.signing("a")
+            master.signing("a"),
+            master.vault("a")
         );
-        assert_eq!(shown, "MasterKey(…) SealingKey(…) SigningKey(…)");
+        assert_eq!(shown, "MasterKey(…) SealingKey(…) SigningKey(…) Vault(…)");
     }
 }

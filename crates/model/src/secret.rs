@@ -121,12 +121,28 @@ kinds! {
     DecisionTokenKind, DecisionToken, DecisionTokenHash, Shape::UrlSafe { length: 43 };
     /// What makes a link good for whoever has it.
     LinkKind, LinkSecret, LinkHash, Shape::Token { prefix: "lk_link_" };
+    /// What makes a live link good for whoever has it: 130 bits, without signs at which programs
+    /// break an address off.
+    LiveLinkKind, LiveLinkSecret, LiveLinkHash, Shape::Alphanumeric { length: 26 };
     /// By what a host asks how its pairing went.
     PairingPollKind, PairingPoll, PairingPollHash, Shape::Token { prefix: "lk_pair_" };
     /// What a person types to attach a host to their account.
     PairingCodeKind, PairingCode, PairingCodeHash, Shape::Typed { length: 8 };
     /// A one-time code that a portal hands to an app in place of the credentials.
     PortalCodeKind, PortalCode, PortalCodeHash, Shape::Token { prefix: "lk_code_" };
+    /// By which the receiver of a webhook knows that a call is the relay's.
+    WebhookSecretKind, WebhookSecret, WebhookSecretHash, Shape::Token { prefix: "lk_hook_" };
+    /// What a link to one picture is good by.
+    SnapshotKind, SnapshotSecret, SnapshotHash, Shape::UrlSafe { length: 43 };
+    /// By what a sign-in that takes several steps goes on.
+    StepKind, StepToken, StepHash, Shape::Token { prefix: "lk_step_" };
+    /// What a person types in place of a second factor that is lost. Good for long, so its hash is
+    /// made with a key that is not in the database: the letters alone carry 69 bits.
+    RecoveryCodeKind, RecoveryCode, RecoveryCodeHash, Shape::Typed { length: 16 };
+    /// A browser's way to one printer's own hostname.
+    OwnCookieKind, OwnCookie, OwnCookieHash, Shape::Token { prefix: "lk_own_" };
+    /// What a page of the web origin hands over to a printer's own hostname, once.
+    OwnCodeKind, OwnCode, OwnCodeHash, Shape::Token { prefix: "lk_open_" };
 }
 
 /// A text is not a secret of the wanted kind. Says no more: the text may be a mistyped secret.
@@ -229,6 +245,20 @@ impl Secret<PairingCodeKind> {
     pub fn shown(&self) -> String {
         let (first, second) = self.text.split_at(self.text.len() / 2);
         format!("{first}-{second}")
+    }
+}
+
+impl Secret<RecoveryCodeKind> {
+    /// As it is shown: four groups of four letters.
+    pub fn shown(&self) -> Zeroizing<String> {
+        let mut shown = Zeroizing::new(String::with_capacity(self.text.len() + 3));
+        for (index, letter) in self.text.chars().enumerate() {
+            if index > 0 && index % 4 == 0 {
+                shown.push('-');
+            }
+            shown.push(letter);
+        }
+        shown
     }
 }
 
@@ -504,6 +534,17 @@ mod tests {
             assert!(PairingCode::parse(wrong).is_err(), "{wrong}");
         }
         assert!(PairingCode::parse(&format!("BCDFGHJK{}", "-".repeat(99))).is_err());
+    }
+
+    #[test]
+    fn a_recovery_code_is_shown_in_groups_and_read_back() {
+        let code = RecoveryCode::generate(&SeededChance::new(7));
+        let shown = code.shown();
+        let groups: Vec<_> = shown.split('-').map(str::len).collect();
+        assert_eq!(groups, [4, 4, 4, 4]);
+        let typed = shown.to_ascii_lowercase().replace('-', " ");
+        assert_eq!(RecoveryCode::parse(&typed).unwrap().expose(), code.expose());
+        assert!(RecoveryCode::parse("123456").is_err());
     }
 
     #[test]

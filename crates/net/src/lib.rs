@@ -9,6 +9,7 @@
 pub mod authority;
 pub mod body;
 pub mod client_addr;
+pub mod egress;
 pub mod executor;
 pub mod gate;
 pub mod key_file;

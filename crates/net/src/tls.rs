@@ -3,15 +3,20 @@
 //! The provider is named explicitly (ring), never taken from process-wide state: two
 //! providers in one graph would make rustls panic at the first connection.
 
+mod certificate;
+
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::server::ResolvesServerCert;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use url::Host;
+
+pub use certificate::{Certificate, Files, Shown, Stamp};
 
 /// The protocol name a host offers for its tunnel.
 pub const ALPN_TUNNEL: &[u8] = b"latchkey/1";
@@ -34,6 +39,15 @@ pub enum TlsError {
     /// A PEM file is readable but has no certificate in it.
     #[error("no certificate in {}", .0.display())]
     NoCertificate(PathBuf),
+    /// What should be certificates or a key in PEM is something else.
+    #[error("not certificates and a key in PEM: {0}")]
+    Pem(rustls::pki_types::pem::Error),
+    /// There is no certificate where one should be.
+    #[error("there is no certificate in it")]
+    Empty,
+    /// What stands in the place of a certificate is none.
+    #[error("the certificate cannot be read")]
+    Garbled,
     /// The certificate and key do not fit together, or rustls refuses them.
     #[error("{0}")]
     Rustls(#[from] rustls::Error),
@@ -117,16 +131,18 @@ fn client_config(
 /// [`ALPN_TUNNEL`] stands first because only hosts offer it; a browser picks `h2` or
 /// `http/1.1` as if it were not there. Whichever is picked, a host speaks HTTP/1.1.
 pub fn server_config(cert: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
-    let chain = certificates(cert)?;
-    let key = PrivateKeyDer::from_pem_file(key).map_err(|cause| TlsError::File {
-        what: "a private key",
-        path: key.to_owned(),
-        cause,
-    })?;
+    let files = Files {
+        cert: cert.to_owned(),
+        key: key.to_owned(),
+    };
+    Shown::new(Certificate::from_files(&files)?).server_config()
+}
+
+fn server_config_with(shown: Arc<dyn ResolvesServerCert>) -> Result<Arc<ServerConfig>, TlsError> {
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
         .with_no_client_auth()
-        .with_single_cert(chain, key)?;
+        .with_cert_resolver(shown);
     config.alpn_protocols = vec![ALPN_TUNNEL.to_vec(), b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
@@ -135,16 +151,18 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let file_error = |cause| TlsError::File {
-        what: "certificates",
+fn file_error(what: &'static str, path: &Path, cause: rustls::pki_types::pem::Error) -> TlsError {
+    TlsError::File {
+        what,
         path: path.to_owned(),
         cause,
-    };
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let found: Vec<_> = CertificateDer::pem_file_iter(path)
-        .map_err(file_error)?
-        .collect::<Result<_, _>>()
-        .map_err(file_error)?;
+        .and_then(Iterator::collect)
+        .map_err(|cause| file_error("certificates", path, cause))?;
     if found.is_empty() {
         return Err(TlsError::NoCertificate(path.to_owned()));
     }

@@ -8,6 +8,8 @@ use ipnet::IpNet;
 use latchkey_model::plan::{PlanName, Plans};
 use latchkey_net::authority::Authority;
 use latchkey_net::client_addr::Scheme;
+use latchkey_net::egress::EgressRules;
+use latchkey_net::tls::Files;
 use lettre::message::Mailbox;
 use url::Url;
 use zeroize::Zeroizing;
@@ -25,7 +27,7 @@ pub struct Config {
     /// The domain under which every app connection has its hostname.
     pub connection_domain: Authority,
     /// Certificate and key; `None` is plain HTTP, on loopback or behind a proxy.
-    pub tls: Option<Tls>,
+    pub tls: Option<Files>,
     /// Proxies whose forwarded fields are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// State.
@@ -40,8 +42,12 @@ pub struct Config {
     pub default_plan: PlanName,
     /// What accounts may do.
     pub plans: Plans,
+    /// When administrators need a second factor for what they change.
+    pub administrators_factor: AdministratorsFactor,
     /// By which server letters are sent; without one there are none.
     pub smtp: Option<Smtp>,
+    /// Whom webhooks may reach, and what goes with them.
+    pub webhooks: Webhooks,
     /// How long a host may take to begin an answer, after its own limit has passed.
     pub first_byte: Duration,
     /// How long running requests may go on after the first stop signal.
@@ -59,6 +65,15 @@ pub enum Registration {
     Closed,
 }
 
+/// When administrators need a second factor for what they change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AdministratorsFactor {
+    /// Always.
+    Required,
+    /// When they have one.
+    IfSet,
+}
+
 /// Which apps the portal lets ask although nobody registered them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnregisteredApps {
@@ -70,13 +85,25 @@ pub enum UnregisteredApps {
     Refuse,
 }
 
-/// Files with a certificate chain and its key, in PEM.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tls {
-    /// The chain, leaf first.
-    pub cert: PathBuf,
-    /// The key.
-    pub key: PathBuf,
+/// Whom webhooks may reach, and what goes with them.
+#[derive(Debug, Clone)]
+pub struct Webhooks {
+    /// Whom they may reach beyond the open internet.
+    pub rules: EgressRules,
+    /// Whether pictures are kept that go with what is told.
+    pub snapshots: bool,
+    /// Certificates believed beside the public ones.
+    pub ca: Option<PathBuf>,
+}
+
+impl Default for Webhooks {
+    fn default() -> Self {
+        Self {
+            rules: EgressRules::default(),
+            snapshots: true,
+            ca: None,
+        }
+    }
 }
 
 /// A mail server that takes letters of ours.

@@ -5,33 +5,48 @@
 //! anything else is answered 421.
 
 mod accounts;
+mod activity;
+mod admin;
 mod app_api;
 mod app_connections;
 pub mod apps;
-mod audit;
+pub mod audit;
 mod camera;
+pub mod certificate;
 pub mod config;
+mod dashboard;
+pub mod doctor;
 mod edge;
 mod events;
 mod guesses;
 mod issued;
 mod life;
 mod limits;
+mod live_links;
 mod mail;
+mod notices;
+mod openapi;
+mod own_access;
 pub mod pages;
 mod pairing;
+mod passkeys;
 mod paths;
 mod people;
 mod portal;
+mod print_letters;
 mod role;
 mod router;
+mod second_factors;
 mod sessions;
+mod snapshots;
 mod state;
 mod sweep;
 #[cfg(test)]
 mod tests;
 mod tunnels;
+mod watching;
 mod web_origin;
+mod webhooks;
 
 pub use accounts::{AccountError, check_password};
 pub use life::{Life, SetPlanError};

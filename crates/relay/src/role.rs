@@ -10,9 +10,10 @@ use latchkey_model::chance::Chance;
 use latchkey_model::clock::Clock;
 use latchkey_model::sealed::MasterKey;
 use latchkey_net::client_addr::TrustedPeers;
+use latchkey_net::egress::Egress;
 use latchkey_net::key_file::{self, KeyFileError};
 use latchkey_net::listen::{self, ListenError, ListenSettings, Stop};
-use latchkey_net::tls::{self, TlsError};
+use latchkey_net::tls::{Shown, TlsError};
 use latchkey_net::tunnel::{Acceptor, AcceptorConfig, Settings};
 use latchkey_store::{RelayStore, StoreError};
 use latchkey_web::health::Health;
@@ -23,20 +24,27 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::Accounts;
+use crate::activity::Activity;
+use crate::app_connections::origins::{Origins, Writer};
 use crate::app_connections::usage::Usage;
+use crate::audit::{self, Audit};
+use crate::certificate::{Keeping, Reload};
 use crate::config::Config;
 use crate::edge::{Edge, Shared};
 use crate::events::Events;
+use crate::events::presence::Comings;
 use crate::guesses::Guesses;
 use crate::issued::Issued;
 use crate::life::{Endings, Life, Parts};
 use crate::limits::Limits;
 use crate::mail::{self, Mail, Post};
+use crate::notices::Notices;
+use crate::own_access::OwnAccess;
 use crate::portal;
 use crate::router::Router;
 use crate::state::{Making, State};
 use crate::sweep;
-use crate::tunnels::{Desk, Reception, Tunnels, presence};
+use crate::tunnels::{Desk, Reception, Tunnels, presence, rates};
 use crate::web_origin::WebOrigin;
 
 /// The name of the database file in the data directory.
@@ -64,6 +72,8 @@ pub enum RelayError {
     Key(#[from] KeyFileError),
     #[error("cannot use the certificate: {0}")]
     Tls(#[from] TlsError),
+    #[error("cannot use `webhooks.ca`: {0}")]
+    WebhookCa(TlsError),
     #[error("cannot use the mail server of `smtp`: {0}")]
     Mail(#[from] lettre::transport::smtp::Error),
 }
@@ -76,12 +86,18 @@ pub struct Relay {
     listener: TcpListener,
     status_listener: Option<TcpListener>,
     settings: ListenSettings,
+    /// Keeps the certificate current, if TLS ends here.
+    keeping: Option<Keeping>,
+    reload: Reload,
     stop: Stop,
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
     mail: Mail,
     post: Option<Post>,
     life: Life,
+    egress: Egress,
+    events: Events,
+    comings: Comings,
 }
 
 impl Relay {
@@ -90,23 +106,28 @@ impl Relay {
         data.join(DATABASE)
     }
 
+    /// The key of a relay with this data directory, which is made if there is none.
+    pub(crate) fn master_key(data: &std::path::Path) -> Result<MasterKey, KeyFileError> {
+        let key = key_file::load_or_create(&data.join(KEY), KEY_PREFIX)?;
+        Ok(MasterKey::from_bytes(*key))
+    }
+
     /// Takes the sockets, opens the database, loads the certificate.
     pub async fn bind(
         config: Config,
         clock: Arc<dyn Clock>,
         chance: Arc<dyn Chance>,
     ) -> Result<Self, RelayError> {
-        let tls = match &config.tls {
-            Some(files) => Some(tls::server_config(&files.cert, &files.key)?),
-            None => None,
-        };
+        let reload = Reload::default();
+        let keeping = Keeping::open(&config, &clock, &reload)?;
+        let tls = keeping.as_ref().map(Keeping::shown);
+        let tls = tls.map(Shown::server_config).transpose()?;
         let path = Self::database(&config.data);
         let store = RelayStore::open(&path)
             .await
             .map_err(|cause| RelayError::Store { path, cause })?;
         // After the database, which makes the folder.
-        let key = key_file::load_or_create(&config.data.join(KEY), KEY_PREFIX)?;
-        let key = MasterKey::from_bytes(*key);
+        let key = Self::master_key(&config.data)?;
         let listener = listen::bind(config.listen).await?;
         let status_listener = match config.status_listen {
             Some(address) => Some(listen::bind(address).await?),
@@ -117,6 +138,9 @@ impl Relay {
             trusted: TrustedPeers::new(config.trusted_proxies.clone()),
             ..ListenSettings::default()
         };
+        let webhooks = &config.webhooks;
+        let egress = Egress::new(webhooks.rules.clone(), webhooks.ca.as_deref());
+        let egress = egress.map_err(RelayError::WebhookCa)?;
         let config = Arc::new(config);
         let (mail, post) = Post::open(&mail::Making {
             config: &config,
@@ -132,16 +156,22 @@ impl Relay {
             clock: Arc::clone(&clock),
             tracker: TaskTracker::new(),
         });
+        let events = Events::new(store.clone());
         Ok(Self {
             mail,
             post,
             life,
+            egress,
+            comings: Comings::new(events.clone(), Arc::clone(&clock)),
+            events,
             config,
             store,
             key,
             listener,
             status_listener,
             settings,
+            keeping,
+            reload,
             stop: Stop::default(),
             clock,
             chance,
@@ -179,6 +209,11 @@ impl Relay {
         self.life.clone()
     }
 
+    /// Lets the running relay read its certificate again.
+    pub fn reload(&self) -> Reload {
+        self.reload.clone()
+    }
+
     /// The two stop signals; see [`Stop`].
     pub fn stop(&self) -> Stop {
         self.stop.clone()
@@ -193,8 +228,20 @@ impl Relay {
         let metrics: Arc<Metrics> = Arc::default();
         let tunnels = self.life.tunnels().clone();
         let usage = Usage::new(self.store.clone(), Arc::clone(&self.clock));
+        let activity = Activity::new(self.store.clone(), Arc::clone(&self.clock));
+        let (origins, writer) = self.origins();
+        let own = OwnAccess::new(
+            &self.config,
+            &self.store,
+            &self.clock,
+            &self.chance,
+            &self.key,
+        );
         let limits = self.limits(&callers);
         let shared = Shared {
+            origins,
+            own: own.clone(),
+            activity: activity.clone(),
             config: Arc::clone(&self.config),
             store: self.store.clone(),
             tunnels: tunnels.clone(),
@@ -208,38 +255,38 @@ impl Relay {
             tracker: callers.clone(),
             stopping: self.stop.soft.clone(),
         };
-        let router = self.router(shared, &tunnel_tasks);
+        let audit = self.audit();
+        let router = self.router(shared, &tunnel_tasks, audit.clone());
         // Also while running requests finish.
         let served = CancellationToken::new();
         tunnel_tasks.spawn(self.life.clone().watch(served.clone()));
+        tunnel_tasks.spawn(own.watch(self.life.changes().clone(), served.clone()));
         tunnel_tasks.spawn(usage.clone().watch(served.clone()));
         tunnel_tasks.spawn(limits.watch(served.clone()));
+        tunnel_tasks.spawn(activity.clone().watch(served.clone()));
+        tunnel_tasks.spawn(writer.run(served.clone()));
+        if let Some(keeping) = self.keeping.take() {
+            tunnel_tasks.spawn(keeping.run(Arc::clone(&metrics), self.stop.soft.clone()));
+        }
         if let Some(post) = self.post.take() {
             tunnel_tasks.spawn(post.run(self.stop.soft.clone()));
         }
+        tunnel_tasks.spawn(rates::watch(tunnels.clone(), served.clone()));
         tunnel_tasks.spawn(presence::watch(
             tunnels.clone(),
             self.store.clone(),
             Arc::clone(&self.clock),
             served.clone(),
         ));
-        // No host is connected to a relay that just started, whatever was noted last.
-        if let Err(error) = self.store.printers().note_all_lost().await {
-            tracing::warn!(%error, "cannot note that no host is connected yet");
-        }
+        self.note_all_lost(&tunnel_tasks).await;
         tunnel_tasks.spawn(sweep::run(
             self.store.clone(),
+            audit,
             Arc::clone(&self.clock),
             self.stop.soft.clone(),
         ));
-        if let Some(listener) = self.status_listener {
-            let health = health(&metrics, &self.store);
-            let soft = self.stop.soft.clone();
-            tunnel_tasks.spawn(async move {
-                if let Err(error) = health.serve(listener, soft).await {
-                    tracing::error!(%error, "the status listener ended");
-                }
-            });
+        if let Some(listener) = self.status_listener.take() {
+            self.serve_status(listener, &metrics, &tunnel_tasks);
         }
         let serving = listen::serve(
             self.listener,
@@ -267,7 +314,23 @@ impl Relay {
         };
         self.stop.drain(self.config.drain, gentle, cut).await;
         usage.write().await;
+        activity.write().await;
         self.store.close().await;
+    }
+
+    /// No host is connected to a relay that just started, whatever was noted last. Those that were
+    /// have a minute to come back.
+    async fn note_all_lost(&self, tunnel_tasks: &TaskTracker) {
+        match self.store.printers().list_connected().await {
+            Ok(were_here) => {
+                let went = self.comings.clone();
+                tunnel_tasks.spawn(went.all_went(were_here, self.stop.soft.clone()));
+            }
+            Err(error) => tracing::warn!(%error, "cannot look which hosts were connected"),
+        }
+        if let Err(error) = self.store.printers().note_all_lost().await {
+            tracing::warn!(%error, "cannot note that no host is connected yet");
+        }
     }
 
     fn limits(&self, callers: &TaskTracker) -> Limits {
@@ -275,7 +338,37 @@ impl Relay {
         Limits::new(store, clock, self.config.plans.clone(), callers.clone())
     }
 
-    fn router(&self, shared: Shared, tunnel_tasks: &TaskTracker) -> Router {
+    fn audit(&self) -> Audit {
+        Audit::new(audit::Making {
+            store: self.store.clone(),
+            clock: Arc::clone(&self.clock),
+            chance: Arc::clone(&self.chance),
+            key: &self.key,
+            end: Some(Audit::end_file(&self.config.data)),
+        })
+    }
+
+    fn serve_status(&self, listener: TcpListener, metrics: &Arc<Metrics>, tasks: &TaskTracker) {
+        let health = health(metrics, &self.store);
+        let soft = self.stop.soft.clone();
+        tasks.spawn(async move {
+            if let Err(error) = health.serve(listener, soft).await {
+                tracing::error!(%error, "the status listener ended");
+            }
+        });
+    }
+
+    fn origins(&self) -> (Origins, Writer) {
+        let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
+        Origins::new(store, clock, self.notices())
+    }
+
+    fn notices(&self) -> Notices {
+        let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
+        Notices::new(store, clock, self.mail.clone())
+    }
+
+    fn router(&self, shared: Shared, tunnel_tasks: &TaskTracker, audit: Audit) -> Router {
         let acceptor = AcceptorConfig {
             relay_name: self.config.public_url.authority().to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -288,6 +381,10 @@ impl Relay {
             clock: Arc::clone(&self.clock),
             chance: Arc::clone(&self.chance),
             tracker: tunnel_tasks.clone(),
+            comings: self.comings.clone(),
+            events: self.events.clone(),
+            notices: self.notices(),
+            stopping: self.stop.soft.clone(),
         });
         let state = State::new(Making {
             config: Arc::clone(&self.config),
@@ -297,12 +394,23 @@ impl Relay {
             tunnels: shared.tunnels.clone(),
             life: self.life.clone(),
             mail: self.mail.clone(),
-            events: Events::new(self.store.clone()),
+            egress: self.egress.clone(),
+            events: self.events.clone(),
+            own_access: shared.own.clone(),
+            activity: shared.activity.clone(),
+            stopping: self.stop.soft.clone(),
+            audit,
             limits: shared.limits.clone(),
             key: MasterKey::from_bytes(*self.key.expose()),
         });
+        let soft = self.stop.soft.clone();
+        tunnel_tasks.spawn(state.live_links.clone().watch(soft));
         tunnel_tasks.spawn(portal::forget(state.clone(), self.stop.soft.clone()));
-        let web_origin = WebOrigin::new(state, reception, Arc::clone(&shared.metrics));
+        tunnel_tasks.spawn(state.webhooks.clone().run(self.stop.soft.clone()));
+        tunnel_tasks.spawn(state.print_letters.clone().run(self.stop.soft.clone()));
+        tunnel_tasks.spawn(sweep::told(state.clone(), self.stop.soft.clone()));
+        let metrics = Arc::clone(&shared.metrics);
+        let web_origin = WebOrigin::new(state, reception, metrics, shared.tracker.clone());
         let edge = Edge::new(shared);
         Router { edge, web_origin }
     }

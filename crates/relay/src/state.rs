@@ -4,23 +4,35 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use latchkey_model::chance::Chance;
-use latchkey_model::clock::Clock;
+use latchkey_model::clock::{Clock, Timestamp};
 use latchkey_model::sealed::MasterKey;
+use latchkey_net::egress::Egress;
 use latchkey_store::RelayStore;
+use tokio_util::sync::CancellationToken;
 
 use crate::accounts::Accounts;
+use crate::activity::Activity;
 use crate::audit::Audit;
 use crate::camera::Camera;
 use crate::config::Config;
 use crate::events::Events;
 use crate::life::Life;
 use crate::limits::Limits;
+use crate::live_links::{self, LiveLinks};
 use crate::mail::Mail;
+use crate::notices::Notices;
+use crate::own_access::OwnAccess;
 use crate::pairing::Pairings;
+use crate::passkeys::Passkeys;
 use crate::portal::keys::Keys;
 use crate::portal::{self, Portal};
+use crate::print_letters::{self, PrintLetters};
+use crate::second_factors::SecondFactors;
 use crate::sessions::Sessions;
+use crate::snapshots::{self, Snapshots};
 use crate::tunnels::Tunnels;
+use crate::watching::{self, Watching};
+use crate::webhooks::{self, Webhooks};
 
 /// Shared by all routes; clones are cheap.
 #[derive(Clone)]
@@ -34,16 +46,31 @@ pub(crate) struct Parts {
     /// How app connections, printers and accounts end.
     pub(crate) life: Life,
     pub(crate) mail: Mail,
+    /// What owners of accounts are told of.
+    pub(crate) notices: Notices,
+    pub(crate) second_factors: SecondFactors,
+    pub(crate) passkeys: Passkeys,
     /// What printers do.
     pub(crate) events: Events,
     /// What counts against plans.
     pub(crate) limits: Limits,
-    pub(crate) camera: Camera,
+    /// Who looks through the cameras.
+    pub(crate) watching: Watching,
+    pub(crate) live_links: LiveLinks,
+    /// What apps and people do.
+    pub(crate) activity: Activity,
     pub(crate) audit: Audit,
+    /// Pictures that go with what is told.
+    pub(crate) snapshots: Snapshots,
+    pub(crate) webhooks: Webhooks,
+    pub(crate) print_letters: PrintLetters,
+    /// When this relay started.
+    pub(crate) started: Timestamp,
     pub(crate) sessions: Sessions,
     pub(crate) accounts: Accounts,
     pub(crate) pairings: Pairings,
     pub(crate) portal: Portal,
+    pub(crate) own_access: OwnAccess,
 }
 
 /// What a [`State`] is made from.
@@ -56,6 +83,13 @@ pub(crate) struct Making {
     pub(crate) life: Life,
     pub(crate) mail: Mail,
     pub(crate) events: Events,
+    /// The way out to addresses that others name.
+    pub(crate) egress: Egress,
+    pub(crate) activity: Activity,
+    /// Ends what does not end by itself.
+    pub(crate) stopping: CancellationToken,
+    pub(crate) own_access: OwnAccess,
+    pub(crate) audit: Audit,
     pub(crate) limits: Limits,
     pub(crate) key: MasterKey,
 }
@@ -71,12 +105,65 @@ impl State {
             life,
             mail,
             events,
+            egress,
+            activity,
+            stopping,
+            own_access,
+            audit,
             limits,
             key,
         } = making;
+        let camera = Camera::new(tunnels.clone());
+        let snapshots = Snapshots::new(snapshots::Making {
+            config: &config,
+            store: &store,
+            events: &events,
+            clock: &clock,
+            chance: &chance,
+            key: &key,
+            camera: Arc::new(camera.clone()),
+        });
+        let webhooks = Webhooks::new(webhooks::Making {
+            public_url: &config.public_url,
+            plans: &config.plans,
+            store: &store,
+            clock: &clock,
+            chance: &chance,
+            key: &key,
+            life: &life,
+            events: &events,
+            audit: &audit,
+            snapshots: &snapshots,
+            egress,
+        });
+        let print_letters = PrintLetters::new(print_letters::Making {
+            store: &store,
+            clock: &clock,
+            events: &events,
+            mail: &mail,
+            snapshots: &snapshots,
+        });
         let sessions = Sessions::new(&config, &store, &clock, &chance, &key);
         let accounts = Accounts::new(&config, &store, &clock, &chance);
         let pairings = Pairings::new(&config, &store, &clock, &chance);
+        let watching = Watching::new(watching::Making {
+            source: Arc::new(camera),
+            activity: activity.clone(),
+            tracker: life.tracker().clone(),
+            stopping,
+        });
+        let live_links = LiveLinks::new(live_links::Parts {
+            store: store.clone(),
+            clock: Arc::clone(&clock),
+            chance: Arc::clone(&chance),
+            key: key.signing("live links 1"),
+            public_url: config.public_url.clone(),
+            events: events.clone(),
+            watching: watching.clone(),
+        });
+        let second_factors = SecondFactors::new(&config, &store, &clock, &chance, &key);
+        let passkeys = Passkeys::new(&config, &store, &clock, &chance, &key);
+        let notices = Notices::new(store.clone(), Arc::clone(&clock), mail.clone());
         let keys = Keys::new(tunnels.clone());
         let portal = Portal::new(portal::Parts {
             config: Arc::clone(&config),
@@ -84,12 +171,20 @@ impl State {
             clock: Arc::clone(&clock),
             chance,
             keys,
-            mail: mail.clone(),
+            notices: notices.clone(),
             life: life.clone(),
+            activity: activity.clone(),
+            audit: audit.clone(),
         });
         Self(Arc::new(Parts {
-            camera: Camera::new(tunnels.clone()),
-            audit: Audit::default(),
+            watching,
+            live_links,
+            activity,
+            audit,
+            snapshots,
+            webhooks,
+            print_letters,
+            started: clock.now(),
             events,
             limits,
             config,
@@ -98,10 +193,14 @@ impl State {
             tunnels,
             life,
             mail,
+            notices,
+            second_factors,
+            passkeys,
             sessions,
             accounts,
             pairings,
             portal,
+            own_access,
         }))
     }
 }

@@ -1,12 +1,13 @@
 //! The relay's own web address: pages, and the place where hosts dial.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use http::header::{CONNECTION, UPGRADE};
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use latchkey_net::body::{self, Body};
 use latchkey_net::listen::Call;
 use latchkey_net::tunnel::{TUNNEL_PATH, TUNNEL_UPGRADE};
@@ -16,18 +17,28 @@ use latchkey_web::problem::Problem;
 use latchkey_web::request_id::RequestIds;
 use latchkey_web::request_log::RequestLine;
 use latchkey_web::{assets, security_headers};
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::accounts;
+use crate::activity;
+use crate::admin;
 use crate::app_api::{self, AppApi};
 use crate::apps;
 use crate::config::Registration;
+use crate::dashboard;
+use crate::live_links;
+use crate::openapi;
+use crate::own_access;
 use crate::pages::links;
 use crate::pages::visit::{Answered, Arrival, Visit};
 use crate::pairing;
+use crate::passkeys;
 use crate::paths;
 use crate::people;
 use crate::portal;
+use crate::second_factors;
+use crate::snapshots;
 use crate::state::State;
 use crate::tunnels::{self, Reception};
 
@@ -38,12 +49,22 @@ pub(crate) fn router(state: State) -> Router {
     Router::new()
         .route("/", get(landing))
         .merge(accounts::http::routes())
+        .merge(admin::routes())
         .merge(apps::http::routes())
         .merge(links::routes())
+        .merge(openapi::http::routes())
         .merge(portal::http::routes())
         .merge(people::routes())
+        .merge(own_access::http::routes())
         .merge(pairing::http::routes())
+        .merge(snapshots::http::routes())
+        .merge(second_factors::http::routes())
+        .merge(passkeys::http::routes())
         .merge(tunnels::http::routes())
+        .merge(activity::http::routes())
+        .merge(dashboard::http::routes())
+        .merge(live_links::http::routes())
+        .merge(live_links::owner::routes())
         .with_state(state)
         .merge(app_api::http::routes(app_api))
         .merge(assets::router())
@@ -69,15 +90,22 @@ pub(crate) struct WebOrigin {
     reception: Reception,
     metrics: Arc<Metrics>,
     ids: Arc<RequestIds>,
+    tracker: TaskTracker,
 }
 
 impl WebOrigin {
-    pub(crate) fn new(state: State, reception: Reception, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(
+        state: State,
+        reception: Reception,
+        metrics: Arc<Metrics>,
+        tracker: TaskTracker,
+    ) -> Self {
         Self {
             router: router(state),
             reception,
             metrics,
             ids: Arc::default(),
+            tracker,
         }
     }
 
@@ -104,14 +132,22 @@ impl WebOrigin {
                 address: call.caller.address,
                 request_id: line.request_id().to_owned(),
             });
-            let routed = self
-                .router
-                .clone()
-                .oneshot(request.map(axum::body::Body::new));
-            let Ok(response) = routed.await;
-            response.map(body::boxed)
+            self.route(request).await.map(body::boxed)
         };
         line.follow(response).map(body::boxed)
+    }
+
+    /// What may change something goes on to its end when whoever asked goes away meanwhile: what
+    /// was done is also written down, told and cut off.
+    async fn route(&self, request: Request<Body>) -> Response<axum::body::Body> {
+        let looks_only = matches!(*request.method(), Method::GET | Method::HEAD);
+        let router = self.router.clone();
+        let routed = router.oneshot(request.map(axum::body::Body::new));
+        if looks_only {
+            let Ok(response) = routed.await;
+            return response;
+        }
+        to_its_end(&self.tracker, routed).await
     }
 
     /// Turns a host's connection around.
@@ -136,5 +172,53 @@ impl WebOrigin {
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static(TUNNEL_UPGRADE));
         response
+    }
+}
+
+/// Waits for an answer that is made whether somebody waits or not.
+async fn to_its_end(
+    tracker: &TaskTracker,
+    routed: impl Future<Output = Result<Response<axum::body::Body>, Infallible>> + Send + 'static,
+) -> Response<axum::body::Body> {
+    match tracker.spawn(routed).await {
+        Ok(Ok(response)) => response,
+        Err(error) => {
+            tracing::error!(%error, "a form was not answered");
+            Problem::from_status(StatusCode::INTERNAL_SERVER_ERROR).into_response()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_form_goes_on_to_its_end_when_its_sender_goes_away() {
+        let tracker = TaskTracker::new();
+        let (go_on, waits) = oneshot::channel();
+        let (done, mut is_done) = oneshot::channel();
+        let form = async move {
+            waits.await.unwrap();
+            done.send(()).unwrap();
+            Ok(Response::default())
+        };
+        let mut sender = Box::pin(to_its_end(&tracker, form));
+        assert!((&mut sender).now_or_never().is_none());
+        drop(sender);
+        go_on.send(()).unwrap();
+        tracker.close();
+        tracker.wait().await;
+        is_done.try_recv().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_form_that_breaks_is_answered() {
+        let tracker = TaskTracker::new();
+        let answer = to_its_end(&tracker, async { panic!("broken") }).await;
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
     }
 }

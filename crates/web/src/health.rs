@@ -15,6 +15,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use tokio::{net::TcpListener, time::Instant};
 use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
 
 use crate::metrics::Metrics;
 
@@ -51,18 +52,21 @@ impl fmt::Debug for Health {
 }
 
 /// The body of `/readyz`.
-#[derive(Debug, Serialize)]
-struct Readiness {
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Readiness {
     ready: bool,
     checks: Vec<CheckResult>,
 }
 
-#[derive(Debug, Serialize)]
-struct CheckResult {
+/// How one check went.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CheckResult {
     name: &'static str,
     ok: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     reason: Option<CheckFailure>,
+    #[schema(value_type = u64)]
     duration_ms: u128,
 }
 
@@ -90,7 +94,7 @@ impl Health {
 
     pub fn router(self) -> Router {
         Router::new()
-            .route("/healthz", get(|| async { "ok\n" }))
+            .route("/healthz", get(healthz))
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics))
             .with_state(Arc::new(self))
@@ -108,7 +112,37 @@ impl Health {
     }
 }
 
-async fn readyz(State(health): State<Arc<Health>>) -> Response {
+/// Tell that the process answers
+///
+/// On `status_listen`, as the two others: readiness and metrics.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "Status",
+    responses((status = 200, description = "It does.", body = String, content_type = "text/plain", example = "ok\n"))
+)]
+pub async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// Tell whether this process should be sent traffic
+///
+/// Each check with its outcome; one that takes 2 seconds has failed.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "Status",
+    responses(
+        (status = 200, description = "All checks are good.", body = Readiness, example = json!({
+            "ready": true, "checks": [{"name": "store", "ok": true, "duration_ms": 1}]
+        })),
+        (status = 503, description = "One is not.", body = Readiness, example = json!({
+            "ready": false,
+            "checks": [{"name": "store", "ok": false, "reason": "the database does not answer", "duration_ms": 2000}]
+        })),
+    )
+)]
+pub async fn readyz(State(health): State<Arc<Health>>) -> Response {
     let mut checks = Vec::with_capacity(health.checks.len());
     for check in &health.checks {
         checks.push(check.result().await);
@@ -122,7 +156,16 @@ async fn readyz(State(health): State<Arc<Health>>) -> Response {
     (status, Json(Readiness { ready, checks })).into_response()
 }
 
-async fn metrics(State(health): State<Arc<Health>>) -> Response {
+/// Count what happens, for Prometheus
+///
+/// In the text format that scrapers read. No label is an id, a name or an address.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "Status",
+    responses((status = 200, description = "All numbers.", body = String, content_type = "application/openmetrics-text"))
+)]
+pub async fn metrics(State(health): State<Arc<Health>>) -> Response {
     let mut response = health.metrics.encode().into_response();
     response
         .headers_mut()

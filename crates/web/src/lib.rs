@@ -8,6 +8,7 @@ extern crate self as latchkey_web;
 
 pub mod assets;
 pub mod browser;
+pub mod description;
 pub mod device;
 pub mod error_page;
 pub mod health;

@@ -11,9 +11,11 @@ use std::{
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text::encode},
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    metrics::{counter::Counter, family::Family, histogram::Histogram},
     registry::Registry,
 };
+
+pub use prometheus_client::metrics::gauge::Gauge;
 
 /// From a file served out of memory to a print file sent over a slow line.
 const DURATION_BUCKETS: [f64; 12] = [
@@ -196,6 +198,13 @@ impl Metrics {
     /// Adds metrics of one role; their labels obey the rule above.
     pub fn register(&self, add: impl FnOnce(&mut Registry)) {
         add(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Adds one number of a role, which the role sets.
+    pub fn gauge(&self, name: &'static str, help: &'static str) -> Gauge {
+        let gauge = Gauge::default();
+        self.register(|registry| registry.register(name, help, gauge.clone()));
+        gauge
     }
 
     /// The text format scrapers read.

@@ -43,7 +43,17 @@ impl Moment {
         }
     }
 
-    fn day(self) -> String {
+    /// The same length of time for a moment to come: "3 minutes", "12 days".
+    pub fn until(self) -> String {
+        Self {
+            at: self.now,
+            now: self.at,
+        }
+        .span()
+    }
+
+    /// The day in UTC: "2 October 2025".
+    pub fn day(self) -> String {
         let day = self.calendar().to_zoned(TimeZone::UTC);
         day.strftime("%-d %B %Y").to_string()
     }
@@ -98,6 +108,13 @@ mod tests {
         ] {
             assert_eq!(moment((now - before) * 1000, now * 1000).ago(), expected);
         }
+    }
+
+    #[test]
+    fn what_is_to_come_reads_as_people_say_it() {
+        assert_eq!(moment(7_200_000, 0).until(), "2 hours");
+        assert_eq!(moment(0, 5_000).until(), "0 s");
+        assert_eq!(moment(1_760_000_000_123, 0).day(), "9 October 2025");
     }
 
     #[test]

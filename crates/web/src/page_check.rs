@@ -258,7 +258,18 @@ fn policy(html: &str, faults: &mut Vec<String>) {
             faults.push("a form that does not post".into());
         }
     }
-    let forms = html.matches("<form").count();
+    // To another origin no token goes: there it would be worth what it is worth here.
+    let mut elsewhere = 0;
+    for form in html.split("<form").skip(1) {
+        let (tag, rest) = form.split_once('>').unwrap_or((form, ""));
+        let leads_away = attribute(tag, "action").is_some_and(|action| action.starts_with("http"));
+        let inside = rest.split("</form").next().unwrap_or_default();
+        if leads_away && inside.contains("csrf_token") {
+            faults.push("a form that takes its token elsewhere".into());
+        }
+        elsewhere += usize::from(leads_away);
+    }
+    let forms = html.matches("<form").count() - elsewhere;
     if html.matches(r#"name="csrf_token""#).count() < forms {
         faults.push("a form without token".into());
     }

@@ -6,7 +6,8 @@ use askama::Template;
 use axum::response::{IntoResponse, Response as AxumResponse};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{browser::wants_page, self_contained, shell::Place};
 
@@ -25,6 +26,19 @@ pub struct Problem {
     pub request_id: Option<String>,
     /// Sent as `Retry-After`, in seconds.
     pub retry_after: Option<u32>,
+}
+
+/// An error as JSON.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemBody {
+    /// What happened and what to do, for people.
+    error: String,
+    /// For programs: lower case, words joined by underscores.
+    code: String,
+    /// By which an operator finds the line in the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
 }
 
 impl Problem {
@@ -63,10 +77,12 @@ impl Problem {
 
     /// The JSON answer.
     pub fn json(&self) -> Response<Bytes> {
-        let mut body = json!({ "error": self.sentence, "code": self.code });
-        if let Some(id) = &self.request_id {
-            body["request_id"] = json!(id);
-        }
+        let body = ProblemBody {
+            error: self.sentence.to_owned(),
+            code: self.code.to_owned(),
+            request_id: self.request_id.clone(),
+        };
+        let body = serde_json::to_value(body).expect("plain data");
         self.finish(self_contained::json(self.status, &body))
     }
 

@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::seats::Seats;
-use self::upstream::Source;
+pub(crate) use self::upstream::{Pauses, Socket, Source, Unavailable};
 use self::xhr::XhrSessions;
 use crate::authority::endings::Hold;
 use crate::config::{Credential, UpstreamAddress};

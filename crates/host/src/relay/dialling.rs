@@ -2,8 +2,8 @@
 
 use latchkey_net::authority::Authority;
 use latchkey_net::tunnel::{
-    DialError, Dialler, DiallerConfig, FEATURE_APP_KEYS, FEATURE_ENDS, FEATURE_LOCAL_ADDRESS,
-    FEATURE_SCOPES, HostIdentity,
+    DialError, Dialler, DiallerConfig, FEATURE_APP_KEYS, FEATURE_CAMERA, FEATURE_ENDS,
+    FEATURE_LOCAL_ADDRESS, FEATURE_PRINTING, FEATURE_SCOPES, HostIdentity,
 };
 
 use crate::app_connections::AppConnections;
@@ -11,6 +11,7 @@ use crate::app_keys::through_relay::KeysThroughRelay;
 use crate::config::Relay;
 use crate::doors::{Doors, TunnelDoor};
 use crate::local_api::LocalApi;
+use crate::printing::Printing;
 
 /// Makes a dialler for whatever relay there is.
 pub(crate) struct Dialling {
@@ -20,21 +21,25 @@ pub(crate) struct Dialling {
     pub(crate) app_connections: AppConnections,
     pub(crate) keys: KeysThroughRelay,
     pub(crate) local_api: LocalApi,
+    pub(crate) printing: Printing,
 }
 
 impl Dialling {
     pub(crate) fn dialler(&self, relay: &Relay) -> Result<Dialler<TunnelDoor>, DialError> {
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        let features = [
+        let mut features = vec![
             FEATURE_SCOPES,
             FEATURE_ENDS,
             FEATURE_APP_KEYS,
             FEATURE_LOCAL_ADDRESS,
         ];
+        if relay.printing {
+            features.extend([FEATURE_PRINTING, FEATURE_CAMERA]);
+        }
         let config = DiallerConfig {
             allow_unbound: relay.allow_unbound,
             ca_file: relay.ca_file.clone(),
-            features: features.map(str::to_owned).to_vec(),
+            features: features.into_iter().map(str::to_owned).collect(),
             ..DiallerConfig::new(relay.url.clone(), self.host_name.clone(), version)
         };
         let door = TunnelDoor {
@@ -44,6 +49,7 @@ impl Dialling {
             app_connections: self.app_connections.clone(),
             keys: self.keys.clone(),
             local_api: self.local_api.clone(),
+            printing: relay.printing.then(|| self.printing.clone()),
         };
         let tracker = self.doors.tracker.clone();
         Dialler::new(config, self.identity.clone(), door, tracker)

@@ -107,6 +107,11 @@ impl RelayLink {
         self.0.target.borrow().clone()
     }
 
+    /// Follows which relay there is to dial.
+    pub(crate) fn follow_target(&self) -> watch::Receiver<Option<Relay>> {
+        self.0.target.subscribe()
+    }
+
     /// The relay that the configuration names; no other can be paired with.
     pub(crate) fn configured(&self) -> Option<&Relay> {
         self.0.parts.configured.as_ref()
@@ -252,6 +257,7 @@ fn target(configured: Option<&Relay>, kept: &KeptRelay) -> Option<Relay> {
             ca_file: kept.ca_file.clone(),
             allow_unbound: false,
             app_keys: true,
+            printing: true,
         }),
     }
 }

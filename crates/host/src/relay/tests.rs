@@ -10,6 +10,7 @@ fn parts(configured: Option<&str>, file: Option<PathBuf>) -> Parts {
             ca_file: None,
             allow_unbound: false,
             app_keys: true,
+            printing: true,
         }),
         file,
         identity: HostIdentity::generate().unwrap(),

@@ -69,7 +69,23 @@ pub(crate) enum AccountAction {
         #[command(flatten)]
         config: RelayConfigArgs,
     },
+    /// What an account is guarded by beside its password
+    #[command(subcommand)]
+    SecondFactor(SecondFactorAction),
     /// Delete an account with its printers and app connections, for good
+    Remove {
+        /// Whose
+        email: String,
+        #[command(flatten)]
+        config: RelayConfigArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecondFactorAction {
+    /// Take codes and passkeys away from who lost them, which ends their sessions
+    ///
+    /// Their password alone is enough until they set up new ones. Be sure that it is them who asks.
     Remove {
         /// Whose
         email: String,

@@ -3,11 +3,13 @@
 
 use anyhow::{Context as _, anyhow, bail};
 use latchkey_model::account::{Account, Email, Suspension};
+use latchkey_model::account_notice::{Notice, NoticeKind};
 use latchkey_model::chance::SystemChance;
 use latchkey_model::clock::{Clock as _, SystemClock};
 use latchkey_model::id::AccountId;
 use latchkey_model::limit::Month;
 use latchkey_model::plan::PlanName;
+use latchkey_relay::audit::{Act, Actor, Audit, Entry};
 use latchkey_relay::config::Config;
 use latchkey_relay::{Relay, check_password};
 use latchkey_store::{RelayStore, StoreError};
@@ -16,7 +18,7 @@ use serde_json::json;
 use super::password;
 use crate::app_side::UsageError;
 use crate::cli::PasswordArgs;
-use crate::cli::account::{AccountAction, RelayConfigArgs};
+use crate::cli::account::{AccountAction, RelayConfigArgs, SecondFactorAction};
 use crate::config::{self, Checking, ConfigError};
 use crate::output;
 
@@ -54,6 +56,10 @@ pub(crate) async fn run(action: AccountAction) -> anyhow::Result<()> {
             password,
             config,
         } => Known::open(&config).await?.passwd(&email, &password).await,
+        AccountAction::SecondFactor(SecondFactorAction::Remove { email, config }) => {
+            let relay = Known::open(&config).await?;
+            relay.remove_second_factor(&email).await
+        }
         AccountAction::Remove { email, config } => Known::open(&config).await?.remove(&email).await,
     }
 }
@@ -62,6 +68,7 @@ pub(crate) async fn run(action: AccountAction) -> anyhow::Result<()> {
 pub(super) struct Known {
     config: Config,
     pub(super) store: RelayStore,
+    pub(super) audit: Audit,
 }
 
 impl Known {
@@ -78,7 +85,12 @@ impl Known {
         let store = RelayStore::open(&path)
             .await
             .with_context(|| format!("cannot open the relay's database {}", path.display()))?;
-        Ok(Self { config, store })
+        let audit = Audit::of_files(&config, &store)?;
+        Ok(Self {
+            config,
+            store,
+            audit,
+        })
     }
 
     async fn find(&self, email: &str) -> anyhow::Result<Account> {
@@ -103,6 +115,16 @@ impl Known {
             ))
             .into()
         })
+    }
+
+    /// Writes down what the command did to an account.
+    async fn note(&self, act: Act, account: &AccountId, detail: &str) {
+        let entry = Entry {
+            account: Some(account.clone()),
+            detail: detail.to_owned(),
+            ..Entry::new(Actor::CommandLine, act)
+        };
+        self.audit.note(entry).await;
     }
 
     async fn done(self, note: &str) -> anyhow::Result<()> {
@@ -137,6 +159,11 @@ impl Known {
             Ok(()) => {}
             Err(StoreError::Conflict) => bail!(taken(&account.email)),
             Err(error) => return Err(error.into()),
+        }
+        let plan = account.plan.as_str();
+        self.note(Act::AccountMade, &account.id, plan).await;
+        if admin {
+            self.note(Act::AdministratorMade, &account.id, "").await;
         }
         let what = if admin { ", an administrator" } else { "" };
         let note = format!(
@@ -201,6 +228,8 @@ impl Known {
         if !self.store.accounts().set_plan(&account.id, &plan).await? {
             bail!(missing(email));
         }
+        self.note(Act::PlanChanged, &account.id, plan.as_str())
+            .await;
         let has_them = self.config.plans.find(&plan);
         let note = if has_them.is_some_and(|plan| plan.app_connections) {
             format!("{} is on the plan {plan} now.", account.email.as_str())
@@ -227,6 +256,7 @@ impl Known {
         {
             bail!("{} is suspended already", account.email.as_str());
         }
+        self.note(Act::AccountSuspended, &account.id, "").await;
         self.done(&format!("Suspended {}.", account.email.as_str()))
             .await
     }
@@ -236,6 +266,7 @@ impl Known {
         if !self.store.accounts().unsuspend(&account.id).await? {
             bail!("{} is not suspended", account.email.as_str());
         }
+        self.note(Act::SuspensionEnded, &account.id, "").await;
         self.done(&format!(
             "{} is no longer suspended.",
             account.email.as_str()
@@ -255,8 +286,31 @@ impl Known {
             bail!(missing(email));
         }
         let ended = self.store.sessions().end_others(&account.id, None).await?;
+        self.note(Act::PasswordChanged, &account.id, "").await;
         let note = format!(
             "Changed the password of {}. Ended: {ended} sessions.",
+            account.email.as_str()
+        );
+        self.done(&note).await
+    }
+
+    async fn remove_second_factor(self, email: &str) -> anyhow::Result<()> {
+        let account = self.find(email).await?;
+        if !self.store.second_factors().remove_all(&account.id).await? {
+            bail!("{} has no second factor", account.email.as_str());
+        }
+        let ended = self.store.sessions().end_others(&account.id, None).await?;
+        self.note(Act::SecondFactorTakenAway, &account.id, "").await;
+        let notice = Notice {
+            at: SystemClock.now(),
+            kind: NoticeKind::FactorsReset,
+            detail: String::new(),
+            device: String::new(),
+            network: String::new(),
+        };
+        self.store.notices().add(&account.id, &notice).await?;
+        let note = format!(
+            "Took codes and passkeys away from {}. Ended: {ended} sessions.",
             account.email.as_str()
         );
         self.done(&note).await
@@ -272,6 +326,7 @@ impl Known {
         let Some(deleted) = deleted else {
             bail!(missing(email));
         };
+        self.note(Act::AccountRemoved, &account.id, "").await;
         if account.administrator && !self.store.accounts().has_administrator().await? {
             output::note("No account administers this relay now.");
         }

@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail};
 use latchkey_model::app::{AppId, RegisteredApp};
 use latchkey_model::clock::{Clock as _, SystemClock};
 use latchkey_relay::apps::{RegisterError, Registration, logo, register};
+use latchkey_relay::audit::{Act, Actor, Entry};
 use serde_json::json;
 use tokio::io::AsyncReadExt as _;
 
@@ -36,9 +37,12 @@ async fn add(args: &AppAddArgs) -> anyhow::Result<()> {
         targets: &args.target,
         logo: logo.as_deref(),
     };
-    let store = Known::open(&args.config).await?.store;
-    let registered = register(&store, &wanted, SystemClock.now()).await;
-    store.close().await;
+    let relay = Known::open(&args.config).await?;
+    let registered = register(&relay.store, &wanted, SystemClock.now()).await;
+    if let Ok(app) = &registered {
+        note(&relay, Act::AppRegistered, &app.id).await;
+    }
+    relay.store.close().await;
     let app = match registered {
         Ok(app) => app,
         Err(error) if error.is_usage() => return Err(UsageError(error.to_string()).into()),
@@ -62,6 +66,14 @@ async fn add(args: &AppAddArgs) -> anyhow::Result<()> {
         output::note("With the target * anybody can be this app, so it is not called verified.");
     }
     Ok(())
+}
+
+async fn note(relay: &Known, act: Act, app: &AppId) {
+    let entry = Entry {
+        detail: app.to_string(),
+        ..Entry::new(Actor::CommandLine, act)
+    };
+    relay.audit.note(entry).await;
 }
 
 /// The file, or as much of it as shows that it is too large.
@@ -115,12 +127,18 @@ async fn list(as_json: bool, config: &RelayConfigArgs) -> anyhow::Result<()> {
 }
 
 async fn remove(id: &str, as_json: bool, config: &RelayConfigArgs) -> anyhow::Result<()> {
-    let store = Known::open(config).await?.store;
+    let relay = Known::open(config).await?;
     let removed = match AppId::parse(id) {
-        Ok(id) => store.apps().remove(&id).await,
+        Ok(id) => {
+            let removed = relay.store.apps().remove(&id).await;
+            if matches!(removed, Ok(true)) {
+                note(&relay, Act::AppRemoved, &id).await;
+            }
+            removed
+        }
         Err(_) => Ok(false),
     };
-    store.close().await;
+    relay.store.close().await;
     if !removed? {
         bail!("there is no app {id:?}; `latchkey app list` shows which there are");
     }

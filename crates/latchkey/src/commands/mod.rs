@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod app;
 pub(crate) mod app_keygen;
+pub(crate) mod audit;
 pub(crate) mod config;
 pub(crate) mod connect;
 pub(crate) mod doctor;

@@ -3,9 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use latchkey_model::chance::SystemChance;
 use latchkey_model::clock::SystemClock;
 use latchkey_relay::Relay;
+use latchkey_relay::certificate::Reload;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{self, Checking};
 use crate::lifecycle::run_until_signalled;
@@ -25,5 +28,22 @@ pub(crate) async fn run(path: &Path) -> anyhow::Result<()> {
             "Nobody runs this relay yet. The first account is made here, once:\n\n    {link}\n"
         ));
     }
-    run_until_signalled(relay.stop(), relay.run()).await
+    let hangups = signal(SignalKind::hangup()).context("cannot listen for signals")?;
+    let reload = relay.reload();
+    let stop = relay.stop();
+    let running = async {
+        tokio::select! {
+            () = relay.run() => {}
+            () = follow(hangups, reload) => {}
+        }
+    };
+    run_until_signalled(stop, running).await
+}
+
+/// SIGHUP: the certificate is read again.
+async fn follow(mut hangups: Signal, reload: Reload) {
+    while hangups.recv().await.is_some() {
+        reload.ask();
+    }
+    std::future::pending::<()>().await;
 }

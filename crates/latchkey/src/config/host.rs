@@ -110,13 +110,16 @@ pub(crate) struct RawRelayLink {
     #[serde(default)]
     pub(crate) allow_unbound: bool,
     #[serde(default)]
-    pub(crate) app_keys: RawAppKeys,
+    pub(crate) app_keys: RawAllowed,
+    #[serde(default)]
+    pub(crate) printing: RawAllowed,
 }
 
-/// Whether the relay may have app keys made for apps that somebody lets in there.
+/// Whether the relay may do something: have app keys made for apps that somebody lets in there, or
+/// hear what the printer does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum RawAppKeys {
+pub(crate) enum RawAllowed {
     #[default]
     Allow,
     Refuse,
@@ -289,7 +292,8 @@ fn relay(file: &Checking<'_>, raw: RawRelayLink) -> Result<host::Relay, ConfigEr
         url: raw.url,
         ca_file: raw.ca_file.map(|path| file.resolve(&path)),
         allow_unbound: raw.allow_unbound,
-        app_keys: raw.app_keys == RawAppKeys::Allow,
+        app_keys: raw.app_keys == RawAllowed::Allow,
+        printing: raw.printing == RawAllowed::Allow,
     })
 }
 

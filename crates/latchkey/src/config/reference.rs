@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::host::{
-    RawAppKeys, RawAuthority, RawClientAddress, RawHost, RawKind, RawRelayLink, RawTimeouts,
+    RawAllowed, RawAuthority, RawClientAddress, RawHost, RawKind, RawRelayLink, RawTimeouts,
     RawUpstream, RawWebcam,
 };
 use super::relay::{self, RawRegistration, RawRelay, RawTls, RawUnregisteredApps};
@@ -125,7 +125,8 @@ fn filled_host() -> RawHost {
             url: url(),
             ca_file: Some("x".into()),
             allow_unbound: true,
-            app_keys: RawAppKeys::Refuse,
+            app_keys: RawAllowed::Refuse,
+            printing: RawAllowed::Refuse,
         }),
         timeouts: RawTimeouts {
             connect_seconds: 1.0,
@@ -165,6 +166,7 @@ fn filled_relay() -> RawRelay {
         allow_hostname_only: false,
         default_plan: "x".parse().unwrap(),
         plans: serde_json::from_value(json!({"x": {}})).unwrap(),
+        administration: relay::RawAdministration::default(),
         smtp: Some(relay::RawSmtp {
             host: "x".to_owned(),
             port: Some(1),
@@ -173,6 +175,10 @@ fn filled_relay() -> RawRelay {
             password_file: Some("x".into()),
             from: "x".to_owned(),
         }),
+        webhooks: relay::RawWebhooks {
+            ca: Some("x".into()),
+            ..relay::RawWebhooks::default()
+        },
         timeouts: relay::RawTimeouts {
             first_byte_seconds: 1.0,
         },

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use latchkey_model::plan::{Entitlements, PlanName, Plans};
 use latchkey_net::authority::Authority;
+use latchkey_net::egress::EgressRules;
+use latchkey_net::tls::Files;
 use latchkey_relay::config as relay;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -40,8 +42,12 @@ pub(crate) struct RawRelay {
     pub(crate) default_plan: PlanName,
     #[serde(default = "default_plans")]
     pub(crate) plans: Plans,
+    #[serde(default)]
+    pub(crate) administration: RawAdministration,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) smtp: Option<RawSmtp>,
+    #[serde(default)]
+    pub(crate) webhooks: RawWebhooks,
     #[serde(default)]
     pub(crate) timeouts: RawTimeouts,
     #[serde(default = "default_drain")]
@@ -71,6 +77,28 @@ pub(crate) struct RawSmtp {
     pub(crate) from: String,
 }
 
+/// Whom webhooks may reach, and what goes with them.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawWebhooks {
+    pub(crate) allow_networks: Vec<IpNet>,
+    pub(crate) allow_http: bool,
+    pub(crate) snapshots: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ca: Option<PathBuf>,
+}
+
+impl Default for RawWebhooks {
+    fn default() -> Self {
+        Self {
+            allow_networks: Vec::new(),
+            allow_http: false,
+            snapshots: true,
+            ca: None,
+        }
+    }
+}
+
 /// How the way to a mail server is protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -97,6 +125,31 @@ impl From<RawRegistration> for relay::Registration {
             RawRegistration::Open => Self::Open,
             RawRegistration::Invite => Self::Invite,
             RawRegistration::Closed => Self::Closed,
+        }
+    }
+}
+
+/// What administrators need.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawAdministration {
+    pub(crate) second_factor: RawAdministratorsFactor,
+}
+
+/// When administrators need a second factor for what they change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RawAdministratorsFactor {
+    Required,
+    #[default]
+    IfSet,
+}
+
+impl From<RawAdministratorsFactor> for relay::AdministratorsFactor {
+    fn from(raw: RawAdministratorsFactor) -> Self {
+        match raw {
+            RawAdministratorsFactor::Required => Self::Required,
+            RawAdministratorsFactor::IfSet => Self::IfSet,
         }
     }
 }
@@ -203,6 +256,14 @@ pub(super) fn check(
         public_url: public_url(file, &raw)?,
         connection_domain: connection_domain(file, &raw.connection_domain)?,
         smtp: raw.smtp.map(|raw| smtp(file, raw)).transpose()?,
+        webhooks: relay::Webhooks {
+            rules: EgressRules {
+                allow_networks: raw.webhooks.allow_networks,
+                allow_http: raw.webhooks.allow_http,
+            },
+            snapshots: raw.webhooks.snapshots,
+            ca: raw.webhooks.ca.map(|ca| file.resolve(&ca)),
+        },
         first_byte: file.seconds(
             "timeouts.first_byte_seconds",
             raw.timeouts.first_byte_seconds,
@@ -210,7 +271,7 @@ pub(super) fn check(
         drain: file.drain(raw.drain_seconds)?,
         listen: raw.listen,
         status_listen: raw.status_listen,
-        tls: raw.tls.map(|tls| relay::Tls {
+        tls: raw.tls.map(|tls| Files {
             cert: file.resolve(&tls.cert),
             key: file.resolve(&tls.key),
         }),
@@ -221,6 +282,7 @@ pub(super) fn check(
         allow_hostname_only: raw.allow_hostname_only,
         default_plan: raw.default_plan,
         plans: raw.plans,
+        administrators_factor: raw.administration.second_factor.into(),
     };
     Ok(Checked { config, notes })
 }

@@ -230,6 +230,33 @@ fn a_webcam_path_may_begin_like_one_of_ours() {
 }
 
 #[test]
+fn webhooks_reach_the_open_internet_by_https_unless_more_is_allowed() {
+    let usual = checked_relay(RELAY).unwrap().config.webhooks;
+    assert!(usual.rules.allow_networks.is_empty() && !usual.rules.allow_http);
+    assert!(usual.snapshots && usual.ca.is_none());
+    let text = format!(
+        "{RELAY}webhooks: {{allow_networks: [192.168.7.0/24], allow_http: true, snapshots: false, ca: own.pem}}\n"
+    );
+    let more = checked_relay(&text).unwrap().config.webhooks;
+    assert_eq!(
+        more.rules.allow_networks,
+        ["192.168.7.0/24".parse().unwrap()]
+    );
+    assert!(more.rules.allow_http && !more.snapshots);
+    assert!(more.ca.unwrap().ends_with("own.pem"));
+    for wrong in [
+        "{allow_networks: [home]}",
+        "{allow_http: maybe}",
+        "{port: 1}",
+    ] {
+        assert!(
+            checked_relay(&format!("{RELAY}webhooks: {wrong}\n")).is_err(),
+            "{wrong}"
+        );
+    }
+}
+
+#[test]
 fn a_wrong_url_is_shown_without_its_secrets() {
     for (from, to) in [
         ("http://127.0.0.1:5000", "https://me:planted@127.0.0.1:5000"),
@@ -407,4 +434,38 @@ fn an_error_of_the_file_does_not_blame_the_environment() {
         let error = host_with(&[variable], &text).unwrap_err().to_string();
         assert!(!error.contains(variable.0), "{error}");
     }
+}
+
+/// What people copy has to work.
+#[test]
+fn the_files_in_the_guides_are_valid() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("upstream.key"), "key\n").unwrap();
+    let guides = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide");
+    let mut checked = Vec::new();
+    for guide in [
+        "put-a-relay-on-a-vps.md",
+        "connect-octoprint.md",
+        "connect-klipper.md",
+        "connect-prusalink.md",
+    ] {
+        let text = std::fs::read_to_string(guides.join(guide)).unwrap();
+        for block in text.split("```yaml\n").skip(1) {
+            let block = block.split("```").next().unwrap();
+            let path = folder.path().join("role.yaml");
+            let file = Checking::alone(&path);
+            let notes = if block.contains("upstream:") {
+                host::check(&file, file.parse(block).unwrap())
+                    .unwrap()
+                    .notes
+            } else {
+                relay::check(&file, file.parse(block).unwrap())
+                    .unwrap()
+                    .notes
+            };
+            assert_eq!(notes, Vec::<String>::new(), "{guide}");
+            checked.push(guide);
+        }
+    }
+    assert_eq!(checked.len(), 6, "{checked:?}");
 }

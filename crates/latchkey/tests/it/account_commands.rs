@@ -7,8 +7,10 @@ use std::time::Duration;
 use http::StatusCode;
 use latchkey_model::account::Email;
 use latchkey_model::app_connection::AccessMode;
+use latchkey_model::clock::Timestamp;
 use latchkey_relay::Relay;
 use latchkey_store::RelayStore;
+use latchkey_store::relay::CodeGenerator;
 use latchkey_web::password::Passwords;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -189,6 +191,37 @@ async fn a_password_is_kept_as_a_hash_and_can_be_changed() {
 }
 
 #[tokio::test]
+async fn a_lost_second_factor_is_taken_away() {
+    let relay = Commands::new();
+    let add = ["add", "ann@example.com", "--password-stdin"];
+    relay.account(&add).await.assert_done();
+    let remove = ["second-factor", "remove", "ann@example.com"];
+    relay
+        .account(&remove)
+        .await
+        .assert_failed(1, "has no second factor");
+    let store = RelayStore::open(Relay::database(&relay.folder.path().join("data")))
+        .await
+        .unwrap();
+    let email = Email::parse("ann@example.com").unwrap();
+    let ann = store.accounts().find_by_email(&email).await.unwrap();
+    let ann = ann.unwrap().id;
+    let generator = CodeGenerator {
+        sealed_seed: vec![7; 60],
+        created: Timestamp::from_millis(1),
+        last_step: 1,
+    };
+    let factors = store.second_factors();
+    factors.add(&ann, &generator, &[]).await.unwrap();
+    let removed = relay.account(&remove).await;
+    removed.assert_done();
+    assert!(removed.said.contains("ann@example.com"), "{}", removed.said);
+    assert_eq!(factors.find(&ann).await.unwrap(), None);
+    let told = store.notices().list(&ann, 10).await.unwrap();
+    assert_eq!(told.len(), 1);
+}
+
+#[tokio::test]
 async fn what_cannot_be_done_is_said_and_changes_nothing() {
     let relay = Commands::new();
     let add = ["add", "ann@example.com", "--password-stdin"];
@@ -204,6 +237,7 @@ async fn what_cannot_be_done_is_said_and_changes_nothing() {
         &["unsuspend", "bob@example.com"],
         &["passwd", "nonsense", "--password-stdin"],
         &["remove", "bob@example.com"],
+        &["second-factor", "remove", "bob@example.com"],
     ] {
         relay.account(arguments).await.assert_failed(1, nobody);
     }

@@ -6,6 +6,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -40,6 +41,7 @@ pub(super) struct Line {
     cut: CancellationToken,
     closed: CancellationToken,
     end: Arc<OnceLock<End>>,
+    moved: Arc<AtomicU64>,
 }
 
 impl Line {
@@ -49,7 +51,17 @@ impl Line {
             cut: parent.child_token(),
             closed: CancellationToken::new(),
             end: Arc::default(),
+            moved: Arc::default(),
         }
+    }
+
+    /// Bytes that came and went.
+    pub(super) fn moved(&self) -> u64 {
+        self.moved.load(Ordering::Relaxed)
+    }
+
+    fn note_moved(&self, bytes: usize) {
+        self.moved.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     pub(super) fn cut(&self) {
@@ -126,6 +138,9 @@ impl<IO> Carrier<IO> {
         cx: &mut Context<'_>,
         polled: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = &polled {
+            self.line.note_moved(*bytes);
+        }
         if polled.is_ready() {
             self.writes.stop();
             return self.settle(polled);
@@ -168,7 +183,9 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Carrier<IO> {
             }
             return Poll::Pending;
         }
-        if matches!(polled, Poll::Ready(Ok(()))) && buf.filled().len() == before {
+        let read = buf.filled().len() - before;
+        this.line.note_moved(read);
+        if matches!(polled, Poll::Ready(Ok(()))) && read == 0 {
             let _ = this.line.end.set(End::ClosedByPeer);
         }
         this.reads.restart();

@@ -11,6 +11,7 @@
 
 mod accept;
 mod backoff;
+mod camera;
 mod carried;
 mod carrier;
 mod control;
@@ -24,6 +25,7 @@ mod identity;
 mod open;
 mod pairing;
 mod pairing_client;
+mod printing;
 mod questions;
 mod serve;
 mod settings;
@@ -31,6 +33,9 @@ mod settings;
 mod tests;
 
 pub use accept::{Acceptor, AcceptorConfig, Arrival, HelloError};
+pub use camera::{
+    CameraError, CameraRefusal, FEATURE_CAMERA, LARGEST_PICTURE, PICTURE_DEADLINE, View,
+};
 pub use carrier::{End, tune_socket};
 pub use control::{ControlError, Refusal, RefusalCode};
 pub use dial::{DialError, TUNNEL_PATH, TUNNEL_UPGRADE, relay_name};
@@ -44,6 +49,7 @@ pub use pairing::{
     PairingAnswer, PairingProblem, PairingStart, PairingStarted, PairingState, ProofError,
 };
 pub use pairing_client::{PAIRING_PATH, PAIRING_POLL_PATH, PairingClient, PairingError};
+pub use printing::{FEATURE_PRINTING, LONGEST_LINE, Lines, LinesError};
 pub use questions::{
     AppKeyError, AppKeyRefusal, AppKeyWish, FEATURE_APP_KEYS, FEATURE_LOCAL_ADDRESS, MOST_NAMED,
     MadeAppKey,

@@ -78,6 +78,18 @@ pub struct ActiveStream {
     _count: Arc<Count>,
 }
 
+impl ActiveStream {
+    /// Counts it until the answer's body is gone.
+    pub(super) fn keep(self, response: Response<Incoming>) -> Response<Body> {
+        response.map(|body| {
+            body::boxed(Counted {
+                body,
+                _active: self,
+            })
+        })
+    }
+}
+
 #[derive(Debug)]
 struct Count(Arc<AtomicUsize>);
 
@@ -152,13 +164,9 @@ impl Tunnel {
         let spare = spare(&request);
         match sender.try_send_request(request.map(Frames)).await {
             Ok(response) => {
-                let (mut parts, body) = response.into_parts();
-                parts.extensions.insert(active.clone());
-                let body = body::boxed(Counted {
-                    body,
-                    _active: active,
-                });
-                Ok(Response::from_parts(parts, body))
+                let mut response = active.clone().keep(response);
+                response.extensions_mut().insert(active);
+                Ok(response)
             }
             Err(mut failed) => {
                 if let Some(request) = failed.take_message() {
@@ -196,9 +204,13 @@ impl Tunnel {
     }
 
     /// Forwarded streams now open.
-    #[cfg(test)]
-    pub(super) fn active_streams(&self) -> usize {
+    pub fn active_streams(&self) -> usize {
         self.inner.active.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that came and went on its connection, whatever they were for.
+    pub fn bytes_moved(&self) -> u64 {
+        self.inner.line.moved()
     }
 
     /// Asks for a sign of life; true when it came in time.
@@ -291,7 +303,7 @@ impl Tunnel {
     }
 
     /// hyper would queue a stream too many without bound, behind all others.
-    fn count(&self) -> Option<ActiveStream> {
+    pub(super) fn count(&self) -> Option<ActiveStream> {
         let most = self.inner.settings.max_streams as usize;
         let active = &self.inner.active;
         active

@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::{Signature, VerifyingKey};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::identity::HostIdentity;
 
@@ -17,7 +18,7 @@ const SKEW: Duration = Duration::from_mins(10);
 const MAX_NAME: usize = 128;
 
 /// A host's wish to be paired, signed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PairingStart {
     /// The host's public key, base64url.
     pub host_key: String,
@@ -46,7 +47,7 @@ pub enum ProofError {
 }
 
 /// What a relay answers to a host's wish.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PairingStarted {
     /// What a person types, as it is shown.
     pub code: String,
@@ -69,7 +70,7 @@ impl std::fmt::Debug for PairingStarted {
 }
 
 /// How a pairing stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PairingState {
     /// Nobody has decided.
@@ -83,7 +84,7 @@ pub enum PairingState {
 }
 
 /// What a relay answers when a host asks how it went.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PairingAnswer {
     /// How it stands.
     pub state: PairingState,

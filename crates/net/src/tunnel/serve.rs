@@ -14,12 +14,14 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::camera::{self, CameraRefusal, View};
 use super::carrier::{Carrier, End, Line};
 use super::control::{self, Drain, EndedNotice, ReadError, Refusal, Welcome};
 use super::frames::Frames;
 use super::head::{self, KIND, StreamHead};
 use super::hello::{HostSide, Mistrust};
 use super::identity::HostIdentity;
+use super::printing;
 use super::questions::{self, AppKeyRefusal, AppKeyWish, MadeAppKey};
 use super::settings::Settings;
 use crate::body::Body;
@@ -69,6 +71,20 @@ pub trait StreamService: Clone + Send + Sync + 'static {
     /// The app connections that keys were made for.
     fn app_connections_with_keys(&self) -> impl Future<Output = Vec<String>> + Send {
         std::future::ready(Vec::new())
+    }
+
+    /// Tells what the printer does, in lines, from the event after number `after` of this run on,
+    /// for as long as somebody listens.
+    fn printing(&self, _after: u64) -> Option<Body> {
+        None
+    }
+
+    /// Shows the camera: an answer with its media type.
+    fn camera(
+        &self,
+        _view: View,
+    ) -> impl Future<Output = Result<Response<Body>, CameraRefusal>> + Send {
+        std::future::ready(Err(CameraRefusal::NoCamera))
     }
 }
 
@@ -255,12 +271,18 @@ impl<S: StreamService> Server<S> {
             "/refused" => self.refused(body).await,
             "/drain" => self.drain(body).await,
             "/ended" => self.ended(body).await,
-            "/app-key" | "/local-address" | "/app-connections" if !self.is_open() => {
+            "/app-key" | "/local-address" | "/app-connections" | "/printing" | "/snapshot"
+            | "/stream"
+                if !self.is_open() =>
+            {
                 return not_welcomed();
             }
             "/app-key" => questions::make_app_key(&self.service, body, within).await,
             "/local-address" => questions::tell_address(&self.service, body, within).await,
             "/app-connections" => questions::tell_keys(&self.service, body, within).await,
+            "/printing" => printing::tell(&self.service, body, within).await,
+            "/snapshot" => camera::show(&self.service, body, View::Snapshot, within).await,
+            "/stream" => camera::show(&self.service, body, View::Stream, within).await,
             "/ping" => control::read(body, self.settings.control_deadline)
                 .await
                 .map(|_| done()),

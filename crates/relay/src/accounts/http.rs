@@ -11,47 +11,58 @@ use latchkey_store::relay::SignIn as Proved;
 use latchkey_web::limits::TooMany;
 use serde::Deserialize;
 
-use super::{AccountError, LEAST_PASSWORD, MOST_PASSWORD, SigningUp};
+use super::{AccountError, LEAST_PASSWORD, MOST_PASSWORD, SigningUp, again, second_step};
+use crate::audit::{Act, Actor, Entry};
 use crate::config::Registration;
-use crate::mail::Letter;
 use crate::pages::paths;
-use crate::pages::views::{SignIn, SignInProblem, SignUp, SignUpProblem, WhoMaySignUp};
-use crate::pages::visit::{Answered, Visit, retry_after, with_cookie};
+use crate::pages::views::{Beside, SignIn, SignInProblem, SignUp, SignUpProblem, WhoMaySignUp};
+use crate::pages::visit::{About, Answered, Visit, retry_after, with_cookie};
 use crate::people;
 use crate::portal::http::asking_app;
+use crate::sessions::Second;
 use crate::state::State;
 
 /// Where somebody goes who came for nothing in particular.
-const HOME: &str = "/printers";
+pub(super) const HOME: &str = "/printers";
 
 pub(crate) fn routes() -> Router<State> {
     Router::new()
         .route("/sign-in", get(show_sign_in).post(sign_in))
-        .route("/sign-in/again", get(show_again).post(again))
+        .route("/sign-in/again", get(again::show).post(again::prove))
+        .route(
+            "/sign-in/code",
+            get(second_step::come_back).post(second_step::bring),
+        )
         .route("/sign-up", get(show_sign_up).post(sign_up))
         .route("/sign-out", post(sign_out))
 }
 
 #[derive(Deserialize)]
-struct Asked {
+pub(super) struct Asked {
     #[serde(default)]
-    then: String,
+    pub(super) then: String,
     #[serde(default)]
-    invitation: String,
+    pub(super) invitation: String,
+    /// What somebody who is asked again has to come with.
+    #[serde(default)]
+    pub(super) with: String,
 }
 
 #[derive(Deserialize)]
-struct Fields {
+pub(super) struct Fields {
     #[serde(default)]
-    email: String,
+    pub(super) email: String,
     #[serde(default)]
-    password: String,
+    pub(super) password: String,
+    /// Beside the password, where codes are asked for.
     #[serde(default)]
-    invitation: String,
+    pub(super) code: String,
     #[serde(default)]
-    then: String,
+    pub(super) invitation: String,
     #[serde(default)]
-    csrf_token: String,
+    pub(super) then: String,
+    #[serde(default)]
+    pub(super) csrf_token: String,
 }
 
 async fn show_sign_in(visit: Visit, Query(asked): Query<Asked>) -> Answered {
@@ -73,16 +84,14 @@ async fn sign_in(visit: Visit, Form(fields): Form<Fields>) -> Answered {
     };
     match try_password(&visit, &email, &fields.password).await {
         Ok(proved) => {
-            let opened = visit.state.sessions.open(&proved, &visit.visitor()).await;
-            let opened = opened.map_err(|failure| visit.failed(&failure))?;
-            let Some(opened) = opened else {
-                return Ok(wrong(StatusCode::FORBIDDEN, SignInProblem::WrongPair).await);
-            };
-            if let Some((device, network)) = opened.new_from {
-                let mail = &visit.state.mail;
-                mail.tell(&proved.account.id, Letter::SignedIn { device, network });
+            let asks = visit.state.second_factors.asks(&proved.account.id).await;
+            if asks.map_err(|failure| visit.failed(&failure))? {
+                return Ok(second_step::ask(&visit, proved, &fields.then).await);
             }
-            Ok(with_cookie(visit.go_on(then(&fields.then)), opened.cookie))
+            match second_step::begin(&visit, &proved, &Second::None).await? {
+                Some(cookie) => Ok(with_cookie(visit.go_on(then(&fields.then)), cookie)),
+                None => Ok(wrong(StatusCode::FORBIDDEN, SignInProblem::WrongPair).await),
+            }
         }
         Err(Tried::TooMany(too_many)) => {
             let problem = SignInProblem::TooMany {
@@ -116,7 +125,12 @@ pub(crate) async fn try_password(
     sessions.may_try(email, address).map_err(Tried::TooMany)?;
     let outcome = visit.state.accounts.sign_in(email, password).await;
     let within = if matches!(outcome, Err(AccountError::WrongPassword)) {
-        sessions.note_failure(email, address)
+        let counted = sessions.note_failure(email, address);
+        if counted.is_ok() && sessions.may_try(email, address).is_err() {
+            // Once for each limit that is reached, not for each try after it.
+            note_stop(visit, email).await;
+        }
+        counted
     } else {
         sessions.may_try(email, address)
     };
@@ -124,7 +138,29 @@ pub(crate) async fn try_password(
     outcome.map_err(Tried::Error)
 }
 
-fn sign_in_problem(
+async fn note_stop(visit: &Visit, email: &Email) {
+    let account = match visit.state.store.accounts().find_by_email(email).await {
+        Ok(account) => account,
+        Err(error) => return tracing::error!(%error, "cannot look up whose sign-ins are stopped"),
+    };
+    let about = About {
+        account: account.as_ref().map(|account| &account.id),
+        ..About::default()
+    };
+    visit.note(Act::SignInsStopped, about).await;
+}
+
+/// Writes down what somebody did who was not signed in yet when they asked.
+pub(super) async fn note_by(visit: &Visit, account: &Account, act: Act) {
+    let entry = Entry {
+        account: Some(account.id.clone()),
+        address: Some(visit.arrival.address),
+        ..Entry::new(Actor::Account(account.id.clone()), act)
+    };
+    visit.state.audit.note(entry).await;
+}
+
+pub(super) fn sign_in_problem(
     visit: &Visit,
     error: AccountError,
 ) -> Result<(StatusCode, SignInProblem), Response> {
@@ -157,7 +193,7 @@ async fn answer_sign_in(
     visit.page_with(status, &page)
 }
 
-async fn sign_in_page(
+pub(super) async fn sign_in_page(
     visit: &Visit,
     email: &str,
     then: &str,
@@ -175,58 +211,10 @@ async fn sign_in_page(
         then: then.to_owned(),
         sign_up: offers.then(|| leading_on("/sign-up", then)),
         by_mail: visit.state.mail.is_on(),
-        problem,
-    }
-}
-
-async fn show_again(visit: Visit, Query(asked): Query<Asked>) -> Answered {
-    let account = visit.account()?;
-    let page = again_page(&visit, account, &asked.then, None).await;
-    Ok(visit.page(&page))
-}
-
-async fn again(visit: Visit, Form(fields): Form<Fields>) -> Answered {
-    let back = leading_on("/sign-in/again", &fields.then);
-    let account = visit.form(&fields.csrf_token, &back)?;
-    let Some(session) = visit.session() else {
-        return Ok(visit.problem(StatusCode::FORBIDDEN));
-    };
-    let problem = match try_password(&visit, &account.email, &fields.password).await {
-        Ok(_) => {
-            let renewed = visit.state.sessions.renew(&session.id).await;
-            let cookie = renewed.map_err(|failure| visit.failed(&failure))?;
-            return Ok(with_cookie(visit.go_on(then(&fields.then)), cookie));
-        }
-        Err(Tried::TooMany(too_many)) => {
-            let minutes = too_many.minutes();
-            let problem = SignInProblem::TooMany { minutes };
-            let page = again_page(&visit, account, &fields.then, Some(problem)).await;
-            let answer = visit.page_with(StatusCode::TOO_MANY_REQUESTS, &page);
-            return Ok(retry_after(answer, too_many));
-        }
-        Err(Tried::Error(error)) => sign_in_problem(&visit, error)?,
-    };
-    let page = again_page(&visit, account, &fields.then, Some(problem.1)).await;
-    Ok(visit.page_with(problem.0, &page))
-}
-
-async fn again_page(
-    visit: &Visit,
-    account: &Account,
-    then: &str,
-    problem: Option<SignInProblem>,
-) -> SignIn {
-    let site = visit.site();
-    SignIn {
-        shell: site.door(),
-        site,
-        app: asking_app(visit, then).await,
-        email: account.email.as_str().to_owned(),
-        again: true,
-        turn_back: HOME.to_owned(),
-        then: then.to_owned(),
-        sign_up: None,
-        by_mail: false,
+        beside: Beside {
+            passkey: visit.state.passkeys.are_possible(),
+            ..Beside::default()
+        },
         problem,
     }
 }
@@ -238,6 +226,7 @@ async fn show_sign_up(visit: Visit, Query(asked): Query<Asked>) -> Answered {
     let fields = Fields {
         email: String::new(),
         password: String::new(),
+        code: String::new(),
         invitation: asked.invitation,
         then: asked.then,
         csrf_token: String::new(),
@@ -259,6 +248,7 @@ async fn sign_up(visit: Visit, Form(fields): Form<Fields>) -> Answered {
     let problem = match visit.state.accounts.sign_up(&wish).await {
         Ok(made) => {
             let account = &made.account;
+            note_by(&visit, account, Act::AccountMade).await;
             let opened = visit.state.sessions.open(&made, &visit.visitor()).await;
             let opened = opened.map_err(|failure| visit.failed(&failure))?;
             // Who signs up with many others' addresses does not make us write to all of them.
@@ -335,17 +325,20 @@ async fn sign_out(visit: Visit, Form(fields): Form<Fields>) -> Answered {
     if let (Some(account), Some(session)) = (visit.maybe_account(), visit.session()) {
         let ended = visit.state.sessions.end(&account.id, &session.id).await;
         ended.map_err(|failure| visit.failed(&failure))?;
+        visit.state.life.changes().note();
+        let about = About::account(&account.id);
+        visit.note(Act::SignedOut, about).await;
     }
     let cookie = visit.state.sessions.forget();
     Ok(with_cookie(visit.go_on("/sign-in"), cookie))
 }
 
 /// Where to go on to: what was asked for, if it is a page of ours.
-fn then(asked: &str) -> &str {
+pub(crate) fn then(asked: &str) -> &str {
     paths::way_back(asked).unwrap_or(HOME)
 }
 
-fn leading_on(path: &str, then: &str) -> String {
+pub(super) fn leading_on(path: &str, then: &str) -> String {
     if then.is_empty() {
         path.to_owned()
     } else {

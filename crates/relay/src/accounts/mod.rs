@@ -1,7 +1,9 @@
 //! Accounts: signing up, signing in, passwords, and the first administrator.
 
+mod again;
 pub(crate) mod http;
 mod recovery;
+mod second_step;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use latchkey_web::limits::{Limits, TooMany, Window, household};
 use latchkey_web::password::{Passwords, PasswordsError};
 
 pub(crate) use self::recovery::Confirmed;
+pub(crate) use self::second_step::begin;
 use crate::config::{Config, Registration};
 
 /// Fewest characters of a password, and most bytes.

@@ -44,7 +44,11 @@ pub(crate) enum Confirmed {
     /// The address that the account had already.
     Same(Email),
     /// A new one, in place of the former.
-    Changed { email: Email, former: Email },
+    Changed {
+        account: AccountId,
+        email: Email,
+        former: Email,
+    },
     /// Another account has it by now.
     Taken,
     /// The link is no longer good.
@@ -145,7 +149,11 @@ impl Accounts {
         self.drop_resets(&id).await?;
         tracing::info!(account.id = %id, "an account has another address");
         let former = account.email;
-        Ok(Confirmed::Changed { email, former })
+        Ok(Confirmed::Changed {
+            account: id,
+            email,
+            former,
+        })
     }
 
     /// A link to a new password leads no longer where it did.

@@ -15,8 +15,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use latchkey_model::relay_status::RelayStatus;
 use serde::Serialize;
 
+use super::described::{AppApiRefusals, GadgetAnswer, InfoAnswer, TokenBody};
+use super::live::{LiveWish, NoLink};
 use super::wire::{Envelope, Flat};
-use super::{AppApi, token};
+use super::{AppApi, token, webhook};
 use crate::pages::visit::Arrival;
 
 /// Below these is the App API, and nothing else.
@@ -37,12 +39,30 @@ pub(crate) fn owns(path: &str) -> bool {
 pub(crate) fn routes(api: AppApi) -> Router {
     let no_post = async || wrong_method("GET, HEAD, OPTIONS");
     let no_get = async || wrong_method("POST, OPTIONS");
+    let no_head = async || wrong_method("GET, OPTIONS");
     let unknown = async || nothing_here();
     Router::new()
         .route("/api/appconnection/info", get(info).fallback(no_post))
         .route(
             "/api/gadget/getstatusfromappconnection",
             post(gadget_status).fallback(no_get),
+        )
+        .route(
+            "/api/appconnection/setnotificationwebhook",
+            post(webhook::set).fallback(no_get),
+        )
+        .route(
+            "/api/appconnection/deletenotificationwebhook",
+            post(webhook::delete).fallback(no_get),
+        )
+        .route(
+            "/api/appconnection/testwebhook",
+            // It calls somebody: nothing that a HEAD may do.
+            get(webhook::test).head(no_head).fallback(no_head),
+        )
+        .route(
+            "/api/live/createfromappconnection",
+            post(create_live_link).fallback(no_get),
         )
         .route("/api/appconnection/{*rest}", any(unknown))
         .route("/api/gadget/{*rest}", any(unknown))
@@ -51,7 +71,51 @@ pub(crate) fn routes(api: AppApi) -> Router {
         .with_state(api)
 }
 
-async fn info(
+/// Tell what an app connection leads to
+///
+/// Which printer it is, whether it is connected, and the limits of its owner's plan. A printer that
+/// is not connected is a fact, and no error.
+#[utoipa::path(
+    get,
+    path = "/api/appconnection/info",
+    tag = "App API",
+    security(("app_token" = [])),
+    responses(
+        (status = 200, description = "The printer. The members of `Result` are there a second time beside it.", body = InfoAnswer, example = json!({
+            "Status": 200, "Error": "", "IsUserError": false,
+            "Result": {
+                "PrinterName": "Workshop",
+                "PrinterLocalIp": "192.168.1.9:5010",
+                "IsOnline": true,
+                "LastConnectionTimeUtc": "2026-11-25T20:41:07Z",
+                "LastDisconnectTimeUtc": "0001-01-01T00:00:00",
+                "UserFacingPrinterUrl": "https://relay.example.com/view/Workshop",
+                "PrinterLimits": {
+                    "MaxDownloadFileSizeBytes": 1_073_741_824,
+                    "MaxUploadFileSizeBytes": 1_073_741_824,
+                    "MaxSingleWebcamStreamLengthSeconds": 2_147_483_647,
+                    "MaxTotalWebcamStreamTimePerTimeWindowSeconds": null,
+                    "WebcamStreamTimeWindow": null
+                }
+            },
+            "PrinterName": "Workshop",
+            "PrinterLocalIp": "192.168.1.9:5010",
+            "IsOnline": true,
+            "LastConnectionTimeUtc": "2026-11-25T20:41:07Z",
+            "LastDisconnectTimeUtc": "0001-01-01T00:00:00",
+            "UserFacingPrinterUrl": "https://relay.example.com/view/Workshop",
+            "PrinterLimits": {
+                "MaxDownloadFileSizeBytes": 1_073_741_824,
+                "MaxUploadFileSizeBytes": 1_073_741_824,
+                "MaxSingleWebcamStreamLengthSeconds": 2_147_483_647,
+                "MaxTotalWebcamStreamTimePerTimeWindowSeconds": null,
+                "WebcamStreamTimeWindow": null
+            }
+        })),
+        AppApiRefusals,
+    )
+)]
+pub(crate) async fn info(
     State(api): State<AppApi>,
     Extension(arrival): Extension<Arrival>,
     headers: HeaderMap,
@@ -66,23 +130,33 @@ async fn info(
     }
 }
 
-async fn gadget_status(
+/// Tell what watches the print for failures
+///
+/// Nothing does, so it is off. Apps ask whenever a printer is linked, and take an error for a
+/// broken link. The token may stand in a JSON body instead of the field.
+#[utoipa::path(
+    post,
+    path = "/api/gadget/GetStatusFromAppConnection",
+    tag = "App API",
+    security(("app_token" = [])),
+    request_body(content = TokenBody, description = "Not needed with the field `AppToken`."),
+    responses(
+        (status = 200, description = "That it is off.", body = GadgetAnswer, example = json!({
+            "Status": 200, "Error": "", "IsUserError": false,
+            "Result": {"State": 0, "Status": "", "StatusColor": "w", "Rating": 10}
+        })),
+        AppApiRefusals,
+    )
+)]
+pub(crate) async fn gadget_status(
     State(api): State<AppApi>,
     Extension(arrival): Extension<Arrival>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let body = match to_bytes(body, MAX_BODY).await {
-        Ok(body) => body,
-        Err(_) if headers.contains_key("apptoken") => Bytes::new(),
-        Err(_) => {
-            let sentence = "The body of the request is too long or broke off.";
-            return wrong(StatusCode::BAD_REQUEST, sentence);
-        }
-    };
-    let token = match token::find(&headers, &body) {
-        Ok(token) => token,
-        Err(why) => return wrong(StatusCode::BAD_REQUEST, why.sentence()),
+    let (token, _) = match in_post(&headers, body).await {
+        Ok(found) => found,
+        Err(answer) => return answer,
     };
     match api.gadget_status(&token).await {
         // Its member `Status` is not the envelope's, so it is not repeated beside it.
@@ -91,8 +165,51 @@ async fn gadget_status(
     }
 }
 
+/// The token of a POST, and its body.
+pub(super) async fn in_post(headers: &HeaderMap, body: Body) -> Result<(String, Bytes), Response> {
+    let body = match to_bytes(body, MAX_BODY).await {
+        Ok(body) => body,
+        Err(_) if headers.contains_key("apptoken") => Bytes::new(),
+        Err(_) => {
+            let sentence = "The body of the request is too long or broke off.";
+            return Err(wrong(StatusCode::BAD_REQUEST, sentence));
+        }
+    };
+    let token = token::find(headers, &body);
+    let token = token.map_err(|why| wrong(StatusCode::BAD_REQUEST, why.sentence()))?;
+    Ok((token, body))
+}
+
+async fn create_live_link(
+    State(api): State<AppApi>,
+    Extension(arrival): Extension<Arrival>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let Ok(body) = to_bytes(body, MAX_BODY).await else {
+        let sentence = "The body of the request is too long or broke off.";
+        return wrong(StatusCode::BAD_REQUEST, sentence);
+    };
+    let token = match token::find(&headers, &body) {
+        Ok(token) => token,
+        Err(why) => return wrong(StatusCode::BAD_REQUEST, why.sentence()),
+    };
+    let wish = match LiveWish::read(&body) {
+        Ok(wish) => wish,
+        Err(sentence) => return wrong(StatusCode::BAD_REQUEST, sentence),
+    };
+    match api.make_live_link(&token, wish).await {
+        Ok(made) => Json(Flat::of(&made)).into_response(),
+        Err(NoLink::Status(status)) => refuse(&api, status, &arrival).await,
+        Err(NoLink::TooMany) => {
+            let sentence = "The printer has as many live links as it may. Its owner can end some.";
+            wrong(StatusCode::BAD_REQUEST, sentence)
+        }
+    }
+}
+
 /// Answers a refusal, later if this caller has tried too many wrong tokens.
-async fn refuse(api: &AppApi, status: RelayStatus, arrival: &Arrival) -> Response {
+pub(super) async fn refuse(api: &AppApi, status: RelayStatus, arrival: &Arrival) -> Response {
     api.slow_down(status, arrival.address).await;
     let code = StatusCode::from_u16(status.code()).expect("600 to 613 are three digits");
     let mut response = json(code, &Envelope::refusal(status));
@@ -102,7 +219,7 @@ async fn refuse(api: &AppApi, status: RelayStatus, arrival: &Arrival) -> Respons
     response
 }
 
-fn wrong(status: StatusCode, sentence: &'static str) -> Response {
+pub(super) fn wrong(status: StatusCode, sentence: &'static str) -> Response {
     json(status, &Envelope::wrong(status, sentence))
 }
 

@@ -3,8 +3,11 @@
 //! Responsible for whom a token belongs to and what its holder is told. As at the edge, only
 //! what is certain is final: apps delete their connection on 603 to 605, so every doubt is 600.
 
+pub(crate) mod described;
 pub(crate) mod http;
+mod live;
 mod token;
+mod webhook;
 mod wire;
 
 use std::net::IpAddr;
@@ -12,6 +15,7 @@ use std::sync::Arc;
 
 use latchkey_model::app_connection::Refusal;
 use latchkey_model::clock::Clock;
+use latchkey_model::id::AppConnectionId;
 use latchkey_model::plan::{Entitlements, Plans};
 use latchkey_model::relay_status::RelayStatus;
 use latchkey_model::secret::AppToken;
@@ -19,12 +23,16 @@ use latchkey_store::relay::{FoundAppConnection, Holder};
 use latchkey_store::{RelayStore, StoreError};
 
 use self::wire::{GadgetStatus, Info};
+use crate::activity::Activity;
+use crate::audit::Audit;
 use crate::config::PublicUrl;
 use crate::guesses::Guesses;
 use crate::issued::Issued;
+use crate::live_links::LiveLinks;
 use crate::pages::paths;
 use crate::state::State;
 use crate::tunnels::Tunnels;
+use crate::webhooks::Webhooks;
 
 /// Answers apps about their app connections.
 #[derive(Clone)]
@@ -45,10 +53,16 @@ struct Facts {
     store: RelayStore,
     tunnels: Tunnels,
     clock: Arc<dyn Clock>,
+    webhooks: Webhooks,
+    live_links: LiveLinks,
+    activity: Activity,
+    audit: Audit,
 }
 
 /// Whom a token belongs to, and what their plan allows.
 struct Admission {
+    id: AppConnectionId,
+    app: String,
     holder: Holder,
     plan: Entitlements,
 }
@@ -61,6 +75,10 @@ impl AppApi {
             store: state.store.clone(),
             tunnels: state.tunnels.clone(),
             clock: Arc::clone(&state.clock),
+            webhooks: state.webhooks.clone(),
+            live_links: state.live_links.clone(),
+            activity: state.activity.clone(),
+            audit: state.audit.clone(),
         })
     }
 
@@ -79,7 +97,7 @@ impl AppApi {
     /// What the holder of this token is told about the app connection. A printer that is not
     /// connected is a fact like others, and no error.
     async fn info(&self, token: &str) -> Result<Info, RelayStatus> {
-        let Admission { holder, plan } = self.admit(token).await?;
+        let Admission { holder, plan, .. } = self.admit(token).await?;
         let facts = &self.shared.facts;
         let printer = facts.store.printers().find(&holder.printer).await;
         let printer = printer.map_err(|error| doubt(&error))?;
@@ -114,10 +132,16 @@ impl AppApi {
             .owner_standing(|plan| plans.find(plan).map(|rights| rights.app_connections))
             .ok_or_else(unknown_plan)?;
         let admitted = found.connection.admit_app_token(standing);
-        admitted.map_err(Refusal::status)?;
+        let live = admitted.map_err(Refusal::status)?;
+        let app = live.app_name.as_str().to_owned();
         let holder = found.holder.ok_or(RelayStatus::Unknown)?;
         let plan = *plans.find(&holder.plan).ok_or_else(unknown_plan)?;
-        Ok(Admission { holder, plan })
+        Ok(Admission {
+            id: found.connection.id,
+            app,
+            holder,
+            plan,
+        })
     }
 
     async fn find(&self, token: &str) -> Result<Option<FoundAppConnection>, RelayStatus> {

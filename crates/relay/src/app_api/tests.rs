@@ -15,22 +15,29 @@ use latchkey_model::chance::SeededChance;
 use latchkey_model::clock::{Clock as _, FixedClock, Timestamp};
 use latchkey_model::id::{AccountId, AppConnectionId, PrinterId};
 use latchkey_model::printer::{HostKey, Presence, Printer, PrinterName, Seen};
+use latchkey_model::sealed::MasterKey;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use tower::ServiceExt as _;
 
 use super::*;
+use crate::audit;
+use crate::events::Events;
+use crate::live_links;
 use crate::pages::visit::Arrival;
 use crate::paths;
+use crate::tests::webhooks;
 
 const INFO: &str = "/api/appconnection/info";
 const GADGET: &str = "/api/gadget/GetStatusFromAppConnection";
+const LIVE: &str = "/api/live/createFromAppConnection";
 
 /// 2021-03-03T00:00:00Z
 const NOW: Timestamp = Timestamp::from_millis(1_614_729_600_000);
 
 struct Scene {
     router: Router,
+    events: Events,
     store: RelayStore,
     account: AccountId,
     printer: PrinterId,
@@ -39,14 +46,30 @@ struct Scene {
 }
 
 fn router(store: &RelayStore) -> Router {
+    router_with(store, &Events::new(store.clone()))
+}
+
+fn router_with(store: &RelayStore, events: &Events) -> Router {
     let plans = r#"{"supporter": {"max_download_bytes": 500, "max_webcam_stream_seconds": 120},
                     "free": {"app_connections": false}}"#;
+    let clock: Arc<dyn Clock> = Arc::new(FixedClock::new(NOW));
+    let (live_links, activity) = live_links::tests::over(store, &clock, events);
     http::routes(AppApi::of(Facts {
+        live_links,
+        activity,
+        audit: Audit::new(audit::Making {
+            store: store.clone(),
+            clock: Arc::clone(&clock),
+            chance: Arc::new(SeededChance::new(9)),
+            key: &MasterKey::from_bytes([7; 32]),
+            end: None,
+        }),
         public_url: PublicUrl::from_url(&"https://relay.example".parse().unwrap()).unwrap(),
         plans: serde_json::from_str(plans).unwrap(),
         store: store.clone(),
         tunnels: Tunnels::default(),
-        clock: Arc::new(FixedClock::new(NOW)),
+        clock,
+        webhooks: webhooks(store),
     }))
 }
 
@@ -55,6 +78,7 @@ impl Scene {
         let chance = SeededChance::new(7);
         let clock = FixedClock::new(NOW);
         let store = RelayStore::open_in_memory().await.unwrap();
+        let events = Events::new(store.clone());
         let account = Account {
             id: AccountId::generate(&chance),
             email: Email::parse("owner@latchkey.example").unwrap(),
@@ -86,7 +110,8 @@ impl Scene {
         let (connection, credentials) = wanted.generate(&chance, &clock);
         store.app_connections().insert(&connection).await.unwrap();
         Self {
-            router: router(&store),
+            router: router_with(&store, &events),
+            events,
             store,
             account: account.id,
             printer: printer.id,
@@ -138,10 +163,16 @@ impl Scene {
             .await
     }
 
-    /// Both calls answer this code.
+    async fn live(&self, token: &str, body: &str) -> Answer {
+        self.ask(Method::POST, LIVE, &[("AppToken", token)], body)
+            .await
+    }
+
+    /// All calls answer this code.
     async fn assert_refused(&self, code: u16) {
         self.info(&self.token).await.assert_refused(code);
         self.gadget(&self.token).await.assert_refused(code);
+        self.live(&self.token, "{}").await.assert_refused(code);
     }
 }
 
@@ -379,6 +410,7 @@ async fn every_doubt_is_600() {
     let store = RelayStore::open_in_memory().await.unwrap();
     let scene = Scene {
         router: router(&store),
+        events: Events::new(store.clone()),
         ..scene
     };
     scene.assert_refused(600).await;
@@ -403,4 +435,99 @@ async fn wrong_tokens_wait_after_a_while_and_right_ones_never() {
     let token = scene.token.as_str();
     let right = timed(token, 200).await;
     assert!(right < wait, "{right:?}");
+}
+
+#[tokio::test]
+async fn an_app_makes_a_live_link_that_ends_with_its_access() {
+    let scene = Scene::new().await;
+    let body = format!(
+        r#"{{"AppToken":"{}","ExpirationHours":2,"EndWhenCurrentPrintIsComplete":false}}"#,
+        scene.token
+    );
+    let made = scene.ask(Method::POST, LIVE, &[], &body).await;
+    assert_eq!(made.status, 200, "{made:?}");
+    let url = made.body["Url"].as_str().unwrap();
+    let secret = url.strip_prefix("https://relay.example/live/").unwrap();
+    assert_eq!(
+        made.body["ShortUrl"],
+        format!("https://relay.example/l/{secret}")
+    );
+    assert_eq!(made.body["Result"]["LiveId"], made.body["LiveId"]);
+    assert_eq!(made.body["LiveId"].as_str().unwrap().len(), 20);
+    let hash = latchkey_model::secret::LiveLinkHash::of(secret);
+    let links = scene.store.live_links();
+    let found = links.find(&hash).await.unwrap().unwrap();
+    assert_eq!(found.app.unwrap().as_str(), "OctoPod");
+    assert_eq!(found.link.expires, NOW.plus(Duration::from_hours(2)));
+    // The usual is a day.
+    let usual = scene.live(&scene.token, "").await;
+    let url = usual.body["Url"].as_str().unwrap();
+    let secret = url.rsplit('/').next().unwrap();
+    let usual = latchkey_model::secret::LiveLinkHash::of(secret);
+    let expires = links.find(&usual).await.unwrap().unwrap().link.expires;
+    assert_eq!(expires, NOW.plus(Duration::from_hours(24)));
+    let ended = scene.store.app_connections();
+    ended
+        .end(&scene.connection, EndReason::Revoked, NOW)
+        .await
+        .unwrap();
+    assert_eq!(links.find(&hash).await.unwrap(), None);
+    scene.live(&scene.token, "{}").await.assert_refused(604);
+}
+
+#[tokio::test]
+async fn a_live_link_that_ends_with_a_print_needs_one() {
+    use latchkey_model::printing::{Condition, Heats, Job, PrinterState, Progress};
+    let scene = Scene::new().await;
+    let body = r#"{"EndWhenCurrentPrintIsComplete":true}"#;
+    scene.live(&scene.token, body).await.assert_refused(613);
+    let mut state = PrinterState {
+        at: NOW,
+        condition: Condition::Ready,
+        job: Some(Job {
+            print: latchkey_model::id::PrintId::generate(&SeededChance::new(3)),
+            file: "vase.gcode".to_owned(),
+            started: None,
+            progress: Progress::default(),
+        }),
+        heat: Heats::default(),
+        message: None,
+        has_camera: false,
+    };
+    let told = |state: &PrinterState| {
+        let events = &scene.events;
+        events.note_state(&scene.printer, Some(state.clone()));
+    };
+    told(&state);
+    scene.live(&scene.token, body).await.assert_refused(613);
+    state.condition = Condition::Paused;
+    told(&state);
+    assert_eq!(scene.live(&scene.token, body).await.status, 200);
+}
+
+#[tokio::test]
+async fn nobody_makes_more_live_links_than_there_is_room_for_or_of_nonsense() {
+    let scene = Scene::new().await;
+    for body in [
+        r#"{"ExpirationHours":0}"#,
+        r#"{"ExpirationHours":17521}"#,
+        "nonsense",
+    ] {
+        assert_eq!(scene.live(&scene.token, body).await.status, 400, "{body}");
+    }
+    assert_eq!(scene.live("", "{}").await.status, 400);
+    scene.live("lk_app_nobodys", "{}").await.assert_refused(603);
+    for _ in 0..50 {
+        assert_eq!(scene.live(&scene.token, "{}").await.status, 200);
+    }
+    let full = scene.live(&scene.token, "{}").await;
+    assert_eq!(
+        (full.status, full.body["Status"].as_u64()),
+        (400, Some(400))
+    );
+    let wrong = scene.ask(Method::GET, LIVE, &[], "").await;
+    assert_eq!(
+        (wrong.status, wrong.allow.as_deref()),
+        (405, Some("POST, OPTIONS"))
+    );
 }

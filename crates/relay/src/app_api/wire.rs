@@ -9,6 +9,9 @@ use latchkey_model::printer::{Printer, Seen};
 use latchkey_model::relay_status::RelayStatus;
 use latchkey_web::moment::Moment;
 use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::webhooks::{Answer, Set};
 
 /// For what never was. Apps read it as a date and fail on null.
 const NEVER: &str = "0001-01-01T00:00:00";
@@ -23,9 +26,9 @@ const MOST_SECONDS: u64 = i32::MAX.unsigned_abs() as u64;
 const UNKNOWN_ADDRESS: &str = "127.0.0.1";
 
 /// What an app is told about its app connection.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Info {
+pub(crate) struct Info {
     pub(super) printer_name: String,
     pub(super) printer_local_ip: String,
     pub(super) is_online: bool,
@@ -35,9 +38,9 @@ pub(super) struct Info {
     pub(super) printer_limits: PrinterLimits,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct PrinterLimits {
+pub(crate) struct PrinterLimits {
     pub(super) max_download_file_size_bytes: u64,
     pub(super) max_upload_file_size_bytes: u64,
     pub(super) max_single_webcam_stream_length_seconds: u64,
@@ -101,9 +104,9 @@ fn date(at: Option<Timestamp>) -> String {
 
 /// What watches prints for failures says of the present one. Nothing here does, so it is off:
 /// apps ask whenever a printer is linked, and take an error for a broken link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct GadgetStatus {
+pub(crate) struct GadgetStatus {
     state: u8,
     status: &'static str,
     status_color: &'static str,
@@ -117,6 +120,53 @@ impl GadgetStatus {
         status_color: "w",
         rating: 10,
     };
+}
+
+/// A webhook that was set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct WebhookSet {
+    secret_key: String,
+    expires_utc: String,
+}
+
+impl WebhookSet {
+    pub(super) fn new(set: &Set) -> Self {
+        Self {
+            secret_key: set.secret.expose().to_owned(),
+            expires_utc: date(Some(set.until)),
+        }
+    }
+}
+
+/// That there is no webhook any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(super) struct WebhookDeleted {}
+
+/// How a webhook answered a test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Tested {
+    /// 0 if there was no answer.
+    status_code: u16,
+    /// Why there was none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<&'static str>,
+}
+
+impl Tested {
+    pub(super) fn of(answer: Answer) -> Self {
+        match answer {
+            Answer::Status(status) => Self {
+                status_code: status.as_u16(),
+                failure: None,
+            },
+            Answer::None(error) => Self {
+                status_code: 0,
+                failure: Some(error.as_str()),
+            },
+        }
+    }
 }
 
 /// What every answer is in.

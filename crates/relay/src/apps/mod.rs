@@ -85,6 +85,18 @@ pub async fn register(
     }
 }
 
+/// Changes what an app that is registered may have anew: developer, website and targets. What
+/// names it stays.
+pub(crate) async fn change(
+    store: &RelayStore,
+    wanted: &Registration<'_>,
+    created: Timestamp,
+) -> Result<RegisteredApp, RegisterError> {
+    let app = read(wanted, false, created)?;
+    store.apps().update(&app).await?;
+    Ok(app)
+}
+
 /// Whether a new app could be taken for one that is there.
 fn are_alike(known: &RegisteredApp, app: &RegisteredApp) -> bool {
     let names = |of: &RegisteredApp| [fold(of.id.as_str()), fold(of.name.as_str())];

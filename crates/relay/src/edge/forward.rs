@@ -46,7 +46,7 @@ impl Edge {
         let head = StreamHead {
             caller: call.caller.address,
             scheme: self.config().public_url.scheme(),
-            app_connection: Some(admission.app_connection.to_string()),
+            app_connection: admission.app_connection.as_ref().map(ToString::to_string),
             scope: match admission.scope {
                 KeyScope::Full => Scope::Full,
                 KeyScope::View => Scope::View,
@@ -135,10 +135,15 @@ impl Edge {
 
     /// The body, which breaks off when the app connection ends, and is counted until it is over.
     fn hold_open(&self, body: Body, open: Open) -> Body {
-        let Open { hold, running, .. } = open;
+        let Open {
+            hold,
+            running,
+            moving,
+            ..
+        } = open;
         let ended = async move {
             hold.until_ended().await;
-            drop(running);
+            drop((running, moving));
         };
         cut_at_once(body, ended, &self.shared.tracker)
     }
@@ -162,10 +167,13 @@ impl Edge {
         let counts = Arc::new(Counts::default());
         let counted = Arc::clone(&counts);
         // What the request moved is counted; from here on it is the socket that does.
-        drop(open.running);
-        let running = self.shared.usage.follow(&open.app_connection, move || {
-            let copied = counted.now();
-            copied.from_caller + copied.to_caller
+        drop((open.running, open.moving));
+        let usage = &self.shared.usage;
+        let running = open.app_connection.as_ref().map(|id| {
+            usage.follow(id, move || {
+                let copied = counted.now();
+                copied.from_caller + copied.to_caller
+            })
         });
         let counted = Arc::clone(&counts);
         let socket = pass.map(|pass| {
@@ -175,9 +183,14 @@ impl Edge {
             })
         });
         let end = end_of_socket(end, socket);
+        let counted = Arc::clone(&counts);
+        let moving = self.shared.activity.follow(&open.printer, move || {
+            let copied = counted.now();
+            (copied.to_caller, copied.from_caller)
+        });
         self.shared.tracker.spawn(async move {
             let copied = upgrade::join_counted(caller, printer, end, &counts).await;
-            drop((stream, running));
+            drop((stream, running, moving));
             let Some(copied) = copied else {
                 return line.finish(Outcome::Broken);
             };

@@ -9,15 +9,18 @@ use http::HeaderMap;
 use latchkey_net::proxy::cookies;
 use latchkey_net::proxy::headers::remove_hop_claims;
 
-/// Cookies of the web origin begin like this; a printer may not plant one.
-const OWN_COOKIE: &[u8] = b"__host-lk";
+/// Cookies of the web origin, and those of people's own hostnames, begin like this; a printer may not
+/// plant one.
+const OWN_COOKIES: [&[u8]; 2] = [b"__host-lk", b"lk_own"];
 
 /// Rewrites an answer's fields for the caller. The host did most of it already, but the
 /// host may be anybody's.
 pub(super) fn apply_to_response(headers: &mut HeaderMap, secure: bool) {
     // What the host says to the relay alone.
     remove_hop_claims(headers);
-    cookies::drop_named(headers, OWN_COOKIE);
+    for name in OWN_COOKIES {
+        cookies::drop_named(headers, name);
+    }
     cookies::keep_at_home(headers, secure);
 }
 
@@ -38,6 +41,7 @@ mod tests {
         );
         headers.append(SET_COOKIE, "__Host-lk_session=evil".parse().unwrap());
         headers.append(SET_COOKIE, "__HOST-LKx=evil".parse().unwrap());
+        headers.append(SET_COOKIE, "lk_own=evil".parse().unwrap());
         headers.append("x-robots-tag", "noindex".parse().unwrap());
         apply_to_response(&mut headers, true);
         assert_eq!(headers.len(), 2);

@@ -1,10 +1,12 @@
 //! Traffic on app-connection hostnames: who is calling, may they, and through which
 //! tunnel. Bodies stream; nothing here holds one whole.
 
+mod activity;
 mod credential;
 mod forward;
 mod headers;
 mod origin;
+mod own;
 
 use std::sync::Arc;
 
@@ -13,7 +15,8 @@ use latchkey_model::access::KeyScope;
 use latchkey_model::app_connection::{AdmittedBy, Refusal, refuse_unknown};
 use latchkey_model::id::{AccountId, AppConnectionId, HostId, PrinterId};
 use latchkey_model::limit::Reached;
-use latchkey_model::plan::Entitlements;
+use latchkey_model::own_access::OwnLabel;
+use latchkey_model::plan::{Entitlements, PlanName};
 use latchkey_model::relay_status::RelayStatus;
 use latchkey_model::secret::ConnectionLabel;
 use latchkey_net::body::{self, Body};
@@ -30,13 +33,17 @@ use latchkey_web::request_log::{RequestLine, Side};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::activity::mark_camera;
 use self::credential::Credential;
+use crate::activity::{Activity, Moving};
+use crate::app_connections::origins::Origins;
 use crate::app_connections::usage::{Running, Usage};
 use crate::config::Config;
 use crate::guesses::Guesses;
 use crate::issued::Issued;
 use crate::life::Endings;
 use crate::limits::{Limits, NotNow, Pass, Subject, asks_for_webcam};
+use crate::own_access::{OwnAccess, cookie};
 use crate::tunnels::Tunnels;
 
 /// The relay's entry for traffic on app-connection hostnames.
@@ -51,8 +58,13 @@ pub(crate) struct Shared {
     pub(crate) tunnels: Tunnels,
     /// What is open, and ends with its app connection.
     pub(crate) endings: Endings,
+    /// People's own access, at hostnames of their own.
+    pub(crate) own: OwnAccess,
     pub(crate) usage: Usage,
     pub(crate) limits: Limits,
+    /// What is done, for those whose printers they are.
+    pub(crate) activity: Activity,
+    pub(crate) origins: Origins,
     pub(crate) guesses: Guesses,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) ids: RequestIds,
@@ -65,21 +77,32 @@ pub(crate) struct Shared {
 
 /// A call that was let in, and where it goes.
 struct Admission {
-    app_connection: AppConnectionId,
+    /// Through which app connection, if it is not a person's own access.
+    app_connection: Option<AppConnectionId>,
     printer: PrinterId,
     host: Option<HostId>,
     scope: KeyScope,
-    by: AdmittedBy,
-    /// Against whose plan it counts.
+    /// The printer's owner, against whose plan it counts.
     account: AccountId,
     plan: Entitlements,
 }
 
+/// An app's call that was let in.
+struct Admitted {
+    app_connection: AppConnectionId,
+    by: AdmittedBy,
+    account: AccountId,
+    app: String,
+    admission: Admission,
+}
+
 /// What a call holds for as long as anything of it is open.
 struct Open {
-    app_connection: AppConnectionId,
+    app_connection: Option<AppConnectionId>,
     hold: Hold,
-    running: Running,
+    running: Option<Running>,
+    moving: Moving,
+    printer: PrinterId,
 }
 
 /// An answer from the printer's side, with what lets it pass.
@@ -132,6 +155,9 @@ impl Edge {
         mut request: Request<Body>,
         call: Call,
     ) -> Response<Body> {
+        if let Ok(label) = label.parse::<OwnLabel>() {
+            return self.answer_own(label, request, call).await;
+        }
         let mut line = self.line(&request, &call, Class::Edge);
         let asker = Asker {
             method: request.method().clone(),
@@ -139,45 +165,65 @@ impl Edge {
             about: browser::about_the_asker(request.headers()),
         };
         let credential = Credential::take(request.headers_mut());
-        let (admission, hold) = match self.enter(label, &credential).await {
+        let (admitted, hold) = match self.enter(label, &credential).await {
             Ok(entered) => entered,
             Err(trouble) => {
                 if let Trouble::Status(status, None) = trouble {
                     let address = call.caller.address;
+                    self.note_wrong_password(status, label, &credential, address)
+                        .await;
                     self.shared.guesses.slow_down(status, address).await;
                 }
                 return self.tell(trouble, line, &asker);
             }
         };
-        line.set_printer(&admission.printer);
-        line.set_app_connection(&admission.app_connection);
+        cookie::strip(request.headers_mut());
+        line.set_printer(&admitted.admission.printer);
+        line.set_app_connection(&admitted.app_connection);
         let forged = origin::is_forged(
             request.method(),
             request.headers(),
             &call.authority,
             call.websocket,
-            admission.by,
+            admitted.by,
         );
         if forged {
             return self.tell(Trouble::Forged, line, &asker);
         }
+        let (origins, address) = (&self.shared.origins, call.caller.address);
+        origins.note(&admitted.app_connection, request.headers(), address);
         let (received, sent) = (line.received(), line.sent());
-        let running = self.shared.usage.begin(&admission.app_connection, move || {
+        let running = self.shared.usage.begin(&admitted.app_connection, move || {
             received.get() + sent.get()
         });
+        let (received, sent) = (line.received(), line.sent());
+        let moving = self
+            .shared
+            .activity
+            .follow(&admitted.admission.printer, move || {
+                (sent.get(), received.get())
+            });
+        let caller = admitted.caller();
+        let asked = Activity::asked(&asker.method, request.uri().path(), call.websocket);
         let open = Open {
-            app_connection: admission.app_connection.clone(),
+            app_connection: Some(admitted.app_connection),
             hold,
-            running,
+            running: Some(running),
+            moving,
+            printer: caller.printer.clone(),
         };
         let outcome = tokio::select! {
             biased;
             () = open.hold.clone().until_ended() => Err(self.why_ended(label, &credential).await),
-            outcome = self.pass(request, &call, &admission, &line, &open.hold) => outcome,
+            outcome = self.pass(request, &call, &admitted.admission, &line, &open.hold) => outcome,
         };
         drop(credential);
         match outcome {
-            Ok((forwarded, pass)) => self.hand_over(forwarded, line, &asker, open, pass),
+            Ok((forwarded, pass)) => {
+                self.note_done(asked, &forwarded, line.received().get(), &caller);
+                mark_camera(&forwarded, &open);
+                self.hand_over(forwarded, line, &asker, open, pass)
+            }
             Err(trouble) => self.tell(trouble, line, &asker),
         }
     }
@@ -223,16 +269,16 @@ impl Edge {
         &self,
         label: &str,
         credential: &Credential,
-    ) -> Result<(Admission, Hold), Trouble> {
+    ) -> Result<(Admitted, Hold), Trouble> {
         let endings = &self.shared.endings;
         let before = endings.count();
-        let mut admission = self.admit(label, credential).await?;
-        let hold = endings.hold(admission.app_connection.clone());
+        let mut admitted = self.admit(label, credential).await?;
+        let hold = endings.hold(admitted.app_connection.clone());
         if endings.count() != before {
             // What ended between the two is seen now; of what ends later the hold hears.
-            admission = self.admit(label, credential).await?;
+            admitted = self.admit(label, credential).await?;
         }
-        Ok((admission, hold))
+        Ok((admitted, hold))
     }
 
     /// What a call is told whose app connection ended while it waited: the same as the next one.
@@ -246,7 +292,7 @@ impl Edge {
 
     /// Decides by what is stored. Only what is certain is final: apps delete their
     /// connection on 603 to 606, so every doubt is 600.
-    async fn admit(&self, label: &str, credential: &Credential) -> Result<Admission, Trouble> {
+    async fn admit(&self, label: &str, credential: &Credential) -> Result<Admitted, Trouble> {
         let found = match ConnectionLabel::parse(label) {
             Ok(label) => self.find(&label).await?,
             // Not a label of ours: there is nothing to look for.
@@ -265,16 +311,25 @@ impl Edge {
             .admit(credential.presented(), standing)
             .map_err(refused)?;
         let holder = found.holder.as_ref().ok_or_else(unknown_plan)?;
-        let plan = *plans.find(&holder.plan).ok_or_else(unknown_plan)?;
-        Ok(Admission {
+        Ok(Admitted {
             app_connection: found.connection.id.clone(),
-            printer: admitted.connection.printer.clone(),
-            host: holder.host.clone(),
-            scope: admitted.connection.scope,
             by: admitted.by,
-            account: holder.account.clone(),
-            plan,
+            account: admitted.connection.account.clone(),
+            app: admitted.connection.app_name.as_str().to_owned(),
+            admission: Admission {
+                app_connection: Some(found.connection.id.clone()),
+                printer: admitted.connection.printer.clone(),
+                host: holder.host.clone(),
+                scope: admitted.connection.scope,
+                account: holder.account.clone(),
+                plan: self.plan(&holder.plan)?,
+            },
         })
+    }
+
+    fn plan(&self, name: &PlanName) -> Result<Entitlements, Trouble> {
+        let plan = self.shared.config.plans.find(name);
+        plan.copied().ok_or_else(unknown_plan)
     }
 
     /// Tells whether an unknown label is certainly nobody's.
@@ -334,7 +389,7 @@ impl Edge {
     }
 }
 
-const HOST_TOO_OLD: &str = "This app may only look at the printer, and the printer's host is too old to see to that. Update the host.";
+const HOST_TOO_OLD: &str = "Here one may only look at the printer, and the printer's host is too old to see to that. Update the host.";
 
 fn limit_reached(
     reached: Reached,

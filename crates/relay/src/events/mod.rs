@@ -1,4 +1,12 @@
 //! What printers do: their state now, and what happened to them.
+//!
+//! [`feed`] hears it of the hosts, [`presence`] sees whether they are here.
+
+mod allowance;
+pub(crate) mod feed;
+pub(crate) mod presence;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,13 +21,6 @@ use tokio::sync::broadcast;
 /// from the store.
 const UNHEARD: usize = 256;
 
-/// An event that is kept, as listeners hear of it.
-#[derive(Debug, Clone)]
-pub(crate) struct Happened {
-    pub(crate) printer: PrinterId,
-    pub(crate) event: NumberedEvent,
-}
-
 /// What printers do. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Events(Arc<Shared>);
@@ -28,7 +29,7 @@ struct Shared {
     store: RelayStore,
     /// Of printers whose host is connected: as many as there are tunnels.
     states: Mutex<HashMap<PrinterId, PrinterState>>,
-    happened: broadcast::Sender<Happened>,
+    happened: broadcast::Sender<NumberedEvent>,
 }
 
 impl Events {
@@ -61,20 +62,39 @@ impl Events {
         event: PrinterEvent,
     ) -> Result<(), StoreError> {
         let number = self.0.store.events().add(printer, &event).await?;
-        if let Some(number) = number {
-            let happened = Happened {
-                printer: printer.clone(),
-                event: NumberedEvent { number, event },
-            };
-            // Nobody may listen.
-            let _ = self.0.happened.send(happened);
-        }
+        self.tell(number, event);
         Ok(())
     }
 
+    /// The same for what a host reports as number `reported` of this run; what was kept before
+    /// happens no second time.
+    async fn note_reported(
+        &self,
+        printer: &PrinterId,
+        run: &[u8; 16],
+        reported: u64,
+        event: PrinterEvent,
+    ) -> Result<(), StoreError> {
+        let events = self.0.store.events();
+        let number = events.add_reported(printer, run, reported, &event).await?;
+        self.tell(number, event);
+        Ok(())
+    }
+
+    fn tell(&self, number: Option<i64>, event: PrinterEvent) {
+        if let Some(number) = number {
+            // Nobody may listen.
+            let _ = self.0.happened.send(NumberedEvent { number, event });
+        }
+    }
+
     /// Hears of what happens from now on.
-    pub(crate) fn listen(&self) -> broadcast::Receiver<Happened> {
+    pub(crate) fn listen(&self) -> broadcast::Receiver<NumberedEvent> {
         self.0.happened.subscribe()
+    }
+
+    fn store(&self) -> &RelayStore {
+        &self.0.store
     }
 
     fn states(&self) -> MutexGuard<'_, HashMap<PrinterId, PrinterState>> {

@@ -11,6 +11,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use latchkey_model::access::KeyScope;
 use latchkey_model::account::Suspension;
 use latchkey_model::app_connection::EndReason;
 use latchkey_model::clock::Clock;
@@ -21,6 +22,7 @@ use latchkey_net::proxy::endings;
 use latchkey_store::{RelayStore, StoreError};
 use tokio_util::task::TaskTracker;
 
+use crate::own_access::Changes;
 use crate::tunnels::Tunnels;
 
 /// All that is open at this relay, by app connection.
@@ -28,7 +30,7 @@ pub(crate) type Endings = endings::Endings<AppConnectionId>;
 
 /// Ends, and cuts. Clones share everything.
 #[derive(Clone)]
-pub struct Life(Arc<Parts>);
+pub struct Life(Arc<Parts>, Changes);
 
 /// What [`Life`] works with.
 pub(crate) struct Parts {
@@ -52,7 +54,7 @@ pub enum SetPlanError {
 
 impl Life {
     pub(crate) fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+        Self(Arc::new(parts), Changes::default())
     }
 
     /// What is open, for whoever opens something.
@@ -62,6 +64,11 @@ impl Life {
 
     pub(crate) fn tunnels(&self) -> &Tunnels {
         &self.0.tunnels
+    }
+
+    /// Told when what people have open at their own hostnames may have ended.
+    pub(crate) fn changes(&self) -> &Changes {
+        &self.1
     }
 
     pub(crate) fn tracker(&self) -> &TaskTracker {
@@ -113,6 +120,26 @@ impl Life {
             return Ok(false);
         };
         self.cut(&ended);
+        self.1.note();
+        Ok(true)
+    }
+
+    /// Changes how far a member goes. Who is lowered takes along what they let in: apps that went
+    /// further only look from now on, and what they have open is cut, as is what the member has.
+    /// False if there is no such member, or at that level already.
+    pub async fn set_member_level(
+        &self,
+        printer: &PrinterId,
+        member: &AccountId,
+        level: KeyScope,
+    ) -> Result<bool, StoreError> {
+        let members = self.0.store.members();
+        let Some(lowered) = members.set_level(printer, member, level).await? else {
+            return Ok(false);
+        };
+        // They are back with their next call, at the new level; hosts forget the old one.
+        self.cut(&lowered);
+        self.1.note();
         Ok(true)
     }
 
@@ -131,6 +158,7 @@ impl Life {
             return Ok(false);
         };
         self.cut(&removed.app_connections);
+        self.1.note();
         self.send_away(host.as_ref().map(HostKey::id));
         Ok(true)
     }
@@ -143,6 +171,7 @@ impl Life {
             return Ok(false);
         };
         self.cut(&deleted.app_connections);
+        self.1.note();
         let hosts = printers.iter().filter_map(|printer| printer.host.as_ref());
         self.send_away(hosts.map(HostKey::id));
         Ok(true)
@@ -180,6 +209,7 @@ impl Life {
     async fn entitlement_changed(&self) {
         // Who was let in just before joins too late to be in the list; it looks again.
         self.0.endings.note();
+        self.1.note();
         if let Err(error) = self.recheck_open().await {
             // It is written; the next look cuts.
             tracing::warn!(%error, "cannot look yet what an account may no longer use");

@@ -4,6 +4,8 @@
 use askama::Template;
 use latchkey_model::account::Email;
 use latchkey_model::app::AppName;
+use latchkey_model::id::PrinterId;
+use latchkey_model::print_letter::Occasion;
 use latchkey_model::printer::PrinterName;
 use latchkey_model::secret::LinkSecret;
 
@@ -41,8 +43,47 @@ pub(crate) enum Letter {
         printer: PrinterName,
     },
     PasswordChanged,
+    CodesOn,
+    CodesOff,
+    RecoveryCodeUsed {
+        left: u64,
+    },
+    RecoveryCodesMade,
+    PasskeyAdded {
+        name: String,
+    },
+    PasskeyRemoved {
+        name: String,
+    },
+    /// By whoever runs the relay.
+    FactorsReset,
+    CopyHeldOff {
+        printer: PrinterName,
+        network: String,
+    },
+    /// An app connection, from a network and by a program that were not seen with it before.
+    UsedElsewhere {
+        app: String,
+        agent: String,
+        network: String,
+    },
     /// Goes to the former address.
     AddressChanged,
+    /// Something happened to a print that the person wanted to be told of.
+    Print(Box<PrintNews>),
+}
+
+/// What happened to a print.
+#[derive(Debug)]
+pub(crate) struct PrintNews {
+    pub(crate) occasion: Occasion,
+    pub(crate) printer: PrinterName,
+    pub(crate) id: PrinterId,
+    /// Words of files and printers.
+    pub(crate) file: Option<String>,
+    pub(crate) message: Option<String>,
+    /// A link to a picture.
+    pub(crate) picture: Option<String>,
 }
 
 /// A letter's text: the first line is its subject.

@@ -13,7 +13,7 @@ use latchkey_model::account::Email;
 use latchkey_model::id::AccountId;
 use tokio::sync::mpsc;
 
-pub(crate) use self::letters::Letter;
+pub(crate) use self::letters::{Letter, PrintNews};
 pub(crate) use self::post::{Making, Post};
 
 /// Letters that wait to be looked at.
@@ -43,6 +43,11 @@ impl Mail {
     /// Whether this relay sends e-mail.
     pub(crate) const fn is_on(&self) -> bool {
         self.0.is_some()
+    }
+
+    /// Whether one more letter would be taken now.
+    pub(crate) fn has_room(&self) -> bool {
+        self.0.as_ref().is_some_and(|queue| queue.capacity() > 0)
     }
 
     fn queue() -> (Self, mpsc::Receiver<Job>) {

@@ -19,7 +19,7 @@ pub(crate) fn routes() -> Router<State> {
         .route("/gadget", get(async || found("/printers")))
 }
 
-/// The page of a printer by its name, which is all that apps know of it.
+/// A printer's own pages by its name, which is all that apps know of it.
 async fn view(visit: Visit, Path(name): Path<String>) -> Answered {
     let account = visit.account()?;
     let printers = visit.state.store.printers();
@@ -30,7 +30,7 @@ async fn view(visit: Visit, Path(name): Path<String>) -> Answered {
         .iter()
         .filter(|printer| printer.name.as_str().to_lowercase() == name);
     match (named.next(), named.next()) {
-        (Some(printer), None) => Ok(found(&format!("/printers/{}", printer.id))),
+        (Some(printer), None) => Ok(found(&format!("/printers/{}/open", printer.id))),
         // Two have the name: the list shows both.
         (Some(_), Some(_)) => Ok(found("/printers")),
         (None, _) => Err(visit.problem(StatusCode::NOT_FOUND)),

@@ -4,5 +4,7 @@
 pub(crate) mod ids;
 pub(crate) mod links;
 pub(crate) mod paths;
+mod scripts;
+mod telling;
 pub mod views;
 pub(crate) mod visit;

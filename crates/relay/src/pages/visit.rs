@@ -4,13 +4,14 @@ use std::net::IpAddr;
 
 use ::http::header::{CONTENT_TYPE, RETRY_AFTER, SET_COOKIE};
 use ::http::request::Parts;
-use ::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use ::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use askama::Template;
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Redirect, Response};
 use latchkey_model::account::Account;
-use latchkey_model::account_session::AccountSession;
+use latchkey_model::account_session::{AccountSession, Factors};
 use latchkey_model::clock::Timestamp;
+use latchkey_model::id::{AccountId, PrinterId};
 use latchkey_store::StoreError;
 use latchkey_store::relay::FoundSession;
 use latchkey_web::limits::TooMany;
@@ -20,6 +21,8 @@ use latchkey_web::shell::Place;
 
 use super::paths;
 use super::views::{Site, Viewer};
+use crate::audit::{Act, Actor, Entry};
+use crate::config::AdministratorsFactor;
 use crate::sessions::{Csrf, Sender, Visitor};
 use crate::state::State;
 
@@ -33,6 +36,38 @@ pub(crate) struct Arrival {
     pub(crate) request_id: String,
 }
 
+/// Whom and what an entry of the audit log is about.
+#[derive(Debug, Default)]
+pub(crate) struct About<'a> {
+    pub(crate) account: Option<&'a AccountId>,
+    pub(crate) printer: Option<&'a PrinterId>,
+    /// See [`Entry::detail`].
+    pub(crate) detail: String,
+}
+
+impl<'a> About<'a> {
+    pub(crate) fn account(id: &'a AccountId) -> Self {
+        Self {
+            account: Some(id),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn printer(id: &'a PrinterId) -> Self {
+        Self {
+            printer: Some(id),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn detail(self, detail: impl Into<String>) -> Self {
+        Self {
+            detail: detail.into(),
+            ..self
+        }
+    }
+}
+
 /// One request for a page, with all that pages depend on.
 pub(crate) struct Visit {
     pub(crate) state: State,
@@ -41,6 +76,7 @@ pub(crate) struct Visit {
     signed_in: Option<FoundSession>,
     csrf: Csrf,
     uri: Uri,
+    method: Method,
 }
 
 impl FromRequestParts<State> for Visit {
@@ -61,6 +97,7 @@ impl FromRequestParts<State> for Visit {
             arrival,
             signed_in,
             uri: parts.uri.clone(),
+            method: parts.method.clone(),
         };
         match failed {
             // Nobody is told to sign in anew because the database is away.
@@ -90,21 +127,75 @@ impl Visit {
             .ok_or_else(|| self.to_sign_in(&self.here()))
     }
 
-    /// The same for administrators; others are told that there is nothing for them.
+    /// The same for administrators; others are told that there is nothing for them. Who has a
+    /// second factor must have come with it.
     pub(crate) fn administrator(&self) -> Result<&Account, Response> {
         let account = self.account()?;
-        if account.administrator {
-            Ok(account)
-        } else {
-            Err(self.problem(StatusCode::NOT_FOUND))
+        if !account.administrator {
+            return Err(self.problem(StatusCode::NOT_FOUND));
         }
+        let came_with_it = self
+            .session()
+            .is_some_and(|session| session.second_factor.is_some());
+        if self.needs_second_factor() && !came_with_it {
+            // Only pages that are there for GET can be come back to.
+            let back = if self.method == Method::GET {
+                self.here()
+            } else {
+                "/admin".to_owned()
+            };
+            return Err(self.to_second_factor(&back));
+        }
+        Ok(account)
     }
 
-    /// Whether the person typed their password lately, or else the way to do it once more; they
-    /// come back to `back`, a page of ours that is there for GET.
+    /// By what the signed-in person's account is guarded beside its password.
+    pub(crate) fn factors(&self) -> Factors {
+        let found = self.signed_in.as_ref();
+        found.map_or_else(Factors::default, |found| found.factors)
+    }
+
+    /// Whether this person does what is guarded only with a second factor: where codes are asked
+    /// for; where they run this relay and have passkeys, or have to have something.
+    fn needs_second_factor(&self) -> bool {
+        let factors = self.factors();
+        let required = self.state.config.administrators_factor == AdministratorsFactor::Required;
+        let runs_this_relay = self
+            .maybe_account()
+            .is_some_and(|account| account.administrator);
+        factors.codes || (runs_this_relay && (factors.any() || required))
+    }
+
+    /// Whether the person proved lately who they are with a second factor, if they need to, or else
+    /// the way to do it; they come back to `back`, a page of ours that is there for GET.
+    pub(crate) fn second_factor(&self, back: &str) -> Result<(), Response> {
+        let now = self.state.clock.now();
+        let fresh = self
+            .session()
+            .is_some_and(|session| session.is_fresh_with_second_factor(now));
+        if fresh || !self.needs_second_factor() {
+            return Ok(());
+        }
+        Err(self.to_second_factor(back))
+    }
+
+    fn to_second_factor(&self, back: &str) -> Response {
+        if !self.factors().any() {
+            return self.go_on("/account/security?done=needed");
+        }
+        let again = paths::with("/sign-in/again", "then", back);
+        self.go_on(&paths::with(&again, "with", "second-factor"))
+    }
+
+    /// Whether the person proved lately who they are, by all that the account asks for, or else the
+    /// way to do it once more; they come back to `back`, a page of ours that is there for GET.
     pub(crate) fn fresh(&self, back: &str) -> Result<(), Response> {
         let now = self.state.clock.now();
-        if self.session().is_some_and(|session| session.is_fresh(now)) {
+        let codes = self.factors().codes;
+        let is_fresh = |session: &AccountSession| {
+            session.is_fresh(now) && (!codes || session.is_fresh_with_second_factor(now))
+        };
+        if self.session().is_some_and(is_fresh) {
             return Ok(());
         }
         Err(self.go_on(&paths::with("/sign-in/again", "then", back)))
@@ -163,16 +254,48 @@ impl Visit {
         Ok(account)
     }
 
+    /// The same for what guards the account: who needs a second factor proved it lately. Nobody is
+    /// asked for what they are only about to set up.
+    pub(crate) fn guarded_form(&self, token: &str, back: &str) -> Result<&Account, Response> {
+        let account = self.fresh_form(token, back)?;
+        self.guarded(back)?;
+        Ok(account)
+    }
+
+    /// The same for a page.
+    pub(crate) fn guarded(&self, back: &str) -> Result<(), Response> {
+        if self.factors().any() {
+            self.second_factor(back)?;
+        }
+        Ok(())
+    }
+
     /// The same for administrators.
     pub(crate) fn administrators_form(
         &self,
         token: &str,
         back: &str,
     ) -> Result<&Account, Response> {
-        self.form(token, back)?;
-        let account = self.administrator()?;
+        let account = self.form(token, back)?;
+        if !account.administrator {
+            return Err(self.problem(StatusCode::NOT_FOUND));
+        }
         self.fresh(back)?;
+        self.second_factor(back)?;
         Ok(account)
+    }
+
+    /// Writes what the person of this visit did into the audit log.
+    pub(crate) async fn note(&self, act: Act, about: About<'_>) {
+        let actor = self.maybe_account().map(|account| account.id.clone());
+        let entry = Entry {
+            account: about.account.cloned(),
+            printer: about.printer.cloned(),
+            detail: about.detail,
+            address: Some(self.arrival.address),
+            ..Entry::new(actor.map_or(Actor::Relay, Actor::Account), act)
+        };
+        self.state.audit.note(entry).await;
     }
 
     pub(crate) fn visitor(&self) -> Visitor<'_> {

@@ -9,16 +9,18 @@ use http::StatusCode;
 use latchkey_model::account::Account;
 use latchkey_model::app_key::network_of;
 use latchkey_model::printer::PrinterName;
-use latchkey_net::tunnel::{PairingStart, ProofError};
+use latchkey_net::tunnel::{PairingAnswer, PairingStart, PairingStarted, ProofError};
 use latchkey_web::limits::TooMany;
-use latchkey_web::problem::Problem;
+use latchkey_web::problem::{Problem, ProblemBody};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::{CodeError, Offer, PollError, StartError, Typist};
+use crate::audit::Act;
 use crate::mail::Letter;
 use crate::pages::paths;
 use crate::pages::views::{Pair, PairConfirm, PairEnd, PairEnding, PairProblem};
-use crate::pages::visit::{Answered, Arrival, Visit, retry_after};
+use crate::pages::visit::{About, Answered, Arrival, Visit, retry_after};
 use crate::state::State;
 
 /// Where the code is typed.
@@ -36,7 +38,35 @@ pub(crate) fn routes() -> Router<State> {
         .merge(hosts)
 }
 
-async fn start(
+/// Ask for a code that attaches a host to an account
+///
+/// Asked by hosts. The wish is signed with the host's key, for this relay and this minute, with a
+/// number that is taken once.
+#[utoipa::path(
+    post,
+    path = "/api/pairing",
+    tag = "Pairing",
+    request_body = PairingStart,
+    responses(
+        (status = 200, description = "A code for a person to type, and a secret to ask with how it went.", body = PairingStarted, example = json!({
+            "code": "BCDF-GHJK",
+            "link": "https://relay.example.com/pair?code=BCDF-GHJK",
+            "page": "https://relay.example.com/pair",
+            "poll": "lk_poll_…",
+            "expires_in": 900,
+            "interval": 5
+        })),
+        (status = 400, description = "This is not what a host sends.", body = ProblemBody),
+        (status = 403, description = "The clock, the signature or the number is not right.", body = ProblemBody, example = json!({
+            "error": "This host's clock and the relay's differ by more than ten minutes. Set the clock.",
+            "code": "clock", "request_id": "9e3779b97f4a7c15"
+        })),
+        (status = 429, description = "Too many codes were asked for.", body = ProblemBody, headers(("Retry-After" = u32, description = "In seconds"))),
+        (status = 500, description = "The database failed.", body = ProblemBody),
+        (status = 503, description = "Too many hosts wait.", body = ProblemBody, headers(("Retry-After" = u32, description = "In seconds"))),
+    )
+)]
+pub(crate) async fn start(
     Shared(state): Shared<State>,
     Extension(arrival): Extension<Arrival>,
     wish: Result<Json<PairingStart>, JsonRejection>,
@@ -50,12 +80,32 @@ async fn start(
     }
 }
 
-#[derive(Deserialize)]
-struct Poll {
+/// How a host asks how its pairing went.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = PairingPoll)]
+pub(crate) struct Poll {
+    /// The secret that came with the code.
     poll: String,
 }
 
-async fn poll(
+/// Ask how a pairing went
+///
+/// Once in `interval` seconds. What was never asked for reads as expired.
+#[utoipa::path(
+    post,
+    path = "/api/pairing/poll",
+    tag = "Pairing",
+    request_body(content = Poll, example = json!({"poll": "lk_poll_…"})),
+    responses(
+        (status = 200, description = "How it stands.", body = PairingAnswer, example = json!({
+            "state": "confirmed", "printer_name": "Workshop", "printer_id": "pr_4b9c", "account": "t…@oyelaran.example"
+        })),
+        (status = 400, description = "This is not what a host sends.", body = ProblemBody),
+        (status = 429, description = "Asked too often.", body = ProblemBody, headers(("Retry-After" = u32, description = "In seconds"))),
+        (status = 500, description = "The database failed.", body = ProblemBody),
+    )
+)]
+pub(crate) async fn poll(
     Shared(state): Shared<State>,
     Extension(arrival): Extension<Arrival>,
     asked: Result<Json<Poll>, JsonRejection>,
@@ -182,7 +232,10 @@ async fn decide(visit: Visit, Form(fields): Form<Fields>) -> Answered {
     }
     if fields.answer == "refuse" {
         return match pairings.refuse(&fields.code, typist).await {
-            Ok(()) => Ok(ending(&visit, account, &fields.then, PairEnding::Refused)),
+            Ok(()) => {
+                visit.note(Act::PairingRefused, About::default()).await;
+                Ok(ending(&visit, account, &fields.then, PairEnding::Refused))
+            }
             Err(error) => wrong(&visit, account, &fields.code, &fields.then, error),
         };
     }
@@ -201,8 +254,10 @@ async fn decide(visit: Visit, Form(fields): Form<Fields>) -> Answered {
     };
     match pairings.confirm(&fields.code, name.clone(), typist).await {
         Ok(printer) => {
+            let about = About::printer(&printer);
+            visit.note(Act::PrinterPaired, about).await;
             let letter = Letter::PrinterPaired { printer: name };
-            visit.state.mail.tell(&account.id, letter);
+            visit.tell(&account.id, letter).await;
             let own = format!("/printers/{printer}?done=paired");
             Ok(visit.go_on(paths::way_back(&fields.then).unwrap_or(&own)))
         }

@@ -13,11 +13,12 @@ use serde::Deserialize;
 use super::{Bare, Told, reminder, send_verification, usage};
 use crate::accounts::http::{Tried, try_password, unexpected};
 use crate::accounts::{AccountError, LEAST_PASSWORD, MOST_PASSWORD};
+use crate::audit::Act;
 use crate::mail::Letter;
 use crate::pages::views::{
     AccountDone, AccountPage, AccountProblem, EndAccount, ListedSession, Tab,
 };
-use crate::pages::visit::{Answered, Visit, retry_after, with_cookie};
+use crate::pages::visit::{About, Answered, Visit, retry_after, with_cookie};
 use crate::state::State;
 
 const HERE: &str = "/account";
@@ -102,6 +103,7 @@ async fn page(
         device: session.device.clone(),
         network: session.network.clone(),
         seen: visit.moment(session.seen),
+        since: visit.moment(session.created),
         this_one: Some(&session.id) == this,
     });
     let mut sessions: Vec<_> = sessions.collect();
@@ -121,6 +123,7 @@ async fn page(
         new_email: String::new(),
         sessions,
         usage: usage::card(visit, account).await?,
+        factors: visit.factors(),
     })
 }
 
@@ -169,12 +172,15 @@ async fn change_password(visit: Visit, Form(form): Form<ChangingPassword>) -> An
     let sessions = visit.state.store.sessions();
     let others = sessions.end_others(&account.id, Some(&session.id)).await;
     others.map_err(|failure| visit.failed(&failure))?;
+    visit.state.life.changes().note();
     let resets = accounts.drop_resets(&account.id).await;
     resets.map_err(|failure| visit.failed(&failure))?;
     let renewed = visit.state.sessions.renew(&session.id).await;
     let cookie = renewed.map_err(|failure| visit.failed(&failure))?;
     tracing::info!(account.id = %account.id, "a password was changed");
-    visit.state.mail.tell(&account.id, Letter::PasswordChanged);
+    let about = About::account(&account.id);
+    visit.note(Act::PasswordChanged, about).await;
+    visit.tell(&account.id, Letter::PasswordChanged).await;
     Ok(with_cookie(visit.go_on("/account?done=password"), cookie))
 }
 
@@ -248,6 +254,8 @@ async fn set_address(
     match accounts.set_email(&account.id, email, None).await {
         Ok(_) => {
             tracing::info!(account.id = %account.id, "an account has another address");
+            let about = About::account(&account.id);
+            visit.note(Act::EmailChanged, about).await;
             Ok(Ok(visit.go_on("/account?done=address")))
         }
         Err(StoreError::Conflict) => Ok(Err(AccountProblem::EmailTaken)),
@@ -276,7 +284,11 @@ async fn end_session(visit: Visit, Form(form): Form<EndingSession>) -> Answered 
     // One that has ended already, or is somebody else's, is none of theirs.
     if let Ok(id) = form.session.parse::<SessionId>() {
         let ended = visit.state.sessions.end(&account.id, &id).await;
-        ended.map_err(|failure| visit.failed(&failure))?;
+        if ended.map_err(|failure| visit.failed(&failure))? {
+            visit.state.life.changes().note();
+            let about = About::account(&account.id);
+            visit.note(Act::SessionsEnded, about).await;
+        }
     }
     Ok(visit.go_on("/account?done=ended"))
 }
@@ -286,7 +298,11 @@ async fn end_others(visit: Visit, Form(form): Form<Bare>) -> Answered {
     let this = visit.session().map(|session| &session.id);
     let sessions = visit.state.store.sessions();
     let ended = sessions.end_others(&account.id, this).await;
-    ended.map_err(|failure| visit.failed(&failure))?;
+    if ended.map_err(|failure| visit.failed(&failure))? > 0 {
+        visit.state.life.changes().note();
+        let about = About::account(&account.id);
+        visit.note(Act::SessionsEnded, about).await;
+    }
     Ok(visit.go_on("/account?done=others"))
 }
 
@@ -339,6 +355,8 @@ async fn delete(visit: Visit, Form(form): Form<Deleting>) -> Answered {
     }
     let deleted = visit.state.life.delete_account(&account.id).await;
     deleted.map_err(|failure| visit.failed(&failure))?;
+    let about = About::account(&account.id);
+    visit.note(Act::AccountRemoved, about).await;
     tracing::info!(account.id = %account.id, "an account was deleted by its owner");
     let cookie = visit.state.sessions.forget();
     Ok(with_cookie(visit.go_on("/"), cookie))

@@ -11,11 +11,12 @@ use latchkey_store::relay::Overview;
 use serde::Deserialize;
 
 use super::{address, listed_invitation, named};
+use crate::audit::Act;
 use crate::config::Registration;
 use crate::mail::Letter;
 use crate::pages::paths;
 use crate::pages::views::{Admin, AdminDone, InviteAccount, ListedAccount, Made, Tab};
-use crate::pages::visit::{Answered, Visit};
+use crate::pages::visit::{About, Answered, Visit};
 use crate::state::State;
 
 const HERE: &str = "/admin";
@@ -119,6 +120,7 @@ async fn page(
         printers: totals.printers,
         online: visit.state.tunnels.count(),
         apps: totals.app_connections,
+        traffic: visit.state.tunnels.rate_of_all(),
         find,
         list: found.iter().map(|found| listed(visit, found)).collect(),
         next,
@@ -203,6 +205,7 @@ async fn invite(visit: Visit, Form(form): Form<Inviting>) -> Answered {
         .make_link(&link)
         .await
         .map_err(failed)?;
+    visit.note(Act::InvitationMade, About::default()).await;
     tracing::info!(account.id = %account.id, "an administrator made an invitation");
     let made = Made {
         url: address(&visit, "/sign-up", "invitation", &code),
@@ -227,6 +230,7 @@ async fn withdraw(visit: Visit, Form(form): Form<Withdrawing>) -> Answered {
     if let Some(hash) = named(&open, &form.invitation) {
         let dropped = links.drop(hash).await;
         dropped.map_err(|failure| visit.failed(&failure))?;
+        visit.note(Act::InvitationTakenBack, About::default()).await;
     }
     Ok(visit.go_on("/admin?done=withdrawn"))
 }

@@ -13,10 +13,11 @@ use serde::Deserialize;
 
 use super::admin::listed;
 use super::{Bare, Told, usage};
+use crate::audit::Act;
 use crate::life::SetPlanError;
 use crate::pages::ids::Id;
 use crate::pages::views::{EndAccount, Manage, ManageDone, ManageProblem, Tab};
-use crate::pages::visit::{Answered, Visit};
+use crate::pages::visit::{About, Answered, Visit};
 use crate::state::State;
 
 /// Most characters of a reason.
@@ -82,6 +83,7 @@ async fn show(visit: Visit, Id(id): Id<AccountId>, Query(told): Query<Told>) -> 
             "unsuspended" => Some(ManageDone::Unsuspended),
             "administrator" => Some(ManageDone::MadeAdministrator),
             "ordinary" => Some(ManageDone::NoLongerAdministrator),
+            "second-factor" => Some(ManageDone::SecondFactorRemoved),
             _ => None,
         },
         ..page(&visit, account, &found, None).await?
@@ -153,6 +155,8 @@ async fn set_plan(visit: Visit, Id(id): Id<AccountId>, Form(form): Form<Planning
         Err(SetPlanError::UnknownPlan(_)) => return unknown().await,
         Err(SetPlanError::Store(failure)) => return Err(visit.failed(&failure)),
     }
+    let about = About::account(&id).detail(plan.as_str());
+    visit.note(Act::PlanChanged, about).await;
     tracing::info!(account.id = %id, by.id = %account.id, plan.name = %plan, "a plan was changed");
     Ok(visit.go_on(&path(&id, "?done=plan")))
 }
@@ -178,7 +182,10 @@ async fn suspend(visit: Visit, Id(id): Id<AccountId>, Form(form): Form<Suspendin
         return wrong(&visit, account, &id, problem, form.reason).await;
     }
     let suspended = visit.state.life.suspend(&id, reason).await;
-    suspended.map_err(|failure| visit.failed(&failure))?;
+    if suspended.map_err(|failure| visit.failed(&failure))? {
+        // The reason stays with the account, and goes with it.
+        visit.note(Act::AccountSuspended, About::account(&id)).await;
+    }
     // They hold no longer anyway; this way they do not come back with the account.
     let sessions = visit.state.store.sessions().end_others(&id, None).await;
     sessions.map_err(|failure| visit.failed(&failure))?;
@@ -190,7 +197,9 @@ async fn unsuspend(visit: Visit, Id(id): Id<AccountId>, Form(form): Form<Bare>) 
     let account = visit.administrators_form(&form.csrf_token, &path(&id, ""))?;
     found(&visit, &id).await?;
     let ended = visit.state.life.unsuspend(&id).await;
-    ended.map_err(|failure| visit.failed(&failure))?;
+    if ended.map_err(|failure| visit.failed(&failure))? {
+        visit.note(Act::SuspensionEnded, About::account(&id)).await;
+    }
     tracing::info!(account.id = %id, by.id = %account.id, "a suspension was ended");
     Ok(visit.go_on(&path(&id, "?done=unsuspended")))
 }
@@ -220,6 +229,12 @@ async fn set_administrator(
         let problem = ManageProblem::LastAdministrator;
         return wrong(&visit, account, &id, problem, String::new()).await;
     }
+    let act = if form.administrator {
+        Act::AdministratorMade
+    } else {
+        Act::AdministratorStopped
+    };
+    visit.note(act, About::account(&id)).await;
     // Who may do more, or less, signs in anew (T-11).
     let this = visit.session().map(|session| &session.id);
     let sessions = visit.state.store.sessions();
@@ -267,6 +282,7 @@ async fn remove(visit: Visit, Id(id): Id<AccountId>, Form(form): Form<Bare>) -> 
     // A second click finds it done.
     let removed = visit.state.life.delete_account(&id).await;
     if removed.map_err(|failure| visit.failed(&failure))? {
+        visit.note(Act::AccountRemoved, About::account(&id)).await;
         tracing::info!(account.id = %id, by.id = %account.id, "an account was removed");
     }
     Ok(visit.go_on("/admin?done=removed"))

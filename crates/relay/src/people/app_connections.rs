@@ -1,20 +1,29 @@
-//! Revoking app connections, one or all of a printer.
+//! App connections over all printers, and revoking them, one or all of a printer.
 
+use axum::extract::Query;
 use axum::routing::get;
 use axum::{Form, Router};
 use http::StatusCode;
-use latchkey_model::id::{AppConnectionId, PrinterId};
+use latchkey_model::account_notice::NoticeKind;
+use latchkey_model::activity::Did;
+use latchkey_model::id::{AccountId, AppConnectionId, PrinterId};
 use serde::Deserialize;
 
 use super::printers::{ask, listed_app, members, registered};
-use super::{Bare, printer_path, used};
+use super::{Bare, Told, printer_path, used};
+use crate::activity::Person;
+use crate::audit::Act;
 use crate::pages::ids::Id;
-use crate::pages::views::Ending;
-use crate::pages::visit::{Answered, Visit};
+use crate::pages::views::{AppConnectionsPage, AppSomewhere, Ending, Tab};
+use crate::pages::visit::{About, Answered, Visit};
 use crate::state::State;
+
+/// Most that are shown at once.
+const MOST_LISTED: u32 = 200;
 
 pub(super) fn routes() -> Router<State> {
     Router::new()
+        .route("/app-connections", get(list))
         .route(
             "/app-connections/{id}/revoke",
             get(ask_to_revoke).post(revoke),
@@ -32,6 +41,36 @@ struct Revoking {
     printer: String,
     #[serde(default)]
     csrf_token: String,
+}
+
+/// Over all printers.
+async fn list(visit: Visit, Query(told): Query<Told>) -> Answered {
+    let account = visit.account()?;
+    let store = visit.state.store.app_connections();
+    let found = store.list_everywhere(&account.id, MOST_LISTED + 1).await;
+    let mut found = found.map_err(|failure| visit.failed(&failure))?;
+    let more = found.len() > MOST_LISTED as usize;
+    found.truncate(MOST_LISTED as usize);
+    let registered = registered(&visit).await?;
+    let list = found.iter().filter_map(|found| {
+        let live = found.listed.connection.live()?;
+        let by = found.allowed_by.as_str().to_owned();
+        let allowed_by = |by_whom: &AccountId| (*by_whom != account.id).then_some(by);
+        Some(AppSomewhere {
+            app: listed_app(&visit, &found.listed, &registered, allowed_by)?,
+            printer: found.printer_name.to_string(),
+            printer_id: live.printer.to_string(),
+        })
+    });
+    let site = visit.site();
+    let page = AppConnectionsPage {
+        shell: visit.viewer(account).bar(&site, Tab::Apps),
+        site,
+        revoked: told.done == "revoked",
+        list: list.collect(),
+        more,
+    };
+    Ok(visit.page(&page))
 }
 
 async fn ask_to_revoke(visit: Visit, Id(id): Id<AppConnectionId>) -> Answered {
@@ -61,9 +100,27 @@ async fn ask_to_revoke(visit: Visit, Id(id): Id<AppConnectionId>) -> Answered {
 async fn revoke(visit: Visit, Id(id): Id<AppConnectionId>, Form(form): Form<Revoking>) -> Answered {
     let back = format!("/app-connections/{id}/revoke");
     let account = visit.form(&form.csrf_token, &back)?;
+    let store = visit.state.store.app_connections();
+    let found = store.find_listed(&account.id, &id).await;
+    let found = found.map_err(|failure| visit.failed(&failure))?;
     let revoked = visit.state.life.revoke(&account.id, &id).await;
     let revoked = revoked.map_err(|failure| visit.failed(&failure))?;
     if revoked {
+        let live = found.as_ref().and_then(|found| found.connection.live());
+        if let Some(live) = live {
+            let person = Person {
+                printer: &live.printer,
+                account: &account.id,
+                app: Some((&id, live.app_name.as_str())),
+            };
+            visit.state.activity.by_person(Did::Revoked, person);
+        }
+        let app = live.map_or_else(String::new, |live| live.app_name.to_string());
+        visit
+            .mention(&account.id, NoticeKind::AppRevoked, app)
+            .await;
+        let about = About::default().detail(id.as_str());
+        visit.note(Act::AppConnectionRevoked, about).await;
         tracing::info!(
             account.id = %account.id,
             app_connection.id = %id,
@@ -78,7 +135,7 @@ async fn revoke(visit: Visit, Id(id): Id<AppConnectionId>, Form(form): Form<Revo
     };
     match printer {
         Some(printer) if used => Ok(visit.go_on(&printer_path(&printer, "?done=revoked"))),
-        _ if revoked => Ok(visit.go_on("/printers")),
+        _ if revoked => Ok(visit.go_on("/app-connections?done=revoked")),
         _ => Err(visit.problem(StatusCode::NOT_FOUND)),
     }
 }
@@ -97,10 +154,22 @@ async fn ask_to_revoke_all(visit: Visit, Id(id): Id<PrinterId>) -> Answered {
 async fn revoke_all(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Bare>) -> Answered {
     let back = printer_path(&id, "/revoke-all");
     let account = visit.form(&form.csrf_token, &back)?;
-    used(&visit, account, &id).await?;
+    let found = used(&visit, account, &id).await?;
     visit.fresh(&back)?;
     let revoked = visit.state.life.revoke_all(&account.id, &id).await;
-    revoked.map_err(|failure| visit.failed(&failure))?;
+    let count = revoked.map_err(|failure| visit.failed(&failure))?;
+    if count > 0 {
+        let person = Person {
+            printer: &id,
+            account: &account.id,
+            app: None,
+        };
+        visit.state.activity.by_person(Did::Revoked, person);
+    }
+    let (kind, printer) = (NoticeKind::AppRevoked, found.printer.name.to_string());
+    visit.mention(&account.id, kind, printer).await;
+    let about = About::printer(&id).detail(format!("{count} in all"));
+    visit.note(Act::AppConnectionsRevoked, about).await;
     tracing::info!(
         account.id = %account.id,
         printer.id = %id,

@@ -4,10 +4,13 @@
 mod account;
 mod admin;
 mod admin_account;
+mod admin_second_factor;
 mod app_connections;
+mod levels;
 mod printers;
 mod recovery;
 mod sharing;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -16,6 +19,7 @@ use axum::Router;
 use axum::response::Response;
 use data_encoding::HEXLOWER;
 use http::StatusCode;
+use latchkey_model::access::KeyScope;
 use latchkey_model::account::Account;
 use latchkey_model::id::PrinterId;
 use latchkey_model::link::Link;
@@ -35,10 +39,13 @@ pub(crate) fn routes() -> Router<State> {
         .merge(printers::routes())
         .merge(app_connections::routes())
         .merge(sharing::routes())
+        .merge(telling::routes())
+        .merge(levels::routes())
         .merge(account::routes())
         .merge(recovery::routes())
         .merge(admin::routes())
         .merge(admin_account::routes())
+        .merge(admin_second_factor::routes())
 }
 
 /// A form with nothing but its token.
@@ -53,10 +60,17 @@ struct Bare {
 struct Told {
     #[serde(default)]
     done: String,
+    /// Whether the running picture is wanted.
+    #[serde(default)]
+    watch: String,
 }
 
 /// A printer that the person may use; to others there is none.
-async fn used(visit: &Visit, account: &Account, id: &PrinterId) -> Result<UsedPrinter, Response> {
+pub(crate) async fn used(
+    visit: &Visit,
+    account: &Account,
+    id: &PrinterId,
+) -> Result<UsedPrinter, Response> {
     let found = find_used(visit, account, id).await?;
     found.ok_or_else(|| visit.problem(StatusCode::NOT_FOUND))
 }
@@ -122,6 +136,7 @@ fn listed_invitation(visit: &Visit, hash: &LinkHash, link: &Link) -> ListedInvit
         email: link.email.as_ref().map(|email| email.as_str().to_owned()),
         made: visit.moment(link.created),
         days: left.div_ceil(DAY),
+        watch_only: link.level == Some(KeyScope::View),
     }
 }
 

@@ -16,15 +16,19 @@ use latchkey_model::printer::{CopySeen, HostKey, NameError, PrinterName};
 use latchkey_store::relay::{Listed, Member, UsedPrinter};
 use serde::Deserialize;
 
+use super::telling::telling;
 use super::{Bare, Told, listed_invitation, owned, printer_path, reminder, still_used, used};
+use crate::activity::http::{data_used, of_printer};
 use crate::apps::http::logo_path;
+use crate::audit::Act;
+use crate::dashboard::now_of;
 use crate::mail::Letter;
 use crate::pages::ids::Id;
 use crate::pages::views::{
     AppStanding, Copied, EndAtPrinter, Ending, ListedApp, ListedMember, NameProblem, Ownership,
     Presence, PrinterCard, PrinterDone, PrinterPage, Printers, PrintersDone, Rename, Tab,
 };
-use crate::pages::visit::{Answered, Visit};
+use crate::pages::visit::{About, Answered, Visit};
 use crate::state::State;
 
 /// Longest version of a host's program that is shown.
@@ -79,6 +83,7 @@ fn card(visit: &Visit, account: &Account, found: &UsedPrinter) -> PrinterCard {
         id: found.printer.id.to_string(),
         name: found.printer.name.to_string(),
         presence: presence(visit, found).0,
+        now: now_of(&visit.state, &found.printer),
         copied: own && recent_copy(visit, found).is_some(),
         apps: found.app_connections,
         owner: (!own).then(|| found.owner.as_str().to_owned()),
@@ -123,9 +128,13 @@ async fn show(visit: Visit, Id(id): Id<PrinterId>, Query(told): Query<Told>) -> 
             "ended" => Some(PrinterDone::MemberRemoved),
             "withdrawn" => Some(PrinterDone::InvitationTaken),
             "joined" => Some(PrinterDone::Joined),
+            "raised" => Some(PrinterDone::Raised),
+            "lowered" => Some(PrinterDone::Lowered),
             "paired" => Some(PrinterDone::Paired),
+            "letters" => Some(PrinterDone::Letters),
             _ => None,
         },
+        watching: told.watch == "live",
         ..page(&visit, account, &found, None).await?
     };
     Ok(visit.page(&page))
@@ -167,14 +176,20 @@ async fn page(
         id: printer.id.to_string(),
         name: printer.name.to_string(),
         presence,
+        now: now_of(&visit.state, printer),
+        watching: false,
+        activity: of_printer(visit, account, &printer.id).await?,
+        data: data_used(visit, &printer.id).await?,
         paired: printer.host.is_some(),
         network: printer.seen.network.clone(),
         local_address: printer.local_address.clone(),
         version,
         added: visit.moment(printer.created),
         apps,
+        telling: telling(visit, account, found).await?,
         usage: super::usage::line(visit, account, &printer.id).await?,
         owner: (!own).then(|| found.owner.as_str().to_owned()),
+        watch_only: found.level == KeyScope::View,
         ownership: if own {
             Some(ownership(visit, found, &members, mistyped).await?)
         } else {
@@ -197,6 +212,7 @@ async fn ownership(
         id: member.account.to_string(),
         email: member.email.as_str().to_owned(),
         since: visit.moment(member.since),
+        watch_only: member.level == KeyScope::View,
     };
     Ok(Ownership {
         members: members.iter().map(member).collect(),
@@ -262,6 +278,7 @@ async fn rename(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Renaming>)
             let renamed = visit.state.store.printers();
             let renamed = renamed.rename(&account.id, &id, &name).await;
             renamed.map_err(|failure| visit.failed(&failure))?;
+            visit.note(Act::PrinterRenamed, About::printer(&id)).await;
             return Ok(visit.go_on(&printer_path(&id, "?done=renamed")));
         }
         Err(NameError::Empty) => NameProblem::Missing,
@@ -297,10 +314,11 @@ async fn remove(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Bare>) -> 
     visit.fresh(&back)?;
     let removed = visit.state.life.remove_printer(&account.id, &id).await;
     if removed.map_err(|failure| visit.failed(&failure))? {
+        visit.note(Act::PrinterRemoved, About::printer(&id)).await;
         tracing::info!(account.id = %account.id, printer.id = %id, "a printer was removed");
         let printer = found.printer.name;
-        let mail = &visit.state.mail;
-        mail.tell(&account.id, Letter::PrinterRemoved { printer });
+        let letter = Letter::PrinterRemoved { printer };
+        visit.tell(&account.id, letter).await;
     }
     Ok(visit.go_on("/printers?done=removed"))
 }

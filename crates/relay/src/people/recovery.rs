@@ -11,12 +11,13 @@ use serde::Deserialize;
 
 use crate::accounts::http::unexpected;
 use crate::accounts::{AccountError, Confirmed, LEAST_PASSWORD, MOST_PASSWORD};
+use crate::audit::Act;
 use crate::mail::Letter;
 use crate::pages::paths;
 use crate::pages::views::{
     Forgetting, Forgotten, ForgottenProblem, Reset, ResetProblem, Resetting, Verify, Verifying,
 };
-use crate::pages::visit::{Answered, Visit, retry_after};
+use crate::pages::visit::{About, Answered, Visit, retry_after};
 use crate::state::State;
 
 pub(super) fn routes() -> Router<State> {
@@ -161,7 +162,9 @@ async fn reset(visit: Visit, Form(form): Form<Chosen>) -> Answered {
     let accounts = &visit.state.accounts;
     match accounts.reset_password(&form.code, &form.password).await {
         Ok(Some(account)) => {
-            visit.state.mail.tell(&account, Letter::PasswordChanged);
+            let about = About::account(&account);
+            visit.note(Act::PasswordChanged, about).await;
+            visit.tell(&account, Letter::PasswordChanged).await;
             Ok(reset_page(&visit, StatusCode::OK, Resetting::Done))
         }
         Ok(None) => Ok(reset_page(&visit, StatusCode::NOT_FOUND, Resetting::Gone)),
@@ -217,7 +220,13 @@ async fn verify(visit: Visit, Form(form): Form<Followed>) -> Answered {
             let email = email.as_str().to_owned();
             (StatusCode::OK, Verifying::Done { email })
         }
-        Confirmed::Changed { email, former } => {
+        Confirmed::Changed {
+            account,
+            email,
+            former,
+        } => {
+            let about = About::account(&account);
+            visit.note(Act::EmailChanged, about).await;
             visit.state.mail.send(&former, Letter::AddressChanged);
             let email = email.as_str().to_owned();
             (StatusCode::OK, Verifying::Done { email })

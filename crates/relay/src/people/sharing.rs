@@ -5,6 +5,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Form, Router};
 use http::StatusCode;
+use latchkey_model::access::KeyScope;
 use latchkey_model::account::{Account, Email};
 use latchkey_model::id::{AccountId, PrinterId};
 use latchkey_model::link::{Link, LinkPurpose};
@@ -12,12 +13,14 @@ use latchkey_model::printer::Printer;
 use latchkey_store::relay::UsedPrinter;
 use serde::Deserialize;
 
+use super::levels::level_of;
 use super::printers::{ask, members};
 use super::{Bare, address, named, owned, printer_path, still_used, used};
+use crate::audit::Act;
 use crate::mail::Letter;
 use crate::pages::ids::{Id, Ids};
 use crate::pages::views::{Ending, Invite, InviteProblem, Join, Joining, Made, Tab};
-use crate::pages::visit::{Answered, Visit};
+use crate::pages::visit::{About, Answered, Visit};
 use crate::state::State;
 
 /// Most people and open invitations of one printer.
@@ -39,6 +42,8 @@ pub(super) fn routes() -> Router<State> {
 struct Inviting {
     #[serde(default)]
     email: String,
+    #[serde(default)]
+    scope: String,
     #[serde(default)]
     csrf_token: String,
 }
@@ -77,6 +82,7 @@ fn invite_page(visit: &Visit, account: &Account, found: &UsedPrinter) -> Invite 
         id: found.printer.id.to_string(),
         name: found.printer.name.to_string(),
         by_mail: visit.state.mail.is_on(),
+        watch_only: false,
         email: String::new(),
         problem: None,
         made: None,
@@ -89,7 +95,9 @@ async fn invite(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Inviting>)
     let found = owned(&visit, account, &id).await?;
     visit.fresh(&back)?;
     let page = invite_page(&visit, account, &found);
-    match make_invitation(&visit, account, &found.printer, &form.email).await? {
+    let level = level_of(&form.scope);
+    let made = make_invitation(&visit, account, &found.printer, &form.email, level);
+    match made.await? {
         Ok(made) => {
             let made = Some(made);
             Ok(visit.page(&Invite { made, ..page }))
@@ -100,6 +108,7 @@ async fn invite(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Inviting>)
                 _ => StatusCode::BAD_REQUEST,
             };
             let page = Invite {
+                watch_only: level == KeyScope::View,
                 email: form.email,
                 problem: Some(problem),
                 ..page
@@ -114,6 +123,7 @@ async fn make_invitation(
     account: &Account,
     printer: &Printer,
     typed: &str,
+    level: KeyScope,
 ) -> Result<Result<Made, InviteProblem>, Response> {
     let mail = &visit.state.mail;
     let wanted = mail.is_on() && !typed.trim().is_empty();
@@ -136,11 +146,14 @@ async fn make_invitation(
     let link = Link {
         account: Some(account.id.clone()),
         printer: Some(printer.id.clone()),
+        level: Some(level),
         email: email.clone(),
         ..Link::new(LinkPurpose::SharePrinter, now)
     };
     let secret = visit.state.accounts.make_link(&link).await;
     let secret = secret.map_err(|failure| visit.failed(&failure))?;
+    let about = About::printer(&printer.id);
+    visit.note(Act::PrinterOffered, about).await;
     tracing::info!(account.id = %account.id, printer.id = %printer.id, "somebody was invited");
     let made = Made {
         url: address(visit, "/join", "code", &secret),
@@ -166,6 +179,7 @@ async fn withdraw(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Withdraw
     if let Some(hash) = named(&open, &form.invitation) {
         let dropped = links.drop(hash).await;
         dropped.map_err(|failure| visit.failed(&failure))?;
+        visit.note(Act::OfferTakenBack, About::printer(&id)).await;
     }
     Ok(visit.go_on(&printer_path(&id, "?done=withdrawn")))
 }
@@ -203,9 +217,17 @@ async fn end(
     owned(&visit, account, &id).await?;
     let ended = visit.state.life.remove_member(&id, &member).await;
     if ended.map_err(|failure| visit.failed(&failure))? {
+        visit.note(Act::SharingEnded, both(&id, &member)).await;
         tracing::info!(printer.id = %id, account.id = %member, "somebody's use of a printer ended");
     }
     Ok(visit.go_on(&printer_path(&id, "?done=ended")))
+}
+
+fn both<'a>(printer: &'a PrinterId, account: &'a AccountId) -> About<'a> {
+    About {
+        account: Some(account),
+        ..About::printer(printer)
+    }
 }
 
 /// Of a printer of one's own there is nothing to leave.
@@ -233,6 +255,7 @@ async fn leave(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Bare>) -> A
     shared(&visit, account, &found)?;
     let ended = visit.state.life.remove_member(&id, &account.id).await;
     if ended.map_err(|failure| visit.failed(&failure))? {
+        visit.note(Act::SharingEnded, both(&id, &account.id)).await;
         tracing::info!(printer.id = %id, account.id = %account.id, "somebody left a printer");
     }
     Ok(visit.go_on("/printers?done=left"))
@@ -246,12 +269,12 @@ async fn show_join(visit: Visit, Query(asked): Query<Followed>) -> Answered {
 async fn answer_join(visit: &Visit, account: &Account, code: &str) -> Answered {
     let (status, joining) = match offered(visit, code).await? {
         None => (StatusCode::NOT_FOUND, Joining::Gone),
-        Some((printer, _)) if printer.account == account.id => {
+        Some((printer, _, _)) if printer.account == account.id => {
             let id = printer.id.to_string();
             let printer = printer.name.to_string();
             (StatusCode::OK, Joining::Own { printer, id })
         }
-        Some((printer, owner)) => {
+        Some((printer, owner, level)) => {
             let members = visit.state.store.members();
             let known = members.find_used(&account.id, &printer.id).await;
             if known.map_err(|failure| visit.failed(&failure))?.is_some() {
@@ -261,6 +284,7 @@ async fn answer_join(visit: &Visit, account: &Account, code: &str) -> Answered {
                 id: printer.id.to_string(),
                 printer: printer.name.to_string(),
                 owner: owner.email.as_str().to_owned(),
+                watch_only: level == KeyScope::View,
                 code: code.trim().to_owned(),
             };
             (StatusCode::OK, joining)
@@ -276,12 +300,17 @@ async fn answer_join(visit: &Visit, account: &Account, code: &str) -> Answered {
     Ok(visit.page_with(status, &page))
 }
 
-/// What an invitation offers, and whose it is, while it is good.
-async fn offered(visit: &Visit, code: &str) -> Result<Option<(Printer, Account)>, Response> {
+/// What an invitation offers, whose it is, and how far it goes, while it is good.
+async fn offered(
+    visit: &Visit,
+    code: &str,
+) -> Result<Option<(Printer, Account, KeyScope)>, Response> {
     let failed = |failure| visit.failed(&failure);
     let accounts = &visit.state.accounts;
     let link = accounts.find_link(code, LinkPurpose::SharePrinter).await;
-    let Some(id) = link.map_err(failed)?.and_then(|link| link.printer) else {
+    let link = link.map_err(failed)?;
+    let level = link.as_ref().and_then(|link| link.level);
+    let Some(id) = link.and_then(|link| link.printer) else {
         return Ok(None);
     };
     let store = &visit.state.store;
@@ -291,14 +320,15 @@ async fn offered(visit: &Visit, code: &str) -> Result<Option<(Printer, Account)>
     let owner = store.accounts().find(&printer.account).await;
     let owner = owner.map_err(failed)?;
     let owner = owner.filter(|owner| owner.suspended.is_none());
-    Ok(owner.map(|owner| (printer, owner)))
+    let level = level.unwrap_or(KeyScope::Full);
+    Ok(owner.map(|owner| (printer, owner, level)))
 }
 
 async fn join(visit: Visit, Form(form): Form<Followed>) -> Answered {
     let back = crate::pages::paths::with("/join", "code", form.code.trim());
     let account = visit.form(&form.csrf_token, &back)?;
     let own_or_gone = match offered(&visit, &form.code).await? {
-        Some((printer, _)) => printer.account == account.id,
+        Some((printer, _, _)) => printer.account == account.id,
         None => true,
     };
     // A second click finds it done.
@@ -317,13 +347,17 @@ async fn join(visit: Visit, Form(form): Form<Followed>) -> Answered {
     let taken = accounts
         .take_link(&form.code, LinkPurpose::SharePrinter)
         .await;
-    let Some(id) = taken.map_err(failed)?.and_then(|link| link.printer) else {
+    let taken = taken.map_err(failed)?;
+    let level = taken.as_ref().and_then(|link| link.level);
+    let Some(id) = taken.and_then(|link| link.printer) else {
         return answer_join(&visit, account, &form.code).await;
     };
     let now = visit.state.clock.now();
     let members = visit.state.store.members();
-    let added = members.add(&id, &account.id, now).await.map_err(failed)?;
-    if added {
+    let level = level.unwrap_or(KeyScope::Full);
+    let added = members.add_up_to(&id, &account.id, level, now).await;
+    if added.map_err(failed)? {
+        visit.note(Act::PrinterShared, both(&id, &account.id)).await;
         tracing::info!(printer.id = %id, account.id = %account.id, "somebody joined a printer");
     }
     Ok(visit.go_on(&printer_path(&id, "?done=joined")))

@@ -13,7 +13,7 @@ use http::header::{
 };
 use http::{HeaderValue, StatusCode};
 
-use super::wire::{Exchange, ExchangeError};
+use super::wire::{Exchange, ExchangeError, PortalValues};
 use crate::state::State;
 
 /// Largest body of an exchange.
@@ -25,7 +25,38 @@ pub(super) fn routes() -> Router<State> {
         .layer(DefaultBodyLimit::max(LARGEST))
 }
 
-async fn exchange(
+/// Fetch what a code stands for
+///
+/// For apps that asked the portal with `responseMode=code`: the values of the portal's result, once
+/// and within a minute. Pages of any origin may ask.
+#[utoipa::path(
+    post,
+    path = "/appportal/v1/token",
+    tag = "Portal",
+    request_body(content = Exchange, example = json!({
+        "code": "lk_code_2fPq…", "codeVerifier": "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+    })),
+    responses(
+        (status = 200, description = "What the person allowed.", body = PortalValues, example = json!({
+            "success": "true",
+            "id": "ac_4b9c",
+            "url": "https://app-7qm2vxc9.printers.example.net",
+            "appApiToken": "lk_api_…",
+            "authbasichttpuser": "u-5b0f", "authbasichttppassword": "lk_pw_…",
+            "authBearerToken": "lk_bearer_…",
+            "printername": "Workshop",
+            "userPrinterAccessUrl": "https://relay.example.com/view/Workshop",
+            "printerLastKnownLocalIp": "192.168.1.9",
+            "octoPrintApiKey": "lk_key_…",
+            "authBasicHttpUser": "u-5b0f", "authBasicHttpPassword": "lk_pw_…"
+        })),
+        (status = 400, description = "The code or the body is not good. A code is used up by a wrong verifier too.", body = ExchangeError, example = json!({
+            "error": "invalid_grant",
+            "errorDescription": "The code is wrong, was used, is older than a minute, or was asked for by another."
+        })),
+    )
+)]
+pub(crate) async fn exchange(
     Shared(state): Shared<State>,
     body: Result<Json<Exchange>, JsonRejection>,
 ) -> Response {

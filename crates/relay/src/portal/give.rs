@@ -1,12 +1,15 @@
 //! What is given by a form: one app connection, or after a change of mind none.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use latchkey_model::access::KeyScope;
 use latchkey_model::account::Account;
+use latchkey_model::account_notice::NoticeKind;
+use latchkey_model::activity::Did;
 use latchkey_model::app::AppName;
 use latchkey_model::app_connection::{AccessMode, NewAppConnection};
-use latchkey_model::id::{AccountId, SessionId};
+use latchkey_model::id::{AccountId, AppConnectionId, SessionId};
 use latchkey_model::portal::{Completion, Given};
 use latchkey_model::printer::Printer;
 use latchkey_store::StoreError;
@@ -15,6 +18,8 @@ use zeroize::Zeroizing;
 use super::keys::{self, KeyWish};
 use super::outcomes::{KeyOutcome, Making, Outcome, Terms};
 use super::{Asked, Portal};
+use crate::activity::Person;
+use crate::audit::{Act, Actor, Entry};
 use crate::mail::Letter;
 use crate::pages::paths;
 
@@ -27,6 +32,8 @@ pub(crate) struct Decision<'a> {
     pub(crate) printer: Printer,
     pub(crate) scope: KeyScope,
     pub(crate) with_key: bool,
+    /// From where.
+    pub(crate) address: IpAddr,
     /// By what this form is known when it comes again.
     pub(crate) once: &'a str,
 }
@@ -80,7 +87,7 @@ impl Portal {
             self.take_back(&account.id, session, once).await?;
             return Err(NotGiven::Changed);
         };
-        let made = making.outcome(self.make(&making, decision)).await;
+        let made = making.outcome(Box::pin(self.make(&making, decision))).await;
         match made {
             Ok(outcome) if !making.is_void() => Ok(outcome),
             Ok(_) => Err(NotGiven::Changed),
@@ -109,6 +116,11 @@ impl Portal {
         let id = &making.connection.id;
         if self.parts.life.revoke(account, id).await? {
             tracing::info!(app_connection.id = %id, "an app's access was taken back in the portal");
+            let entry = Entry {
+                detail: id.to_string(),
+                ..Entry::new(Actor::Account(account.clone()), Act::AppConnectionRevoked)
+            };
+            self.parts.audit.note(entry).await;
         }
         Ok(())
     }
@@ -151,14 +163,26 @@ impl Portal {
             printer.id = %decision.printer.id,
             "an app was given access in the portal"
         );
-        self.parts.mail.tell(
-            &decision.account.id,
-            Letter::AppConnected {
-                app: AppName::parse(decision.asked.name()).expect("a name of an app is a name"),
-                printer: decision.printer.name.clone(),
-            },
-        );
+        let person = Person {
+            printer: &decision.printer.id,
+            account: &decision.account.id,
+            app: Some((&connection.id, decision.asked.name())),
+        };
+        self.parts.activity.by_person(Did::Allowed, person);
+        self.note(Act::AppConnectionMade, &connection.id, &decision)
+            .await;
+        let letter = Letter::AppConnected {
+            app: AppName::parse(decision.asked.name()).expect("a name of an app is a name"),
+            printer: decision.printer.name.clone(),
+        };
+        let (account, notices) = (&decision.account.id, &self.parts.notices);
+        notices.tell(account, letter, None).await;
         let (key, key_text) = self.key(making, &decision).await;
+        if key == KeyOutcome::Made {
+            let detail = format!("{}, {}", decision.asked.name(), decision.printer.name);
+            let kind = NoticeKind::AppKeyMade;
+            notices.note(account, kind, detail, None).await;
+        }
         let printer = &decision.printer;
         let local_ip = printer.local_address.as_deref().and_then(ip_of);
         let given = Given {
@@ -191,6 +215,18 @@ impl Portal {
             printer: decision.printer,
             key,
         }))
+    }
+
+    async fn note(&self, act: Act, id: &AppConnectionId, decision: &Decision<'_>) {
+        let (account, printer) = (&decision.account.id, &decision.printer.id);
+        let entry = Entry {
+            account: Some(account.clone()),
+            printer: Some(printer.clone()),
+            detail: format!("{id}, {}", decision.asked.name()),
+            address: Some(decision.address),
+            ..Entry::new(Actor::Account(account.clone()), act)
+        };
+        self.parts.audit.note(entry).await;
     }
 
     /// Keeps the new app connection, unless an earlier arrival of the same form did, whose
@@ -252,5 +288,5 @@ impl Portal {
 fn ip_of(text: &str) -> Option<String> {
     let ip = text.parse().ok();
     let ip = ip.or_else(|| Some(text.parse::<std::net::SocketAddr>().ok()?.ip()));
-    ip.map(|ip: std::net::IpAddr| ip.to_string())
+    ip.map(|ip: IpAddr| ip.to_string())
 }

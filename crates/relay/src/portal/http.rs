@@ -204,8 +204,10 @@ async fn ask(visit: Visit, RawQuery(query): RawQuery, Query(so_far): Query<Chose
     };
     // Who finds a browser open gives nothing away.
     visit.fresh(&visit.here())?;
+    let level = visit.state.portal.level(account, printer).await;
     let choice = Choice {
         printer,
+        level: level.map_err(|failure| failed(&visit, &asked, &failure))?,
         scope: so_far.scope.parse().unwrap_or(KeyScope::Full),
         with_key: so_far.key != "no",
         problem: None,
@@ -276,9 +278,12 @@ async fn allow(
         return Ok(gone(&printers));
     };
     let with_key = asked.request.key_name.is_some() && fields.wants_key();
+    let level = visit.state.portal.level(account, printer).await;
+    let level = level.map_err(|failure| failed(visit, &asked, &failure))?;
     let once_more = |problem, once| {
         let choice = Choice {
             printer,
+            level,
             scope: fields.scope(),
             with_key,
             problem: Some(problem),
@@ -290,6 +295,11 @@ async fn allow(
         let page = once_more(AllowProblem::NotSure, fields.once.clone());
         return Ok(visit.page_with(StatusCode::BAD_REQUEST, &page));
     }
+    if level == KeyScope::View && fields.scope() == KeyScope::Full {
+        // The page did not offer that, or the owner changed it since.
+        let page = once_more(AllowProblem::Lowered, visit.state.portal.name_form());
+        return Ok(visit.page_with(StatusCode::CONFLICT, &page));
+    }
     visit.fresh(&way_back(&asked, fields))?;
     let decision = Decision {
         asked: asked.clone(),
@@ -298,6 +308,7 @@ async fn allow(
         printer: printer.clone(),
         scope: fields.scope(),
         with_key,
+        address: visit.arrival.address,
         once: &fields.once,
     };
     match visit.state.portal.give(decision).await {

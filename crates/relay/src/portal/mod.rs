@@ -1,7 +1,7 @@
 //! The portal: an app sends a person here, who gives it access to a printer or does not.
 
 mod codes;
-mod exchange;
+pub(crate) mod exchange;
 mod give;
 pub(crate) mod http;
 pub(crate) mod keys;
@@ -14,20 +14,24 @@ mod wire;
 use std::sync::Arc;
 use std::time::Duration;
 
+use latchkey_model::access::KeyScope;
 use latchkey_model::account::Account;
 use latchkey_model::app::{AppName, RegisteredApp};
 use latchkey_model::chance::{Chance, letters};
 use latchkey_model::clock::Clock;
 use latchkey_model::id::SessionId;
 use latchkey_model::portal::{Completion, PortalRequest, Refused, RequestError, TargetKind};
+use latchkey_model::printer::Printer;
 use latchkey_store::{RelayStore, StoreError};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
+use crate::activity::Activity;
 use crate::apps;
+use crate::audit::Audit;
 use crate::config::{Config, UnregisteredApps};
 use crate::life::Life;
-use crate::mail::Mail;
+use crate::notices::Notices;
 use crate::state::State;
 use codes::Codes;
 use keys::Keys;
@@ -109,8 +113,10 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) chance: Arc<dyn Chance>,
     pub(crate) keys: Keys,
-    pub(crate) mail: Mail,
+    pub(crate) notices: Notices,
     pub(crate) life: Life,
+    pub(crate) activity: Activity,
+    pub(crate) audit: Audit,
 }
 
 impl Portal {
@@ -162,6 +168,18 @@ impl Portal {
     pub(crate) fn entitles(&self, account: &Account) -> Option<bool> {
         let plan = self.parts.config.plans.find(&account.plan)?;
         Some(plan.app_connections)
+    }
+
+    /// How far somebody goes at a printer, and so how far an app of theirs may go. At one that is no
+    /// longer theirs to use, no further than looking.
+    pub(crate) async fn level(
+        &self,
+        account: &Account,
+        printer: &Printer,
+    ) -> Result<KeyScope, StoreError> {
+        let members = self.parts.store.members();
+        let used = members.find_used(&account.id, &printer.id).await?;
+        Ok(used.map_or(KeyScope::View, |used| used.level))
     }
 
     /// How many app connections an account may have allowed, if that is limited.

@@ -139,6 +139,8 @@ pub(super) fn add(visit: &Visit, asked: &Asked, has_others: bool) -> PortalAdd {
 /// What was chosen so far on the page of the decision.
 pub(super) struct Choice<'a> {
     pub(super) printer: &'a Printer,
+    /// How far the person goes there.
+    pub(super) level: KeyScope,
     pub(super) scope: KeyScope,
     pub(super) with_key: bool,
     pub(super) problem: Option<AllowProblem>,
@@ -156,7 +158,11 @@ pub(super) fn allow(visit: &Visit, asked: &Asked, choice: Choice<'_>) -> PortalA
         once: choice.once,
         printer_id: choice.printer.id.to_string(),
         printer: choice.printer.name.as_str().to_owned(),
-        scope: choice.scope,
+        only_watching: choice.level == KeyScope::View,
+        scope: match choice.level {
+            KeyScope::Full => choice.scope,
+            KeyScope::View => KeyScope::View,
+        },
         with_key: choice.with_key,
         hostname_only: asked.request.hostname_only && visit.state.config.allow_hostname_only,
         problem: choice.problem,

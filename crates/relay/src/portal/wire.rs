@@ -2,6 +2,7 @@
 
 use latchkey_model::access::KeyScope;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The forms of all pages of the portal.
 #[derive(Deserialize, Default)]
@@ -52,16 +53,50 @@ pub(super) struct Done {
 }
 
 /// `POST /appportal/v1/token`.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Exchange {
+pub(crate) struct Exchange {
+    /// As the portal's result had it.
     pub(super) code: String,
+    /// What the challenge in the portal's request was made from (RFC 7636).
     pub(super) code_verifier: String,
 }
 
-#[derive(Serialize)]
+/// Why there are no values.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct ExchangeError {
+pub(crate) struct ExchangeError {
+    /// `invalid_request` or `invalid_grant`.
     pub(super) error: &'static str,
     pub(super) error_description: &'static str,
+}
+
+/// The portal's result, as it is described: [`latchkey_model::portal::Completion`] is what it is
+/// made from. After a refusal only the first and the last three are there.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "stands for the answer in the description")]
+pub(crate) struct PortalValues {
+    /// `true`, or `false` if the person refused.
+    success: String,
+    id: Option<String>,
+    /// Where the printer is.
+    url: Option<String>,
+    /// For the App API.
+    app_api_token: Option<String>,
+    authbasichttpuser: Option<String>,
+    authbasichttppassword: Option<String>,
+    auth_bearer_token: Option<String>,
+    printername: Option<String>,
+    user_printer_access_url: Option<String>,
+    printer_last_known_local_ip: Option<String>,
+    /// A key of the printer's server, if the app asked for one and the person allowed it.
+    octo_print_api_key: Option<String>,
+    auth_basic_http_user: Option<String>,
+    auth_basic_http_password: Option<String>,
+    /// `denied`, `cancelled` and others.
+    error: Option<String>,
+    error_description: Option<String>,
+    /// The app's own, as it sent it.
+    state: Option<String>,
 }

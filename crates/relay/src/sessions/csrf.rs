@@ -109,6 +109,12 @@ impl Tokens {
         }
     }
 
+    /// Whether a browser says that a page of ours made the request, as it does of every request
+    /// that a script makes to change something.
+    pub(super) fn is_from_here(&self, headers: &HeaderMap) -> bool {
+        headers.contains_key(ORIGIN) && !self.is_from_elsewhere(headers)
+    }
+
     /// Whether a browser says that a page of another address made the request.
     pub(super) fn is_from_elsewhere(&self, headers: &HeaderMap) -> bool {
         let own = self.public.to_string();

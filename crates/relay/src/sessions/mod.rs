@@ -13,7 +13,7 @@ use latchkey_model::account_session::AccountSession;
 use latchkey_model::app_key::network_of;
 use latchkey_model::chance::Chance;
 use latchkey_model::clock::Clock;
-use latchkey_model::id::{AccountId, SessionId};
+use latchkey_model::id::{AccountId, PasskeyId, SessionId};
 use latchkey_model::sealed::MasterKey;
 use latchkey_model::secret::{SessionHash, SessionToken};
 use latchkey_store::relay::{FoundSession, Known, SignIn};
@@ -42,6 +42,16 @@ const TOUCH_EVERY: Duration = Duration::from_mins(1);
 pub(crate) struct Visitor<'a> {
     pub(crate) headers: &'a HeaderMap,
     pub(crate) address: IpAddr,
+}
+
+/// By what somebody proved who they are, beside their password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Second {
+    None,
+    /// A code of theirs, or a recovery code.
+    Code,
+    /// One of their passkeys, in place of the password too.
+    Passkey(PasskeyId),
 }
 
 /// A session that just began.
@@ -125,6 +135,11 @@ impl Sessions {
         self.tokens.is_from_elsewhere(headers)
     }
 
+    /// Whether a browser says that a page of ours made the request.
+    pub(crate) fn is_from_here(&self, headers: &HeaderMap) -> bool {
+        self.tokens.is_from_here(headers)
+    }
+
     /// Whether one more password may be tried.
     pub(crate) fn may_try(&self, email: &Email, address: IpAddr) -> Result<(), TooMany> {
         let now = self.clock.now();
@@ -139,11 +154,22 @@ impl Sessions {
         self.by_address.count(&household(address), now)
     }
 
-    /// Signs a browser in; what it had before ends. Nothing, if what was proved no longer holds:
-    /// the account has another password by now, or is suspended.
+    /// Signs a browser in by a password alone; see [`Self::open_with`].
     pub(crate) async fn open(
         &self,
         proved: &SignIn,
+        visitor: &Visitor<'_>,
+    ) -> Result<Option<Opened>, StoreError> {
+        self.open_with(proved, &Second::None, visitor).await
+    }
+
+    /// Signs a browser in; what it had before ends. Nothing, if what was proved no longer holds:
+    /// the account has another password by now, is suspended, asks for more than was proved, or has
+    /// the passkey no longer.
+    pub(crate) async fn open_with(
+        &self,
+        proved: &SignIn,
+        second: &Second,
         visitor: &Visitor<'_>,
     ) -> Result<Option<Opened>, StoreError> {
         let account = &proved.account;
@@ -157,13 +183,19 @@ impl Sessions {
             created: now,
             seen: now,
             proved: now,
+            second_factor: (*second != Second::None).then_some(now),
             device: device::of(visitor.headers),
             network: network_of(visitor.address),
         };
         let token = SessionToken::generate(&*self.chance);
         let password = proved.password_hash.as_ref();
-        let sessions = self.store.sessions();
-        if !sessions.open(&session, &token.hash(), password).await? {
+        let passkey = match second {
+            Second::Passkey(passkey) => Some(passkey),
+            Second::None | Second::Code => None,
+        };
+        let (sessions, hash) = (self.store.sessions(), token.hash());
+        let opened = sessions.open_by(&session, &hash, password, passkey);
+        if !opened.await? {
             return Ok(None);
         }
         tracing::info!(account.id = %account.id, "somebody signed in");
@@ -174,16 +206,40 @@ impl Sessions {
         }))
     }
 
-    /// Notes that the person proved once more who they are. The cookie changes (T-11).
+    /// Notes that the person proved once more who they are, by their password alone. The cookie
+    /// changes (T-11).
     pub(crate) async fn renew(&self, id: &SessionId) -> Result<HeaderValue, StoreError> {
+        self.renew_with(id, false).await
+    }
+
+    /// The same, also with a second factor.
+    pub(crate) async fn renew_with(
+        &self,
+        id: &SessionId,
+        second_factor: bool,
+    ) -> Result<HeaderValue, StoreError> {
         let token = SessionToken::generate(&*self.chance);
         let hash: SessionHash = token.hash();
         let now = self.clock.now();
-        if self.store.sessions().renew(id, &hash, now).await? {
+        let sessions = self.store.sessions();
+        if sessions.renew(id, &hash, now, second_factor).await? {
             Ok(Cookie::Session.set(token.expose(), self.secure))
         } else {
             Ok(self.forget())
         }
+    }
+
+    /// Ends all other sessions of an account, because what guards it is another thing from now on
+    /// (T-11). This one goes on with another cookie.
+    pub(crate) async fn go_on_alone(
+        &self,
+        account: &AccountId,
+        id: &SessionId,
+        second_factor: bool,
+    ) -> Result<HeaderValue, StoreError> {
+        let sessions = self.store.sessions();
+        sessions.end_others(account, Some(id)).await?;
+        self.renew_with(id, second_factor).await
     }
 
     /// Ends one session of an account.

@@ -103,6 +103,14 @@ impl<'a> Browser<'a> {
         self.send(Method::POST, path, body).await
     }
 
+    /// Sends what a script of the page that is shown would.
+    pub(crate) async fn post_json(&mut self, path: &str, body: &serde_json::Value) -> Reply {
+        let mut body = body.clone();
+        body["csrf_token"] = self.token.clone().into();
+        self.send_text("application/json", path, body.to_string())
+            .await
+    }
+
     /// Opens a page and sends the form on it.
     pub(crate) async fn fill(&mut self, page: &str, path: &str, fields: &[(&str, &str)]) -> Reply {
         self.get(page).await.is(200);
@@ -116,7 +124,26 @@ impl<'a> Browser<'a> {
             .leads_to("/printers");
     }
 
+    /// Sends a form with a file in it.
+    pub(crate) async fn upload(&mut self, path: &str, name: &str, file: &[u8]) -> Reply {
+        let token = self.token.clone();
+        let body = multipart(&token, name, file);
+        let kind = "multipart/form-data; boundary=between";
+        self.send_as(Method::POST, path, kind, body).await
+    }
+
     async fn send(&mut self, method: Method, path: &str, body: String) -> Reply {
+        let kind = "application/x-www-form-urlencoded";
+        self.send_as(method, path, kind, body.into_bytes()).await
+    }
+
+    /// Sends a text of some other kind.
+    pub(crate) async fn send_text(&mut self, kind: &str, path: &str, body: String) -> Reply {
+        self.send_as(Method::POST, path, kind, body.into_bytes())
+            .await
+    }
+
+    async fn send_as(&mut self, method: Method, path: &str, kind: &str, body: Vec<u8>) -> Reply {
         let cookies: Vec<_> = self
             .cookies
             .iter()
@@ -131,7 +158,7 @@ impl<'a> Browser<'a> {
         }
         if method == Method::POST {
             request = request
-                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .header(CONTENT_TYPE, kind)
                 .header(ORIGIN, self.origin);
         }
         let mut request = request.body(Body::from(body)).unwrap();
@@ -154,11 +181,39 @@ impl<'a> Browser<'a> {
         let reply = Reply {
             status: head.status,
             headers: head.headers,
-            text: String::from_utf8(body.to_vec()).unwrap(),
+            // A picture is no text.
+            text: String::from_utf8_lossy(&body).into_owned(),
         };
         if reply.text.contains("name=\"csrf_token\" value=\"") {
             self.token = reply.after("name=\"csrf_token\" value=\"").to_owned();
         }
         reply
     }
+}
+
+/// A form with its token and a file.
+pub(crate) fn multipart(token: &str, name: &str, file: &[u8]) -> Vec<u8> {
+    let field = |name: &str| {
+        format!("--between\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n")
+    };
+    let mut body = field("csrf_token").into_bytes();
+    body.extend(token.as_bytes());
+    body.extend(b"\r\n");
+    let file_name = format!("{name}\"; filename=\"file");
+    body.extend(field(&file_name).into_bytes());
+    body.extend(file);
+    body.extend(b"\r\n--between--\r\n");
+    body
+}
+
+/// A picture of this size.
+pub(crate) fn picture(side: u32) -> Vec<u8> {
+    let mut picture = Vec::new();
+    let mut encoder = png::Encoder::new(&mut picture, side, side);
+    encoder.set_color(png::ColorType::Grayscale);
+    let mut writer = encoder.write_header().unwrap();
+    let pixels = vec![9; (side * side) as usize];
+    writer.write_image_data(&pixels).unwrap();
+    writer.finish().unwrap();
+    picture
 }

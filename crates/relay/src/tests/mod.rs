@@ -24,20 +24,29 @@ use latchkey_model::link::{Link, LinkPurpose};
 use latchkey_model::plan::{Entitlements, Plans};
 use latchkey_model::printer::{Printer, PrinterName, Seen};
 use latchkey_model::sealed::MasterKey;
+use latchkey_net::egress::Egress;
 use latchkey_store::RelayStore;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
 
 use crate::accounts::SigningUp;
-use crate::config::{Config, PublicUrl, Registration, Sender, Smtp, SmtpTls, UnregisteredApps};
+use crate::activity::Activity;
+use crate::audit::{self, Audit};
+use crate::config::{
+    AdministratorsFactor, Config, PublicUrl, Registration, Sender, Smtp, SmtpTls, UnregisteredApps,
+    Webhooks,
+};
 use crate::events::Events;
 use crate::life::{Endings, Life, Parts};
 use crate::limits::Limits;
 use crate::mail::{self, Mail, Post};
+use crate::own_access::OwnAccess;
+use crate::pages::visit::Arrival;
 use crate::state::{Making, State};
 use crate::tunnels::Tunnels;
 
-pub(crate) use self::browser::Browser;
+pub(crate) use self::browser::{Browser, Reply, picture};
 pub(crate) use self::mail_server::MailServer;
 
 /// The password of everybody.
@@ -165,7 +174,7 @@ impl Bench {
     }
 
     /// One that is not kept yet, with its secrets.
-    fn new_app_connection(
+    pub(crate) fn new_app_connection(
         &self,
         by: &Account,
         printer: &Printer,
@@ -180,6 +189,32 @@ impl Bench {
             scope: KeyScope::Full,
         }
         .generate(&*self.chance, &self.clock)
+    }
+
+    /// What an app with this token is answered at the App API: the status, and the body.
+    pub(crate) async fn ask_app_api(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        body: &str,
+    ) -> (u16, serde_json::Value) {
+        let mut request = http::Request::builder()
+            .method(method)
+            .uri(path)
+            .header("AppToken", token)
+            .extension(Arrival {
+                address: Ipv4Addr::new(198, 51, 100, 9).into(),
+                request_id: "r-1".to_owned(),
+            })
+            .body(axum::body::Body::from(body.to_owned()))
+            .unwrap();
+        crate::paths::normalize(request.uri_mut());
+        let Ok(answer) = self.router.clone().oneshot(request).await;
+        let status = answer.status().as_u16();
+        let body = axum::body::to_bytes(answer.into_body(), usize::MAX);
+        let body = serde_json::from_slice(&body.await.unwrap());
+        (status, body.unwrap_or_default())
     }
 
     fn clock_now(&self) -> Timestamp {
@@ -203,6 +238,7 @@ pub(crate) fn state(
     mail: Mail,
 ) -> State {
     let events = Events::new(store.clone());
+    let activity = Activity::new(store.clone(), Arc::clone(clock));
     let life = Life::new(Parts {
         store: store.clone(),
         plans: config.plans.clone(),
@@ -211,6 +247,16 @@ pub(crate) fn state(
         clock: Arc::clone(clock),
         tracker: TaskTracker::new(),
     });
+    let webhooks = &config.webhooks;
+    let egress = Egress::new(webhooks.rules.clone(), webhooks.ca.as_deref()).unwrap();
+    let key = MasterKey::from_bytes([7; 32]);
+    let audit = Audit::new(audit::Making {
+        store: store.clone(),
+        clock: Arc::clone(clock),
+        chance: Arc::clone(chance),
+        key: &key,
+        end: None,
+    });
     let limits = Limits::new(
         store.clone(),
         Arc::clone(clock),
@@ -218,6 +264,8 @@ pub(crate) fn state(
         TaskTracker::new(),
     );
     State::new(Making {
+        egress,
+        own_access: OwnAccess::new(&config, &store, clock, chance, &key),
         config,
         limits,
         store,
@@ -227,8 +275,25 @@ pub(crate) fn state(
         life,
         mail,
         events,
-        key: MasterKey::from_bytes([7; 32]),
+        activity,
+        stopping: CancellationToken::new(),
+        audit,
+        key,
     })
+}
+
+/// Webhooks over this store, by a clock that stands still.
+pub(crate) fn webhooks(store: &RelayStore) -> crate::webhooks::Webhooks {
+    let clock: Arc<dyn Clock> = Arc::new(FixedClock::new(Timestamp::from_millis(0)));
+    let chance: Arc<dyn Chance> = Arc::new(SeededChance::new(3));
+    let state = state(
+        Arc::new(config()),
+        store.clone(),
+        &clock,
+        &chance,
+        Mail::off(),
+    );
+    state.webhooks.clone()
 }
 
 /// Everybody may sign up, for a plan with everything, and no letters are sent. Of the plan `small`
@@ -265,7 +330,9 @@ pub(crate) fn config() -> Config {
         allow_hostname_only: false,
         default_plan: "supporter".parse().unwrap(),
         plans: Plans::new(plans.into_iter().collect()),
+        administrators_factor: AdministratorsFactor::IfSet,
         smtp: None,
+        webhooks: Webhooks::default(),
         first_byte: Duration::from_secs(35),
         drain: Duration::from_secs(5),
     }

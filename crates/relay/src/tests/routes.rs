@@ -23,6 +23,8 @@ use latchkey_web::written_routes::written;
 use tower::ServiceExt;
 
 use super::Bench;
+use super::browser::{multipart, picture};
+use crate::apps::{Registration, register};
 use crate::pages::paths;
 use crate::pages::visit::Arrival;
 use crate::sessions::Visitor;
@@ -80,6 +82,8 @@ struct World {
     connection: AppConnection,
     credentials: ConnectionCredentials,
     invitation: String,
+    /// The secret of a live link of the printer, and its id.
+    live: (String, String),
 }
 
 impl World {
@@ -100,13 +104,33 @@ impl World {
         let (connection, credentials) = bench.new_app_connection(&owner, &printer, "Fieldglass");
         let store = bench.store().app_connections();
         store.insert(&connection).await.unwrap();
+        let app = Registration {
+            id: "octopod",
+            name: "OctoPod",
+            developer: None,
+            website: None,
+            targets: &[],
+            logo: None,
+        };
+        let now = bench.clock_now();
+        register(bench.store(), &app, now).await.unwrap();
         let link = Link {
             account: Some(owner.id.clone()),
             printer: Some(printer.id.clone()),
             ..Link::new(LinkPurpose::SharePrinter, bench.clock_now())
         };
         let invitation = bench.state.accounts.make_link(&link).await.unwrap();
+        let wish = crate::live_links::Wish {
+            printer: printer.id.clone(),
+            account: owner.id.clone(),
+            app_connection: None,
+            hours: latchkey_model::live_link::LinkHours::USUAL,
+            with_print: false,
+        };
+        let live = bench.state.live_links.make(wish).await.unwrap();
+        let secret = live.url.rsplit('/').next().unwrap().to_owned();
         Self {
+            live: (secret, live.id.to_string()),
             owner,
             member,
             other,
@@ -133,6 +157,10 @@ impl World {
     fn path(&self, route: &str) -> String {
         let id = if route.starts_with("/app-connections/") {
             self.connection.id.as_str()
+        } else if route.starts_with("/admin/tunnels/") {
+            self.printer.id.as_str()
+        } else if route.starts_with("/admin/apps/") {
+            "octopod"
         } else if route.starts_with("/admin/") {
             self.other.id.as_str()
         } else if route.starts_with("/apps/") {
@@ -144,7 +172,8 @@ impl World {
             .replace("{*rest}", "more")
             .replace("{id}", id)
             .replace("{account}", self.member.id.as_str())
-            .replace("{name}", "Voron");
+            .replace("{name}", "Voron")
+            .replace("{secret}", &self.live.0);
         let request = "appId=fieldglass&returnUrl=http%3A%2F%2F127.0.0.1%3A9%2Fdone";
         match route {
             "/join" => paths::with(&path, "code", &self.invitation),
@@ -160,7 +189,9 @@ impl World {
         let printer = self.printer.id.as_str();
         let fields = [
             ("csrf_token", token),
+            ("id", "spool"),
             ("name", "Renamed"),
+            ("targets", "octopod:"),
             ("email", "eve@example.com"),
             ("password", "correct-horse-battery"),
             ("reason", "because"),
@@ -169,6 +200,8 @@ impl World {
             ("find", "bob"),
             ("code", &self.invitation),
             ("invitation", ""),
+            ("until", "24"),
+            ("link", &self.live.1),
             ("answer", "add"),
             ("printer", printer),
             ("session", "abcdefghijklmnopqrst"),
@@ -205,7 +238,7 @@ impl World {
         if who == Who::App {
             request = request.header("AppToken", self.credentials.app_token.expose());
         }
-        let mut body = String::new();
+        let mut body = Vec::new();
         if method == "POST" {
             let origin = match forged {
                 Some(Forged::Origin(origin)) => origin,
@@ -216,10 +249,14 @@ impl World {
                 Some(Forged::OtherSession) => &self.token_of(&self.other).await,
                 _ => &token,
             };
-            body = self.form(token);
-            request = request
-                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-                .header(ORIGIN, origin);
+            let kind = if route.ends_with("/logo") {
+                body = multipart(token, "logo", &picture(16));
+                "multipart/form-data; boundary=between"
+            } else {
+                body = self.form(token).into_bytes();
+                "application/x-www-form-urlencoded"
+            };
+            request = request.header(CONTENT_TYPE, kind).header(ORIGIN, origin);
         }
         let mut request = request.body(Body::from(body)).unwrap();
         request.headers_mut().extend(headers);
@@ -277,12 +314,21 @@ impl World {
             }
             self.printers(&account.id, &mut kept).await;
         }
+        self.apps(&mut kept).await;
         for purpose in LinkPurpose::ALL {
             for (hash, link) in store.links().list(purpose, now).await.unwrap() {
                 kept.insert(format!("{:?} {link:?}", hash.as_bytes()));
             }
         }
         kept
+    }
+
+    async fn apps(&self, kept: &mut BTreeSet<String>) {
+        let apps = self.bench.store().apps();
+        for app in apps.list().await.unwrap() {
+            let logo = apps.find_logo(&app.id).await.unwrap();
+            kept.insert(format!("{app:?} {:?}", logo.map(|logo| logo.len())));
+        }
     }
 
     async fn printers(&self, account: &AccountId, kept: &mut BTreeSet<String>) {
@@ -294,6 +340,13 @@ impl World {
             let listed = store.app_connections();
             let listed = listed.list_by_printer(account, &printer.id).await.unwrap();
             kept.insert(format!("{listed:?}"));
+            let now = self.bench.clock_now();
+            let links = store.live_links();
+            let links = links
+                .list_of_printer(account, &printer.id, now)
+                .await
+                .unwrap();
+            kept.insert(format!("{links:?}"));
         }
     }
 }
@@ -419,9 +472,12 @@ async fn forged_forms_change_nothing_anywhere() {
 }
 
 /// What no browser sends by itself, proved by a token, a code or a signature in it.
-const BY_OTHER_PROOF: [&str; 4] = [
+const BY_OTHER_PROOF: [&str; 7] = [
+    "/api/live/createfromappconnection",
     "/api/pairing",
     "/api/pairing/poll",
+    "/api/appconnection/setnotificationwebhook",
+    "/api/appconnection/deletenotificationwebhook",
     "/api/gadget/getstatusfromappconnection",
     "/appportal/v1/token",
 ];

@@ -8,15 +8,24 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use latchkey_model::app_key::network_of;
 use latchkey_model::chance::{Chance, letters};
-use latchkey_model::clock::Clock;
+use latchkey_model::clock::{Clock, Timestamp};
 use latchkey_model::id::{HostId, PrinterId};
-use latchkey_model::printer::{CopySeen, HostKey, Presence};
+use latchkey_model::printer::{CopySeen, HostKey, Presence, Printer};
 use latchkey_net::tls::Exporter;
 use latchkey_net::tunnel::{Acceptor, Arrival, HostHello, Refusal, RefusalCode, Tunnel};
 use latchkey_store::RelayStore;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{Taken, Tunnels, presence, refusal};
+use crate::events::Events;
+use crate::events::feed::Feed;
+use crate::events::presence::Comings;
+use crate::mail::Letter;
+use crate::notices::Notices;
+
+/// For so long after a copy was last held off its owner is not told again.
+const COPY_TOLD_AGAIN: Duration = Duration::from_hours(24);
 
 /// How long the host already connected may take to show that it is alive, when
 /// another process appears with its identity.
@@ -33,6 +42,11 @@ pub(crate) struct Desk {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) chance: Arc<dyn Chance>,
     pub(crate) tracker: TaskTracker,
+    pub(crate) notices: Notices,
+    pub(crate) events: Events,
+    pub(crate) comings: Comings,
+    /// Nothing is listened to any more.
+    pub(crate) stopping: CancellationToken,
 }
 
 impl Reception {
@@ -68,6 +82,7 @@ impl Desk {
             Ok(printer) => printer,
             Err(refusal) => return arrival.refuse(refusal).await,
         };
+        let (since, printer) = (printer.created, printer.id);
         let leaving = match self.other_process(&host, &arrival.hello).await {
             Other::None => None,
             Other::Leaving(id) => Some(id),
@@ -95,14 +110,19 @@ impl Desk {
             }
             Ok(None) => {}
         }
-        self.stay_with(host, printer, tunnel, network).await;
+        let whose = Whose {
+            host,
+            printer,
+            since,
+        };
+        self.stay_with(whose, tunnel, network).await;
     }
 
     /// The printer this host belongs to.
-    async fn printer_of(&self, host: &HostId) -> Result<PrinterId, Refusal> {
+    async fn printer_of(&self, host: &HostId) -> Result<Printer, Refusal> {
         let found = self.store.printers().find_by_host(host).await;
         match found {
-            Ok(Some(printer)) => Ok(printer.id),
+            Ok(Some(printer)) => Ok(printer),
             Ok(None) => {
                 tracing::info!("a host that is paired with no printer was sent away");
                 Err(unknown_host())
@@ -134,7 +154,12 @@ impl Desk {
     }
 
     /// Stays with a registered tunnel to its end.
-    async fn stay_with(&self, host: HostId, printer: PrinterId, tunnel: Tunnel, network: &str) {
+    async fn stay_with(&self, whose: Whose, tunnel: Tunnel, network: &str) {
+        let Whose {
+            host,
+            printer,
+            since,
+        } = whose;
         tracing::info!(
             printer.id = %printer,
             tunnel.id = tunnel.id(),
@@ -142,20 +167,34 @@ impl Desk {
             "a host connected"
         );
         self.note_seen(&printer, Presence::Connected).await;
+        self.comings.came(&printer).await;
         if let Err(error) = self.store.printers().note_network(&printer, network).await {
             tracing::warn!(%error, "cannot note from where a host is connected");
         }
-        let accompany = async {
+        let feed = Feed {
+            events: &self.events,
+            clock: &self.clock,
+            printer: &printer,
+            since,
+            tunnel: &tunnel,
+            stopping: &self.stopping,
+        };
+        let questions = async {
             presence::tell_ended(&self.store, &tunnel).await;
             presence::follow_address(&self.store, &printer, &tunnel).await;
         };
+        let accompany = futures_util::future::join(questions, feed.follow());
         tokio::select! {
             () = tunnel.closed() => {}
-            () = accompany => tunnel.closed().await,
+            _ = accompany => tunnel.closed().await,
         }
         let was_current = self.tunnels.remove(&host, &tunnel);
         if was_current {
+            self.events.note_state(&printer, None);
             self.note_seen(&printer, Presence::Lost).await;
+            let went = self.comings.clone();
+            let went = went.went(printer.clone(), self.stopping.clone());
+            self.tracker.spawn(went);
         }
         let duration = tunnel.since().elapsed();
         tracing::info!(
@@ -178,9 +217,23 @@ impl Desk {
             network: network.to_owned(),
         };
         let printers = self.store.printers();
+        let before = printers.find(printer).await.ok().flatten();
         if let Err(error) = printers.note_copy(printer, Some(&copy)).await {
             tracing::warn!(%error, "cannot note that a second host was held off");
         }
+        // It comes again every few seconds: its owner is told once a day.
+        let Some(before) = before else {
+            return;
+        };
+        let told = before.seen.copy.as_ref();
+        if told.is_some_and(|told| copy.at.since(told.at) < COPY_TOLD_AGAIN) {
+            return;
+        }
+        let letter = Letter::CopyHeldOff {
+            printer: before.name,
+            network: copy.network,
+        };
+        self.notices.tell(&before.account, letter, None).await;
     }
 
     async fn note_seen(&self, printer: &PrinterId, presence: Presence) {
@@ -194,6 +247,14 @@ impl Desk {
             tracing::warn!(%error, "cannot note when a printer was seen");
         }
     }
+}
+
+/// Whose tunnel it is.
+struct Whose {
+    host: HostId,
+    printer: PrinterId,
+    /// Since when the printer is its account's.
+    since: Timestamp,
 }
 
 /// What is known of another process with a newcomer's identity.

@@ -6,9 +6,10 @@ use http::StatusCode;
 use latchkey_model::id::PrinterId;
 use serde::Deserialize;
 
+use crate::audit::Act;
 use crate::pages::ids::Id;
 use crate::pages::views::{SwapHost, Tab};
-use crate::pages::visit::{Answered, Visit};
+use crate::pages::visit::{About, Answered, Visit};
 use crate::people::owned;
 use crate::state::State;
 
@@ -51,6 +52,8 @@ async fn swap(visit: Visit, Id(id): Id<PrinterId>, Form(fields): Form<Fields>) -
         if !visit.state.tunnels.prefer_next(&host.id()) {
             return Err(visit.problem(StatusCode::TOO_MANY_REQUESTS));
         }
+        let about = About::printer(&printer.id);
+        visit.note(Act::HostSwapped, about).await;
         tracing::info!(printer.id = %printer.id, "the owner lets the other host in");
         let printers = visit.state.store.printers();
         let noted = printers.note_copy(&printer.id, None).await;

@@ -4,6 +4,7 @@ mod accept;
 mod copies;
 pub(crate) mod http;
 pub(crate) mod presence;
+pub(crate) mod rates;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,6 +14,7 @@ use latchkey_model::id::HostId;
 use latchkey_net::tunnel::{Refusal, RefusalCode, Tunnel};
 
 use copies::History;
+use rates::Rates;
 use tokio::time::Instant;
 
 pub(crate) use accept::{Desk, Reception, unknown_host};
@@ -30,6 +32,7 @@ struct Registry {
     live: HashMap<HostId, Tunnel>,
     /// The processes of each host since this relay started; no more than there are printers.
     histories: HashMap<HostId, History>,
+    rates: Rates,
     /// This relay is going away: newcomers are to finish at once.
     closing: bool,
 }
@@ -97,6 +100,12 @@ impl Tunnels {
         Ok(replaced)
     }
 
+    /// Takes a tunnel in without a reception.
+    #[cfg(test)]
+    pub(crate) fn admit(&self, host: HostId, tunnel: Tunnel) {
+        assert!(self.put(host, tunnel, None).is_ok());
+    }
+
     /// Lets the next other process with this host's key in, in place of the one that is here. False
     /// if the two were swapped too often lately.
     pub(crate) fn prefer_next(&self, host: &HostId) -> bool {
@@ -130,6 +139,23 @@ impl Tunnels {
             registry.live.remove(host);
         }
         is_current
+    }
+
+    /// Looks how much came and went on each since the last look.
+    fn measure(&self) {
+        let mut registry = self.registry();
+        let registry = &mut *registry;
+        registry.rates.measure(&registry.live, Instant::now());
+    }
+
+    /// Bytes in a second that lately came and went on a tunnel.
+    pub(crate) fn rate(&self, tunnel: &Tunnel) -> u64 {
+        self.registry().rates.of(tunnel)
+    }
+
+    /// The same of all tunnels.
+    pub(crate) fn rate_of_all(&self) -> u64 {
+        self.registry().rates.of_all()
     }
 
     /// All that take new streams.

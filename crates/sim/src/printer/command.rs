@@ -1,5 +1,8 @@
 //! What single commands do to the machine: heaters, waits, fans, display, progress, moves.
 
+use serde_json::json;
+
+use super::event::Event;
 use super::machine::{Machine, Step};
 use super::state::PrinterState;
 use crate::gcode::line::{Line, Remark};
@@ -16,7 +19,13 @@ impl Machine {
         };
         match command {
             ('G', 4) => self.dwell(line),
-            ('M', 0 | 1 | 25 | 600) => self.steps.push_back(Step::Pause),
+            ('M', 25) => self.steps.push_back(Step::Pause),
+            ('M', 0 | 1) => self.wait(Event::new(
+                "CommandSuppressed",
+                json!({ "command": format!("M{}", command.1), "severity": "info" }),
+            )),
+            ('M', 226) => self.wait(Event::new("Waiting", json!(null))),
+            ('M', 600) => self.wait(Event::new("FilamentChange", json!(null))),
             ('M', 104) => self.heat(line, false),
             ('M', 140) => self.heat(line, true),
             ('M', 109 | 190) => self.heat_and_wait(line, command.1 == 190),
@@ -32,6 +41,12 @@ impl Machine {
                 self.steps.extend(travels.into_iter().map(Step::Travel));
             }
         }
+    }
+
+    /// Stands still until somebody resumes; only a print can.
+    fn wait(&mut self, event: Event) {
+        self.events.push(event);
+        self.steps.push_back(Step::Pause);
     }
 
     fn show(&mut self, text: &str) {

@@ -70,6 +70,23 @@ fn heating_is_waited_for() {
 }
 
 #[test]
+fn what_waits_for_somebody_says_so_and_pauses() {
+    for (command, event) in [
+        ("M0 Insert the nut", "CommandSuppressed"),
+        ("M226", "Waiting"),
+        ("M600", "FilamentChange"),
+    ] {
+        let (_file, mut machine) = printing(&format!("{command}\nG1 X60 F60\n"));
+        machine.advance(5.0);
+        assert_eq!(machine.state(), S::Paused, "{command}");
+        assert_eq!(
+            names(&mut machine),
+            ["FileSelected", "PrintStarted", event, "PrintPaused"]
+        );
+    }
+}
+
+#[test]
 fn pausing_finishes_the_move_and_resuming_goes_on() {
     let (_file, mut machine) = printing("G1 X60 F60\nG1 X120\n");
     machine.advance(5.0);

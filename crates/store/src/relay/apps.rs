@@ -21,6 +21,11 @@ FROM apps ORDER BY id";
 
 const FIND_LOGO: &str = "SELECT logo FROM apps WHERE id = $1";
 
+const UPDATE: &str = "
+UPDATE apps SET developer = $2, website = $3, targets = $4 WHERE id = $1";
+
+const SET_LOGO: &str = "UPDATE apps SET logo = $2 WHERE id = $1";
+
 const REMOVE: &str = "DELETE FROM apps WHERE id = $1";
 
 /// The registered apps of a relay.
@@ -65,6 +70,30 @@ impl<'a> Apps<'a> {
             .fetch_optional(self.pools.read())
             .await?;
         Ok(row.map(|row| row.try_get("logo")).transpose()?.flatten())
+    }
+
+    /// Changes what an app may have anew: developer, website and targets. Says whether there is
+    /// such an app.
+    pub async fn update(&self, app: &RegisteredApp) -> Result<bool, StoreError> {
+        let targets: Vec<_> = app.targets.iter().map(ToString::to_string).collect();
+        let done = sqlx::query(UPDATE)
+            .bind(app.id.as_str())
+            .bind(app.developer.as_ref().map(AppName::as_str))
+            .bind(app.website.as_ref().map(Website::as_str))
+            .bind(targets.join("\n"))
+            .execute(self.pools.write())
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// Gives an app another picture, or none. Says whether there is such an app.
+    pub async fn set_logo(&self, id: &AppId, logo: Option<&[u8]>) -> Result<bool, StoreError> {
+        let done = sqlx::query(SET_LOGO)
+            .bind(id.as_str())
+            .bind(logo)
+            .execute(self.pools.write())
+            .await?;
+        Ok(done.rows_affected() > 0)
     }
 
     /// Takes an app's registration away. Its app connections go on. Says whether there was one.

@@ -5,7 +5,7 @@ use latchkey_model::id::{PrintId, PrinterId};
 use latchkey_model::printing::{EventKind, PrinterEvent, Progress};
 use sqlx::Row as _;
 
-use crate::dialect::Row;
+use crate::dialect::{Connection, Row};
 use crate::error::StoreError;
 use crate::pool::Pools;
 use crate::row::{inconsistent, parse, time};
@@ -44,6 +44,19 @@ DELETE FROM printer_events WHERE number < (SELECT max(n.number) FROM printer_eve
 AND (at < $1 OR number <= (SELECT max(n.number) FROM printer_events n
     WHERE n.printer_id = printer_events.printer_id) - $2)";
 
+const HEARD: &str = "SELECT number FROM event_cursors WHERE printer_id = $1 AND run = $2";
+
+// Changes nothing for what was heard before.
+const HEAR: &str = "
+INSERT INTO event_cursors (printer_id, run, number)
+SELECT p.id, $2, $3 FROM printers p WHERE p.id = $1
+ON CONFLICT (printer_id) DO UPDATE SET run = excluded.run, number = excluded.number
+WHERE event_cursors.run <> excluded.run OR event_cursors.number < excluded.number";
+
+const LAST_OF_TWO: &str = "
+SELECT kind FROM printer_events WHERE printer_id = $1 AND kind IN ($2, $3)
+ORDER BY number DESC LIMIT 1";
+
 /// An event, with its number at its printer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NumberedEvent {
@@ -70,25 +83,61 @@ impl<'a> Events<'a> {
         printer: &PrinterId,
         event: &PrinterEvent,
     ) -> Result<Option<i64>, StoreError> {
-        let progress = &event.progress;
-        let signed =
-            |value: Option<u64>| value.map(|value| i64::try_from(value).unwrap_or(i64::MAX));
-        let row = sqlx::query(ADD)
+        let mut work = self.pools.begin().await?;
+        let number = add(&mut work, printer, event).await?;
+        work.commit().await?;
+        Ok(number)
+    }
+
+    /// Keeps an event that a host reported as number `reported` of this run. Its number at the
+    /// printer; nothing if it was kept before, or if there is no such printer.
+    pub async fn add_reported(
+        &self,
+        printer: &PrinterId,
+        run: &[u8; 16],
+        reported: u64,
+        event: &PrinterEvent,
+    ) -> Result<Option<i64>, StoreError> {
+        let mut work = self.pools.begin().await?;
+        let heard = sqlx::query(HEAR)
             .bind(printer.as_str())
-            .bind(event.at.millis())
-            .bind(event.kind.as_str())
-            .bind(event.print.as_ref().map(PrintId::as_str))
-            .bind(event.file.as_deref())
-            .bind(event.message.as_deref())
-            .bind(progress.percent.map(i64::from))
-            .bind(signed(progress.printed_seconds))
-            .bind(signed(progress.left_seconds))
-            .bind(signed(progress.z_micrometers))
-            .bind(progress.layer.map(i64::from))
-            .bind(progress.layers.map(i64::from))
-            .fetch_optional(self.pools.write())
+            .bind(run.as_slice())
+            .bind(i64::try_from(reported).unwrap_or(i64::MAX))
+            .execute(&mut *work)
             .await?;
-        Ok(row.map(|row| row.try_get("number")).transpose()?)
+        if heard.rows_affected() == 0 {
+            return Ok(None);
+        }
+        let number = add(&mut work, printer, event).await?;
+        work.commit().await?;
+        Ok(number)
+    }
+
+    /// The number of the last event of this run of its host that was kept; 0 if none was.
+    pub async fn heard(&self, printer: &PrinterId, run: &[u8; 16]) -> Result<u64, StoreError> {
+        let row = sqlx::query(HEARD)
+            .bind(printer.as_str())
+            .bind(run.as_slice())
+            .fetch_optional(self.pools.read())
+            .await?;
+        let number: Option<i64> = row.map(|row| row.try_get(0)).transpose()?;
+        Ok(number.map_or(0, |number| u64::try_from(number).unwrap_or(0)))
+    }
+
+    /// Which of the two happened last, as far as it is remembered.
+    pub async fn last_of(
+        &self,
+        printer: &PrinterId,
+        kinds: [EventKind; 2],
+    ) -> Result<Option<EventKind>, StoreError> {
+        let row = sqlx::query(LAST_OF_TWO)
+            .bind(printer.as_str())
+            .bind(kinds[0].as_str())
+            .bind(kinds[1].as_str())
+            .fetch_optional(self.pools.read())
+            .await?;
+        let kind: Option<String> = row.map(|row| row.try_get(0)).transpose()?;
+        Ok(kind.as_deref().and_then(EventKind::parse))
     }
 
     /// A printer's events before `before`, the newest first.
@@ -146,6 +195,31 @@ impl<'a> Events<'a> {
             .await?;
         Ok(done.rows_affected())
     }
+}
+
+async fn add(
+    connection: &mut Connection,
+    printer: &PrinterId,
+    event: &PrinterEvent,
+) -> Result<Option<i64>, StoreError> {
+    let progress = &event.progress;
+    let signed = |value: Option<u64>| value.map(|value| i64::try_from(value).unwrap_or(i64::MAX));
+    let row = sqlx::query(ADD)
+        .bind(printer.as_str())
+        .bind(event.at.millis())
+        .bind(event.kind.as_str())
+        .bind(event.print.as_ref().map(PrintId::as_str))
+        .bind(event.file.as_deref())
+        .bind(event.message.as_deref())
+        .bind(progress.percent.map(i64::from))
+        .bind(signed(progress.printed_seconds))
+        .bind(signed(progress.left_seconds))
+        .bind(signed(progress.z_micrometers))
+        .bind(progress.layer.map(i64::from))
+        .bind(progress.layers.map(i64::from))
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.map(|row| row.try_get("number")).transpose()?)
 }
 
 fn event(row: &Row) -> Result<NumberedEvent, StoreError> {

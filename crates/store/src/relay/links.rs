@@ -1,5 +1,6 @@
 //! Links that are good once.
 
+use latchkey_model::access::KeyScope;
 use latchkey_model::account::Email;
 use latchkey_model::clock::Timestamp;
 use latchkey_model::id::{AccountId, PrinterId};
@@ -15,26 +16,26 @@ use crate::row::{bytes, inconsistent, parse, time};
 const TABLE: &str = "links";
 
 const INSERT: &str = "
-INSERT INTO links (secret_hash, purpose, account_id, printer_id, email, created_at, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7)";
+INSERT INTO links (secret_hash, purpose, account_id, printer_id, email, created_at, expires_at, level)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 
 const FIND: &str = "
-SELECT secret_hash, purpose, account_id, printer_id, email, created_at, expires_at,
+SELECT secret_hash, purpose, account_id, printer_id, email, created_at, expires_at, level,
        'link' AS id
 FROM links WHERE secret_hash = $1 AND expires_at > $2";
 
 const TAKE: &str = "
 DELETE FROM links WHERE secret_hash = $1 AND purpose = $2 AND expires_at > $3
-RETURNING secret_hash, purpose, account_id, printer_id, email, created_at, expires_at,
+RETURNING secret_hash, purpose, account_id, printer_id, email, created_at, expires_at, level,
           'link' AS id";
 
 const LIST: &str = "
-SELECT secret_hash, purpose, account_id, printer_id, email, created_at, expires_at,
+SELECT secret_hash, purpose, account_id, printer_id, email, created_at, expires_at, level,
        'link' AS id
 FROM links WHERE purpose = $1 AND expires_at > $2 ORDER BY created_at DESC, secret_hash";
 
 const LIST_OF_PRINTER: &str = "
-SELECT secret_hash, purpose, account_id, printer_id, email, created_at, expires_at,
+SELECT secret_hash, purpose, account_id, printer_id, email, created_at, expires_at, level,
        'link' AS id
 FROM links WHERE purpose = 'share_printer' AND printer_id = $1 AND expires_at > $2
 ORDER BY created_at DESC, secret_hash";
@@ -68,6 +69,7 @@ impl<'a> Links<'a> {
             .bind(link.email.as_ref().map(Email::as_str))
             .bind(link.created.millis())
             .bind(link.expires.millis())
+            .bind(link.level.map(KeyScope::as_str))
             .execute(self.pools.write())
             .await?;
         Ok(())
@@ -197,6 +199,9 @@ fn link(row: &Row) -> Result<Link, StoreError> {
             .map(|text| text.parse().map_err(|_| unreadable()))
             .transpose()?,
         printer: optional("printer_id")?
+            .map(|text| text.parse().map_err(|_| unreadable()))
+            .transpose()?,
+        level: optional("level")?
             .map(|text| text.parse().map_err(|_| unreadable()))
             .transpose()?,
         email: optional("email")?

@@ -7,29 +7,53 @@ use crate::pool::{Pools, SchemaVersions, Step};
 
 mod account_usage;
 mod accounts;
+mod activity;
 mod app_connections;
 mod apps;
+mod audit;
 mod events;
 mod links;
+mod live_links;
 mod members;
+mod notices;
+mod origins;
 mod overviews;
+mod own_access;
 mod pairings;
+mod passkeys;
+mod print_letters;
 mod printers;
+mod second_factors;
 mod sessions;
+mod snapshots;
+mod traffic;
+mod webhooks;
 
 pub use account_usage::{AccountUsage, KeptUsage, MonthlyBytes, WatchedWebcam};
 pub use accounts::{Accounts, DeletedAccount, SignIn};
+pub use activity::{Activities, Done, Happening, Told};
 pub use app_connections::{
-    AppConnections, FoundAppConnection, Holder, Listed, Standing, Usage, Use,
+    AppConnections, FoundAppConnection, Holder, Listed, ListedElsewhere, Standing, Usage, Use,
 };
 pub use apps::Apps;
+pub use audit::{AuditAnchor, AuditFilter, AuditLog};
 pub use events::{Events, NumberedEvent};
 pub use links::Links;
+pub use live_links::{ListedLink, LiveLinks};
 pub use members::{Member, Members, UsedPrinter};
+pub use notices::Notices;
+pub use origins::{Origins, UsedFrom};
 pub use overviews::{Overview, Totals};
+pub use own_access::{FoundOwn, OwnAccess, OwnStanding};
 pub use pairings::{Confirmation, Pairings};
+pub use passkeys::{KeptPasskey, Passkeys};
+pub use print_letters::{PrintLetters, WaitingReader};
 pub use printers::{Printers, RemovedPrinter};
+pub use second_factors::{CodeGenerator, SecondFactors};
 pub use sessions::{FoundSession, Known, Sessions};
+pub use snapshots::{NewSnapshot, Receiver, Room, Snapshot, Snapshots};
+pub use traffic::{Moved, Traffic, TrafficOfDay};
+pub use webhooks::{NewWebhook, ToldWebhook, Webhook, Webhooks};
 
 pub(crate) const STEPS: &[Step] = &[
     (
@@ -48,9 +72,44 @@ pub(crate) const STEPS: &[Step] = &[
         include_str!("../../migrations/relay/sqlite/0003_printer_events.sql"),
     ),
     (
+        4,
+        "event_cursors",
+        include_str!("../../migrations/relay/sqlite/0004_event_cursors.sql"),
+    ),
+    (
+        5,
+        "webhooks",
+        include_str!("../../migrations/relay/sqlite/0005_webhooks.sql"),
+    ),
+    (
+        6,
+        "own_access",
+        include_str!("../../migrations/relay/sqlite/0006_own_access.sql"),
+    ),
+    (
         7,
         "limits",
         include_str!("../../migrations/relay/sqlite/0007_limits.sql"),
+    ),
+    (
+        8,
+        "second_factors",
+        include_str!("../../migrations/relay/sqlite/0008_second_factors.sql"),
+    ),
+    (
+        9,
+        "audit",
+        include_str!("../../migrations/relay/sqlite/0009_audit.sql"),
+    ),
+    (
+        10,
+        "live_links",
+        include_str!("../../migrations/relay/sqlite/0010_live_links.sql"),
+    ),
+    (
+        11,
+        "activity",
+        include_str!("../../migrations/relay/sqlite/0011_activity.sql"),
     ),
 ];
 
@@ -121,14 +180,74 @@ impl RelayStore {
         Apps::new(&self.pools)
     }
 
+    /// Who did what.
+    pub const fn audit(&self) -> AuditLog<'_> {
+        AuditLog::new(&self.pools)
+    }
+
     /// What happened to printers.
     pub const fn events(&self) -> Events<'_> {
         Events::new(&self.pools)
     }
 
+    /// Where apps want to be told what happens.
+    pub const fn webhooks(&self) -> Webhooks<'_> {
+        Webhooks::new(&self.pools)
+    }
+
+    /// Pictures that go with what was told.
+    pub const fn snapshots(&self) -> Snapshots<'_> {
+        Snapshots::new(&self.pools)
+    }
+
+    /// Who wants letters about printers.
+    pub const fn print_letters(&self) -> PrintLetters<'_> {
+        PrintLetters::new(&self.pools)
+    }
+
+    /// Live links.
+    pub const fn live_links(&self) -> LiveLinks<'_> {
+        LiveLinks::new(&self.pools)
+    }
+
+    /// What apps and people did at printers.
+    pub const fn activity(&self) -> Activities<'_> {
+        Activities::new(&self.pools)
+    }
+
+    /// How much data moved for printers.
+    pub const fn traffic(&self) -> Traffic<'_> {
+        Traffic::new(&self.pools)
+    }
+
+    /// What accounts are guarded by beside their passwords.
+    pub const fn second_factors(&self) -> SecondFactors<'_> {
+        SecondFactors::new(&self.pools)
+    }
+
+    /// The passkeys.
+    pub const fn passkeys(&self) -> Passkeys<'_> {
+        Passkeys::new(&self.pools)
+    }
+
+    /// What accounts' owners are told of.
+    pub const fn notices(&self) -> Notices<'_> {
+        Notices::new(&self.pools)
+    }
+
+    /// From where app connections are used.
+    pub const fn origins(&self) -> Origins<'_> {
+        Origins::new(&self.pools)
+    }
+
     /// Who uses the printers.
     pub const fn members(&self) -> Members<'_> {
         Members::new(&self.pools)
+    }
+
+    /// People's own access to printers.
+    pub const fn own_access(&self) -> OwnAccess<'_> {
+        OwnAccess::new(&self.pools)
     }
 
     /// Checks that the database can be read and written, for a readiness probe.

@@ -3,11 +3,12 @@
 use latchkey_model::account::{Account, Email};
 use latchkey_model::clock::Timestamp;
 use latchkey_model::id::AccountId;
+use latchkey_model::plan::PlanName;
 
 use super::accounts::{Accounts, account_of};
 use crate::dialect::Row;
 use crate::error::StoreError;
-use crate::row::{number, optional_time};
+use crate::row::{number, optional_time, parse};
 
 // What people type is looked for as it is: no character of it stands for others.
 macro_rules! overviews_where {
@@ -25,7 +26,7 @@ macro_rules! overviews_where {
 }
 
 const SEARCH: &str = overviews_where!(
-    "a.email > $1 AND a.email LIKE '%' || $2 || '%' ESCAPE '\\' ORDER BY a.email LIMIT $3"
+    "a.email > $1 AND (a.email LIKE '%' || $2 || '%' ESCAPE '\\' OR EXISTS (SELECT 1 FROM printers n WHERE n.account_id = a.id AND lower(n.name) LIKE '%' || $2 || '%' ESCAPE '\\')) ORDER BY a.email LIMIT $3"
 );
 
 const FIND_OVERVIEW: &str = overviews_where!("a.id = $1");
@@ -34,6 +35,9 @@ const TOTALS: &str = "
 SELECT (SELECT count(*) FROM accounts) AS accounts,
        (SELECT count(*) FROM printers) AS printers,
        (SELECT count(*) FROM app_connections WHERE ended_at IS NULL) AS apps";
+
+const COUNT_BY_PLAN: &str = "
+SELECT plan AS id, count(*) AS accounts FROM accounts GROUP BY plan ORDER BY plan";
 
 // The last one stays: of two who stop at the same time, one finds that they are it.
 const STOP_ADMINISTERING: &str = "
@@ -71,8 +75,8 @@ pub struct Totals {
 }
 
 impl Accounts<'_> {
-    /// Up to `limit` accounts with this text in their addresses, in their order, from the one
-    /// after `after`.
+    /// Up to `limit` accounts with this text in their addresses or their printers' names, in the
+    /// order of their addresses, from the one after `after`.
     pub async fn search(
         &self,
         text: &str,
@@ -95,6 +99,19 @@ impl Accounts<'_> {
             .fetch_optional(self.pools().read())
             .await?;
         row.as_ref().map(overview).transpose()
+    }
+
+    /// How many accounts are on each plan that any is on.
+    pub async fn count_by_plan(&self) -> Result<Vec<(PlanName, u64)>, StoreError> {
+        let rows = sqlx::query(COUNT_BY_PLAN)
+            .fetch_all(self.pools().read())
+            .await?;
+        rows.iter()
+            .map(|row| {
+                let plan = parse(row, "accounts", "id", |text| text.parse().ok())?;
+                Ok((plan, number(row, "accounts")?))
+            })
+            .collect()
     }
 
     /// How much there is in all.

@@ -78,6 +78,8 @@ const NOTE_HOST_ALIVE: &str = "UPDATE printers SET last_seen_at = $2 WHERE host_
 const NOTE_LOST: &str = "
 UPDATE printers SET online_since_at = NULL, last_seen_at = $2 WHERE id = $1";
 
+const LIST_CONNECTED: &str = "SELECT id FROM printers WHERE online_since_at IS NOT NULL";
+
 const NOTE_LOCAL_ADDRESS: &str = "UPDATE printers SET local_address = $2 WHERE id = $1";
 
 const PAIRED: &str = "SELECT id, host_id FROM printers WHERE host_id IN (";
@@ -338,6 +340,16 @@ impl<'a> Printers<'a> {
             .execute(self.pools.write())
             .await?;
         Ok(done.rows_affected() > 0)
+    }
+
+    /// The printers whose hosts are noted as connected.
+    pub async fn list_connected(&self) -> Result<Vec<PrinterId>, StoreError> {
+        let rows = sqlx::query(LIST_CONNECTED)
+            .fetch_all(self.pools.read())
+            .await?;
+        rows.iter()
+            .map(|row| parse(row, TABLE, "id", |text| text.parse().ok()))
+            .collect()
     }
 
     /// Notes that no host is connected: what was kept before a crash is no longer true. Only for

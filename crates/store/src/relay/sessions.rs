@@ -1,9 +1,9 @@
 //! Sessions at a relay.
 
 use latchkey_model::account::Account;
-use latchkey_model::account_session::{AccountSession, IDLE, LONGEST};
+use latchkey_model::account_session::{AccountSession, Factors, IDLE, LONGEST};
 use latchkey_model::clock::Timestamp;
-use latchkey_model::id::{AccountId, SessionId};
+use latchkey_model::id::{AccountId, PasskeyId, SessionId};
 use latchkey_model::secret::{PasswordHash, SessionHash};
 use sqlx::Row as _;
 
@@ -11,7 +11,7 @@ use super::accounts::account_of;
 use crate::dialect::Row;
 use crate::error::StoreError;
 use crate::pool::Pools;
-use crate::row::{parse, span, time};
+use crate::row::{optional_time, parse, span, time};
 
 const TABLE: &str = "sessions";
 
@@ -19,24 +19,33 @@ const TABLE: &str = "sessions";
 const MOST: i64 = 100;
 
 // Takes the account's row for as long as the session is made: who changes the password or suspends
-// at the same time comes before, and then there is none, or after, and then ends this one too.
+// at the same time comes before, and then there is none, or after, and then ends this one too. The
+// same is true of whoever begins to ask for codes, or removes the passkey.
 const STILL_HOLDS: &str = "
 UPDATE accounts SET password_hash = password_hash
 WHERE id = $1 AND suspended_at IS NULL
-  AND (password_hash = $2 OR (password_hash IS NULL AND $2 IS NULL))";
+  AND (password_hash = $2 OR (password_hash IS NULL AND $2 IS NULL))
+  AND ($3 = 1 OR NOT EXISTS (SELECT 1 FROM code_generators g WHERE g.account_id = $1))
+  AND ($4 = '' OR EXISTS (SELECT 1 FROM passkeys p WHERE p.id = $4 AND p.account_id = $1))";
 
 const INSERT: &str = "
-INSERT INTO sessions (id, session_hash, account_id, created_at, seen_at, proved_at, device, network)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+INSERT INTO sessions (id, session_hash, account_id, created_at, seen_at, proved_at, second_factor_at,
+                      device, network)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 
 const END_LONGEST_UNSEEN: &str = "
 DELETE FROM sessions WHERE id IN (
     SELECT id FROM sessions WHERE account_id = $1 AND id <> $2
     ORDER BY seen_at DESC, id LIMIT 1000000 OFFSET $3 - 1)";
 
-// Every request of a browser: one look-up by a unique index and one by primary key.
+// Every request of a browser: one look-up by a unique index, two by primary key, one by an index.
 const FIND: &str = "
-SELECT s.id, s.created_at AS session_created_at, s.seen_at, s.proved_at, s.device, s.network,
+SELECT s.id, s.created_at AS session_created_at, s.seen_at, s.proved_at, s.second_factor_at,
+       s.device, s.network,
+       CASE WHEN EXISTS (SELECT 1 FROM code_generators g WHERE g.account_id = a.id)
+            THEN 1 ELSE 0 END AS has_codes,
+       CASE WHEN EXISTS (SELECT 1 FROM passkeys p WHERE p.account_id = a.id)
+            THEN 1 ELSE 0 END AS has_passkeys,
        a.id AS account_id, a.email, a.plan, a.created_at, a.suspended_at, a.suspended_reason,
        a.administrator, a.email_verified_at
 FROM sessions s
@@ -44,14 +53,16 @@ JOIN accounts a ON a.id = s.account_id
 WHERE s.session_hash = $1";
 
 const LIST_OF: &str = "
-SELECT id, account_id, created_at AS session_created_at, seen_at, proved_at, device, network
+SELECT id, account_id, created_at AS session_created_at, seen_at, proved_at, second_factor_at,
+       device, network
 FROM sessions WHERE account_id = $1 ORDER BY seen_at DESC, id";
 
 const TOUCH: &str = "UPDATE sessions SET seen_at = $2 WHERE id = $1 AND seen_at < $2";
 
 const RENEW: &str = "
 UPDATE sessions
-SET session_hash = $2, proved_at = $3, seen_at = CASE WHEN seen_at > $3 THEN seen_at ELSE $3 END
+SET session_hash = $2, proved_at = $3, seen_at = CASE WHEN seen_at > $3 THEN seen_at ELSE $3 END,
+    second_factor_at = CASE WHEN $4 = 1 THEN $3 ELSE second_factor_at END
 WHERE id = $1";
 
 const END: &str = "DELETE FROM sessions WHERE id = $1 AND account_id = $2";
@@ -94,6 +105,8 @@ pub struct FoundSession {
     pub session: AccountSession,
     /// Whose it is.
     pub account: Account,
+    /// By what the account is guarded beside its password.
+    pub factors: Factors,
 }
 
 /// The sessions of a relay.
@@ -109,7 +122,7 @@ impl<'a> Sessions<'a> {
 
     /// Keeps a new session of who proved `password_hash`. Of more than 100 of one account the
     /// longest unseen end. False if it is another password by now, or the account is suspended
-    /// or gone.
+    /// or gone, or asks for codes and the session is of somebody who gave none.
     ///
     /// [`StoreError::Conflict`] if the id or the hash is taken.
     pub async fn open(
@@ -118,10 +131,23 @@ impl<'a> Sessions<'a> {
         hash: &SessionHash,
         password_hash: Option<&PasswordHash>,
     ) -> Result<bool, StoreError> {
+        self.open_by(session, hash, password_hash, None).await
+    }
+
+    /// The same for who proved a passkey. False also if the account has it no longer.
+    pub async fn open_by(
+        &self,
+        session: &AccountSession,
+        hash: &SessionHash,
+        password_hash: Option<&PasswordHash>,
+        passkey: Option<&PasskeyId>,
+    ) -> Result<bool, StoreError> {
         let mut work = self.pools.begin().await?;
         let holds = sqlx::query(STILL_HOLDS)
             .bind(session.account.as_str())
             .bind(password_hash.map(PasswordHash::expose))
+            .bind(i64::from(session.second_factor.is_some()))
+            .bind(passkey.map_or("", PasskeyId::as_str))
             .execute(&mut *work)
             .await?;
         if holds.rows_affected() == 0 {
@@ -134,6 +160,7 @@ impl<'a> Sessions<'a> {
             .bind(session.created.millis())
             .bind(session.seen.millis())
             .bind(session.proved.millis())
+            .bind(session.second_factor.map(Timestamp::millis))
             .bind(session.device.as_str())
             .bind(session.network.as_str())
             .execute(&mut *work)
@@ -196,6 +223,10 @@ impl<'a> Sessions<'a> {
                 Ok(FoundSession {
                     session: session(row)?,
                     account: account_of(row, "account_id")?,
+                    factors: Factors {
+                        codes: row.try_get::<i64, _>("has_codes")? != 0,
+                        passkeys: row.try_get::<i64, _>("has_passkeys")? != 0,
+                    },
                 })
             })
             .transpose()
@@ -220,17 +251,20 @@ impl<'a> Sessions<'a> {
         Ok(())
     }
 
-    /// Gives the session a new cookie, after the person proved who they are. False if it ended.
+    /// Gives the session a new cookie, after the person proved who they are, with a second factor
+    /// or without. False if it ended.
     pub async fn renew(
         &self,
         id: &SessionId,
         hash: &SessionHash,
         at: Timestamp,
+        second_factor: bool,
     ) -> Result<bool, StoreError> {
         let done = sqlx::query(RENEW)
             .bind(id.as_str())
             .bind(hash.as_bytes().as_slice())
             .bind(at.millis())
+            .bind(i64::from(second_factor))
             .execute(self.pools.write())
             .await?;
         Ok(done.rows_affected() > 0)
@@ -279,6 +313,7 @@ fn session(row: &Row) -> Result<AccountSession, StoreError> {
         created: time(row, "session_created_at")?,
         seen: time(row, "seen_at")?,
         proved: time(row, "proved_at")?,
+        second_factor: optional_time(row, "second_factor_at")?,
         device: row.try_get("device")?,
         network: row.try_get("network")?,
     })

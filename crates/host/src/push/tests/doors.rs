@@ -146,6 +146,7 @@ async fn in_the_tunnel_it_opens_with_200_and_a_refusal_is_none() {
             bench.tracker.clone(),
         ),
         local_api: local_api(),
+        printing: None,
     };
     let (near, far) = tokio::io::duplex(64 * 1024);
     let serve = service_fn(move |request| {

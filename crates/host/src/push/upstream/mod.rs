@@ -6,4 +6,5 @@ mod pause;
 mod source;
 
 pub(super) use self::feed::Feed;
-pub(super) use self::source::Source;
+pub(crate) use self::pause::Pauses;
+pub(crate) use self::source::{Socket, Source, Unavailable};

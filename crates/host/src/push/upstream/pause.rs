@@ -11,13 +11,13 @@ const LONGEST: Duration = Duration::from_secs(30);
 const HEALTHY: Duration = Duration::from_mins(1);
 
 /// The waits of one client.
-pub(super) struct Pauses<C> {
+pub(crate) struct Pauses<C> {
     chance: C,
     bound: Duration,
 }
 
 impl<C: Chance> Pauses<C> {
-    pub(super) fn new(chance: C) -> Self {
+    pub(crate) fn new(chance: C) -> Self {
         Self {
             chance,
             bound: FIRST,
@@ -26,7 +26,7 @@ impl<C: Chance> Pauses<C> {
 
     /// The wait after an attempt that began then: anywhere from a tenth to the whole of a bound
     /// that doubles.
-    pub(super) fn after(&mut self, began: Instant) -> Duration {
+    pub(crate) fn after(&mut self, began: Instant) -> Duration {
         if began.elapsed() >= HEALTHY {
             self.bound = FIRST;
         }

@@ -37,14 +37,14 @@ const ASKING: Duration = Duration::from_secs(2);
 const FRESH: Duration = Duration::from_mins(1);
 const FAILED: Duration = Duration::from_secs(5);
 
-pub(super) type Socket = WebSocketStream<TcpStream>;
+pub(crate) type Socket = WebSocketStream<TcpStream>;
 
 /// The server lets the host in no further, or not at all.
 #[derive(Debug)]
-pub(super) struct Unavailable;
+pub(crate) struct Unavailable;
 
 /// The push socket of one server.
-pub(in crate::push) struct Source {
+pub(crate) struct Source {
     upstream: PushUpstream,
     client: Client<HttpConnector, Body>,
     /// The first message, when it was asked for last. Locked while it is asked for, so that
@@ -60,7 +60,7 @@ struct Login {
 }
 
 impl Source {
-    pub(in crate::push) fn new(upstream: PushUpstream) -> Self {
+    pub(crate) fn new(upstream: PushUpstream) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(ENTERING));
         let client = Client::builder(TokioExecutor::new())
@@ -103,7 +103,7 @@ impl Source {
     }
 
     /// Opens the socket and says who the host is.
-    pub(super) async fn enter(&self) -> Result<Socket, Unavailable> {
+    pub(crate) async fn enter(&self) -> Result<Socket, Unavailable> {
         let entering = async {
             let auth = self.sign_in().await?;
             let mut socket = self.open().await?;
@@ -178,7 +178,7 @@ impl Source {
         if !self.refused.swap(refused, Ordering::Relaxed) && refused {
             tracing::warn!(
                 "the printer's server does not sign the host in with its key; \
-                 apps and pages hear nothing of the printer over the push socket"
+                 nothing is heard of the printer over its push socket"
             );
         }
     }

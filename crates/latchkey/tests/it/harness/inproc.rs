@@ -421,7 +421,9 @@ fn relay_config(data: &TempDir) -> relay::Config {
         registration: relay::Registration::Open,
         unregistered_apps: relay::UnregisteredApps::Allow,
         allow_hostname_only: false,
+        administrators_factor: relay::AdministratorsFactor::IfSet,
         smtp: None,
+        webhooks: relay::Webhooks::default(),
         default_plan: PLAN.parse().unwrap(),
         plans: Plans::new(plans.into_iter().collect()),
         first_byte: Duration::from_secs(35),
@@ -450,6 +452,8 @@ fn host_config(printer: SocketAddr, data: &TempDir, relay: Option<url::Url>) -> 
         trusted_proxies: Vec::new(),
         relay: relay.map(|url| host::Relay {
             app_keys: true,
+            // A test that plays the printer's server hears its own callers only.
+            printing: false,
             url,
             ca_file: None,
             allow_unbound: false,

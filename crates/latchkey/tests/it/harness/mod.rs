@@ -6,6 +6,7 @@ pub(crate) mod browser;
 pub(crate) mod demo;
 pub(crate) mod fake;
 pub(crate) mod files;
+pub(crate) mod front;
 pub(crate) mod home;
 pub(crate) mod http;
 pub(crate) mod inproc;
@@ -18,6 +19,7 @@ pub(crate) mod session_keys;
 pub(crate) mod somebody;
 pub(crate) mod stack;
 pub(crate) mod tls;
+pub(crate) mod watching;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -40,12 +40,15 @@ pub(crate) struct StackBuilder {
     host: Value,
     key: Option<String>,
     tls: bool,
+    front: Option<SocketAddr>,
 }
 
 /// A relay, a host, and app connections of every access mode.
 pub(crate) struct Stack {
     folder: TempDir,
     relay_address: SocketAddr,
+    /// Where callers and the host come: the relay, or what is in front of it.
+    entry: SocketAddr,
     host_address: SocketAddr,
     scheme: &'static str,
     pub(crate) relay: Process,
@@ -66,6 +69,7 @@ impl Stack {
             }),
             key: None,
             tls: false,
+            front: None,
         }
     }
 
@@ -110,14 +114,19 @@ impl Stack {
 
     /// The relay's own address of `path`, which starts with a slash.
     pub(crate) fn relay_url(&self, path: &str) -> String {
-        let port = self.relay_address.port();
+        let port = self.entry.port();
         format!("{}://localhost:{port}{path}", self.scheme)
+    }
+
+    /// Where the relay itself listens.
+    pub(crate) fn relay_address(&self) -> SocketAddr {
+        self.relay_address
     }
 
     fn site(&self) -> Site {
         Site {
             scheme: self.scheme,
-            domain: format!("printers.localhost:{}", self.relay_address.port()),
+            domain: format!("printers.localhost:{}", self.entry.port()),
         }
     }
 
@@ -185,6 +194,12 @@ impl StackBuilder {
         self
     }
 
+    /// Lets a web server at this address, which the test starts, end TLS in front of the relay.
+    pub(crate) fn behind(mut self, front: SocketAddr) -> Self {
+        self.front = Some(front);
+        self
+    }
+
     /// Starts both and waits until the host's tunnel is up.
     pub(crate) async fn start(self) -> Stack {
         let mut stack = self.prepare().await;
@@ -198,15 +213,22 @@ impl StackBuilder {
         let folder = TempDir::with_prefix("latchkey-stack-").unwrap();
         let at = |name: &str| folder.path().join(name);
         let (relay_address, host_address) = (free_address(), free_address());
-        let scheme = if self.tls { "https" } else { "http" };
+        let entry = self.front.unwrap_or(relay_address);
+        let secured = self.tls || self.front.is_some();
+        let scheme = if secured { "https" } else { "http" };
         // No public name ends in `localhost` alone, so no certificate can stand for everything right below it.
-        let web = format!("localhost:{}", relay_address.port());
+        let web = format!("localhost:{}", entry.port());
         let domain = format!("printers.{web}");
 
-        if self.tls {
+        if secured {
             certify(folder.path());
-            self.relay["tls"] = json!({"cert": "relay.pem", "key": "relay.key"});
             self.host["relay"] = json!({"ca_file": "ca.pem"});
+        }
+        if self.front.is_some() {
+            self.relay["trusted_proxies"] = json!(["127.0.0.1/32"]);
+            self.host["relay"]["allow_unbound"] = json!(true);
+        } else if self.tls {
+            self.relay["tls"] = json!({"cert": "relay.pem", "key": "relay.key"});
         }
         if let Some(key) = &self.key {
             std::fs::write(at("upstream.key"), format!("{key}\n")).unwrap();
@@ -219,6 +241,10 @@ impl StackBuilder {
         self.host["listen"] = json!(host_address);
         self.host["status_listen"] = json!("127.0.0.1:0");
         self.host["data"] = json!("host");
+        if self.host["relay"]["printing"].is_null() {
+            // What the printer's server is asked is what a test asks, unless it is about this.
+            self.host["relay"]["printing"] = json!("refuse");
+        }
         self.host["relay"]["url"] = json!(format!("{scheme}://{web}"));
         // JSON is YAML, too.
         std::fs::write(at("relay.yaml"), self.relay.to_string()).unwrap();
@@ -240,6 +266,7 @@ impl StackBuilder {
             host: Process::new("host", folder.path()),
             folder,
             relay_address,
+            entry,
             host_address,
             scheme,
             account,
@@ -607,24 +634,42 @@ pub(crate) fn free_address() -> SocketAddr {
 }
 
 /// A private CA, and a certificate of it for the relay and its app connections.
-fn certify(folder: &Path) {
-    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-    let ca_key = KeyPair::generate().unwrap();
+pub(crate) fn certify(folder: &Path) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = authority().self_signed(&key).unwrap();
+    std::fs::write(folder.join("ca.pem"), certificate.pem()).unwrap();
+    std::fs::write(folder.join("ca.key"), key.serialize_pem()).unwrap();
+    renew(folder);
+}
+
+fn authority() -> rcgen::CertificateParams {
+    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa};
     let mut ca = CertificateParams::default();
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     ca.distinguished_name
         .push(DnType::CommonName, "Latchkey tests");
-    let ca_certificate = ca.self_signed(&ca_key).unwrap();
-    let issuer = Issuer::new(ca, ca_key);
+    ca
+}
+
+/// Another certificate of the private CA, in the place of the one before.
+pub(crate) fn renew(folder: &Path) {
+    use rcgen::{CertificateParams, Issuer, KeyPair};
+    let ca_key = std::fs::read_to_string(folder.join("ca.key")).unwrap();
+    let issuer = Issuer::new(authority(), KeyPair::from_pem(&ca_key).unwrap());
     let key = KeyPair::generate().unwrap();
     let names = ["localhost".to_owned(), "*.printers.localhost".to_owned()];
     let certificate = CertificateParams::new(names)
         .unwrap()
         .signed_by(&key, &issuer)
         .unwrap();
-    std::fs::write(folder.join("ca.pem"), ca_certificate.pem()).unwrap();
-    std::fs::write(folder.join("relay.pem"), certificate.pem()).unwrap();
-    std::fs::write(folder.join("relay.key"), key.serialize_pem()).unwrap();
+    for (name, text) in [
+        ("relay.pem", certificate.pem()),
+        ("relay.key", key.serialize_pem()),
+    ] {
+        let draft = folder.join(format!("{name}.draft"));
+        std::fs::write(&draft, text).unwrap();
+        std::fs::rename(draft, folder.join(name)).unwrap();
+    }
 }
 
 /// The status and envelope of an answer that the relay gave by itself.

@@ -60,7 +60,11 @@ impl TlsCaller {
         }
     }
 
-    async fn begin(&mut self, request: Request<Bytes>) -> Response<hyper::body::Incoming> {
+    /// Sends a request, and leaves the answer's body to be read.
+    pub(crate) async fn begin(
+        &mut self,
+        request: Request<Bytes>,
+    ) -> Response<hyper::body::Incoming> {
         let mut request = request.map(Full::new);
         let what = format!("{} {}", request.method(), request.uri());
         let answer = match self {
@@ -106,7 +110,15 @@ impl TlsCaller {
     }
 }
 
-async fn handshake(
+/// The certificate that a caller is shown who connects as to `name`.
+pub(crate) async fn certificate_shown(name: &str, port: u16, ca: &Path) -> Vec<u8> {
+    let stream = handshake(name, port, ca, "http/1.1").await.unwrap();
+    let (_, session) = stream.get_ref();
+    session.peer_certificates().unwrap()[0].to_vec()
+}
+
+/// A TLS connection and nothing on it yet.
+pub(crate) async fn handshake(
     name: &str,
     port: u16,
     ca: &Path,

@@ -1,6 +1,7 @@
 //! `/account`.
 
 use askama::Template;
+use latchkey_model::account_session::Factors;
 use latchkey_web::moment::Moment;
 use latchkey_web::shell::BarShell;
 
@@ -13,6 +14,7 @@ pub struct ListedSession {
     pub device: String,
     pub network: String,
     pub seen: Moment,
+    pub since: Moment,
     pub this_one: bool,
 }
 
@@ -69,6 +71,8 @@ pub struct AccountPage {
     pub new_email: String,
     pub sessions: Vec<ListedSession>,
     pub usage: UsageCard,
+    /// By what it is guarded beside the password.
+    pub factors: Factors,
 }
 
 impl AccountPage {

@@ -4,7 +4,7 @@ use askama::Template;
 use latchkey_web::moment::Moment;
 use latchkey_web::shell::BarShell;
 
-use super::{ListedInvitation, Made, Site, UsageCard};
+use super::{ListedInvitation, Made, Site, UsageCard, size};
 
 #[derive(Debug, Clone)]
 pub struct ListedAccount {
@@ -38,6 +38,8 @@ pub struct Admin {
     pub printers: u64,
     pub online: usize,
     pub apps: u64,
+    /// Bytes in a second, over all tunnels.
+    pub traffic: u64,
     /// What is looked for.
     pub find: String,
     pub list: Vec<ListedAccount>,
@@ -48,6 +50,12 @@ pub struct Admin {
     pub by_mail: bool,
     pub invitations: Vec<ListedInvitation>,
     pub invite: InviteAccount,
+}
+
+impl Admin {
+    fn traffic(&self) -> String {
+        size(self.traffic)
+    }
 }
 
 /// The form for an invitation, or what it made.
@@ -67,6 +75,7 @@ pub enum ManageDone {
     Unsuspended,
     MadeAdministrator,
     NoLongerAdministrator,
+    SecondFactorRemoved,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,6 +12,8 @@ pub enum Joining {
         id: String,
         printer: String,
         owner: String,
+        /// Whether they may only look.
+        watch_only: bool,
         /// The invitation's secret, for the form.
         code: String,
     },

@@ -2,15 +2,24 @@
 //! decided where these are filled.
 
 mod account;
+mod activity;
 mod admin;
+mod administration;
+mod api;
 mod confirm;
+mod directory;
 mod join;
+mod live;
+mod now;
+mod open;
 mod pair;
 mod portal;
 mod printers;
 mod recovery;
+mod security;
 mod sign_in;
 mod swap;
+mod telling;
 mod usage;
 
 pub mod samples;
@@ -18,11 +27,22 @@ pub mod samples;
 use latchkey_web::shell::{Account, BarShell, DoorShell, NavItem, Place};
 
 pub use account::{AccountDone, AccountPage, AccountProblem, ListedSession};
+pub use activity::{ActivityDay, ActivityLine, ActivityPage, ActivityWhat, DataUsed, DayUsed};
 pub use admin::{
     Admin, AdminDone, InviteAccount, ListedAccount, Manage, ManageDone, ManageProblem,
 };
+pub use administration::{
+    AdminApp, AdminApps, AdminAudit, AdminPlans, AdminSystem, AdminTunnels, Allowed, AppDone,
+    AppsDone, AuditWho, EndApp, ListedEntry, ListedPlan, ListedTunnel, RegisterForm,
+    RegisteredView,
+};
+pub use api::Api;
 pub use confirm::{EndAccount, EndAtPrinter, Ending};
+pub use directory::{AppConnectionsPage, AppSomewhere, Directory, Privacy};
 pub use join::{Join, Joining};
+pub use live::{LiveEnds, LiveGone, LiveLinkCard, LiveOver, LivePage, ShareLive, ShareTold};
+pub use now::{Now, NowHeat, NowJob, Word};
+pub use open::{OpenPrinter, Opening};
 pub use pair::{Pair, PairConfirm, PairEnd, PairEnding, PairProblem};
 pub use portal::{
     AllowProblem, AppStanding, ChooseProblem, EndedWhy, PortalAdd, PortalAllow, PortalApp,
@@ -36,8 +56,16 @@ pub use printers::{
 pub use recovery::{
     Forgetting, Forgotten, ForgottenProblem, Reset, ResetProblem, Resetting, Verify, Verifying,
 };
-pub use sign_in::{AskingApp, SignIn, SignInProblem, SignUp, SignUpProblem, WhoMaySignUp};
+pub use security::{
+    CodesOff, CodesOn, CodesSetUp, ListedNotice, ListedPasskey, RecoveryCodes, SecurityDone,
+    SecurityPage,
+};
+pub use sign_in::{
+    AskingApp, Beside, CodeProblem, SignIn, SignInCode, SignInProblem, SignUp, SignUpProblem,
+    WhoMaySignUp,
+};
 pub use swap::SwapHost;
+pub use telling::{LetterChoice, ListedWebhook, Telling, WebhookHealth};
 pub use usage::{UsageCard, UsageLine, WatchedWebcam};
 
 /// What all pages of one answer have in common.
@@ -67,8 +95,10 @@ pub struct Viewer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tab {
     Printers,
-    Administration,
+    Apps,
+    Activity,
     Account,
+    Administration,
 }
 
 impl Viewer {
@@ -81,11 +111,15 @@ impl Viewer {
             current: of == tab,
             waiting: None,
         };
-        let mut nav = vec![item("/printers", "printer", "Printers", Tab::Printers)];
+        let mut nav = vec![
+            item("/printers", "printer", "Printers", Tab::Printers),
+            item("/app-connections", "blocks", "Apps", Tab::Apps),
+            item("/activity", "list", "Activity", Tab::Activity),
+            item("/account", "user", "Account", Tab::Account),
+        ];
         if self.administrator {
-            nav.push(item("/admin", "users", "Accounts", Tab::Administration));
+            nav.push(item("/admin", "shield", "Admin", Tab::Administration));
         }
-        nav.push(item("/account", "user", "Account", Tab::Account));
         BarShell {
             place: Place::relay(&site.relay),
             prefix: String::new(),

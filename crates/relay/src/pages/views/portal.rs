@@ -166,6 +166,8 @@ pub struct PortalAllow {
     pub once: String,
     pub printer_id: String,
     pub printer: String,
+    /// Whether the person may only watch this printer, and no app of theirs more.
+    pub only_watching: bool,
     pub scope: KeyScope,
     /// Whether a key is made, too, if the app asks for one.
     pub with_key: bool,
@@ -182,11 +184,17 @@ pub enum AllowProblem {
     NotSure,
     /// The form was sent before with something else in it, of which nothing is left.
     Changed,
+    /// More was chosen than the person may do there.
+    Lowered,
 }
 
 impl PortalAllow {
     fn not_sure(&self) -> bool {
         self.problem == Some(AllowProblem::NotSure)
+    }
+
+    fn lowered(&self) -> bool {
+        self.problem == Some(AllowProblem::Lowered)
     }
 
     fn changed(&self) -> bool {

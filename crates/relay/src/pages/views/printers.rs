@@ -1,10 +1,16 @@
 //! `/printers`, `/printers/{id}` and what hangs below it.
 
 use askama::Template;
+use latchkey_model::activity::Did;
+use latchkey_model::printing::EventKind;
 use latchkey_web::moment::Moment;
 use latchkey_web::shell::BarShell;
 
-use super::{AppStanding, Reminder, Site, UsageLine, size};
+use super::activity::DataBar;
+use super::{
+    ActivityLine, ActivityWhat, AppStanding, DataUsed, Now, Reminder, Site, Telling, UsageLine,
+    WebhookHealth, Word, size,
+};
 
 /// Whether a printer's host is here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +27,7 @@ pub struct PrinterCard {
     pub id: String,
     pub name: String,
     pub presence: Presence,
+    pub now: Now,
     /// Another running computer has its identity.
     pub copied: bool,
     pub apps: u64,
@@ -29,10 +36,22 @@ pub struct PrinterCard {
 }
 
 impl PrinterCard {
-    /// What needs the person first, then what is here, then what is not; each by name.
-    pub fn order(&self) -> (bool, bool, String) {
-        let here = matches!(self.presence, Presence::Online(_));
-        (!self.copied, !here, self.name.to_lowercase())
+    /// What needs the person first, then what prints, what is here, and what is not; each by name.
+    pub fn order(&self) -> (bool, u8, String) {
+        let needs_somebody = self.needs_somebody();
+        (
+            !needs_somebody,
+            self.now.word.order(),
+            self.name.to_lowercase(),
+        )
+    }
+
+    fn path(&self) -> String {
+        format!("/printers/{}", self.id)
+    }
+
+    pub fn needs_somebody(&self) -> bool {
+        self.copied || self.now.word.needs_somebody()
     }
 }
 
@@ -56,13 +75,33 @@ pub struct Printers {
 }
 
 impl Printers {
-    fn online(&self) -> usize {
-        let here = |card: &&PrinterCard| matches!(card.presence, Presence::Online(_));
-        self.cards.iter().filter(here).count()
-    }
-
-    fn copied(&self) -> usize {
-        self.cards.iter().filter(|card| card.copied).count()
+    /// How many do what, in words: "4 printers: 1 needs you, 1 printing, 1 offline".
+    fn summary(&self) -> String {
+        let count =
+            |of: &dyn Fn(&PrinterCard) -> bool| self.cards.iter().filter(|card| of(card)).count();
+        let needing = count(&|card| card.needs_somebody());
+        let parts = [
+            (
+                needing,
+                if needing == 1 {
+                    "needs you"
+                } else {
+                    "need you"
+                },
+            ),
+            (count(&|card| card.now.word == Word::Printing), "printing"),
+            (count(&|card| card.now.word == Word::Ready), "ready"),
+            (count(&|card| card.now.word == Word::Online), "online"),
+            (count(&|card| card.now.word == Word::Offline), "offline"),
+        ];
+        let parts: Vec<_> = parts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
+        let all = self.cards.len();
+        let s = if all == 1 { "" } else { "s" };
+        format!("{all} printer{s}: {}", parts.join(", "))
     }
 }
 
@@ -89,7 +128,7 @@ impl ListedApp {
         super::initial(&self.app)
     }
 
-    fn size(&self) -> String {
+    pub(super) fn size(&self) -> String {
         size(self.bytes)
     }
 }
@@ -100,6 +139,8 @@ pub struct ListedMember {
     pub id: String,
     pub email: String,
     pub since: Moment,
+    /// Whether they may only look.
+    pub watch_only: bool,
 }
 
 /// An invitation nobody has accepted yet.
@@ -111,6 +152,8 @@ pub struct ListedInvitation {
     pub made: Moment,
     /// In how many days it is no longer good.
     pub days: u64,
+    /// Whether it lets somebody only look.
+    pub watch_only: bool,
 }
 
 /// That another computer was held off.
@@ -153,6 +196,9 @@ pub enum PrinterDone {
     InvitationTaken,
     Joined,
     Paired,
+    Letters,
+    Raised,
+    Lowered,
 }
 
 #[derive(Debug, Clone, Template)]
@@ -164,6 +210,11 @@ pub struct PrinterPage {
     pub id: String,
     pub name: String,
     pub presence: Presence,
+    pub now: Now,
+    /// Whether the running picture is shown.
+    pub watching: bool,
+    pub activity: Vec<ActivityLine>,
+    pub data: DataUsed,
     pub paired: bool,
     /// From which network its host is, or was, connected.
     pub network: Option<String>,
@@ -171,10 +222,19 @@ pub struct PrinterPage {
     pub version: Option<String>,
     pub added: Moment,
     pub apps: Vec<ListedApp>,
+    pub telling: Telling,
     pub usage: UsageLine,
     /// Whose it is, if it is somebody else's.
     pub owner: Option<String>,
+    /// Whether the person may only look.
+    pub watch_only: bool,
     pub ownership: Option<Ownership>,
+}
+
+impl PrinterPage {
+    fn path(&self) -> String {
+        format!("/printers/{}", self.id)
+    }
 }
 
 /// `/printers/{id}/invite`: the form, or what it made.
@@ -187,6 +247,8 @@ pub struct Invite {
     pub name: String,
     /// Whether it can be sent by e-mail.
     pub by_mail: bool,
+    /// What is chosen: to look only.
+    pub watch_only: bool,
     pub email: String,
     pub problem: Option<InviteProblem>,
     pub made: Option<Made>,
@@ -224,23 +286,50 @@ mod tests {
 
     #[test]
     fn what_needs_the_person_comes_first_then_what_is_here() {
-        let card = |name: &str, copied, presence| PrinterCard {
+        let card = |name: &str, copied, word| PrinterCard {
             id: String::new(),
             name: name.to_owned(),
-            presence,
+            presence: Presence::Online(None),
+            now: Now {
+                word,
+                ..Now::unknown(true)
+            },
             copied,
             apps: 0,
             owner: None,
         };
         let mut cards = [
-            card("a", false, Presence::Offline(None)),
-            card("C", false, Presence::Online(None)),
-            card("b", false, Presence::Online(None)),
-            card("z", true, Presence::Offline(None)),
-            card("y", true, Presence::Online(None)),
+            card("a", false, Word::Offline),
+            card("C", false, Word::Ready),
+            card("b", false, Word::Online),
+            card("p", false, Word::Printing),
+            card("z", true, Word::Offline),
+            card("w", false, Word::Error),
+            card("y", true, Word::Ready),
+            card("x", false, Word::Paused),
         ];
         cards.sort_by_cached_key(PrinterCard::order);
-        let names = cards.map(|card| card.name);
-        assert_eq!(names, ["y", "z", "b", "C", "a"]);
+        let names = cards.each_ref().map(|card| card.name.as_str());
+        assert_eq!(names, ["w", "x", "y", "z", "p", "b", "C", "a"]);
+        let page = Printers {
+            shell: BarShell {
+                place: latchkey_web::shell::Place::relay("x"),
+                prefix: String::new(),
+                home: "/",
+                nav: Vec::new(),
+                account: None,
+            },
+            site: Site {
+                relay: String::new(),
+                csrf: String::new(),
+            },
+            reminder: None,
+            done: None,
+            cards: cards.to_vec(),
+        };
+        assert_eq!(
+            page.summary(),
+            "8 printers: 4 need you, 1 printing, 2 ready, 1 online, 2 offline"
+        );
     }
 }

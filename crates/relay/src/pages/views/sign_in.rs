@@ -36,7 +36,19 @@ pub struct SignIn {
     pub sign_up: Option<String>,
     /// Whether this relay sends e-mail, so that a forgotten password can be replaced.
     pub by_mail: bool,
+    pub beside: Beside,
     pub problem: Option<SignInProblem>,
+}
+
+/// What there is beside the password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Beside {
+    /// A passkey would do.
+    pub passkey: bool,
+    /// A code is asked for.
+    pub code: bool,
+    /// The password alone is not enough for where they go.
+    pub needed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,11 +61,46 @@ pub enum SignInProblem {
     Stale,
     /// Too much is being checked at the moment.
     Busy,
+    /// The password is right, and the code is not.
+    WrongCode,
+    /// The code came too late after the password.
+    TookTooLong,
 }
 
 impl SignIn {
+    fn code_wrong(&self) -> bool {
+        self.problem == Some(SignInProblem::WrongCode)
+    }
+
     fn wrong(&self) -> bool {
         self.problem == Some(SignInProblem::WrongPair)
+    }
+}
+
+/// Posts `step`, `code`, `then`, `csrf_token` to `/sign-in/code`.
+#[derive(Debug, Clone, Template)]
+#[template(path = "relay/sign_in_code.html")]
+pub struct SignInCode {
+    pub shell: DoorShell,
+    pub site: Site,
+    pub app: Option<AskingApp>,
+    /// By what it is known whose password was right.
+    pub step: String,
+    pub then: String,
+    pub problem: Option<CodeProblem>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodeProblem {
+    /// It is not the code of now, or was used already.
+    Wrong,
+    /// After how many minutes it is worth trying again.
+    TooMany { minutes: u64 },
+}
+
+impl SignInCode {
+    fn wrong(&self) -> bool {
+        self.problem == Some(CodeProblem::Wrong)
     }
 }
 

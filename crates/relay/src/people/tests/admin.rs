@@ -69,7 +69,7 @@ async fn accounts_are_found_page_by_page() {
     for odd in ["%25", "_0_", "%27%20OR%201=1--", "%5C"] {
         let page = browser.get(&format!("/admin?find={odd}")).await;
         page.is(200);
-        page.says("No address has this in it");
+        page.says("No address and no printer’s name has this in it");
     }
     browser.get("/admin?after=nonsense&done=x").await.is(200);
 }

@@ -7,6 +7,7 @@ mod printers;
 mod recovery;
 mod sharing;
 mod signing_in;
+mod telling;
 mod usage;
 
 use std::time::Duration;

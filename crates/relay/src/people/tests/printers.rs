@@ -22,7 +22,7 @@ async fn an_owner_sees_their_printers_and_what_reaches_them() {
     bench.app_connection(&ann, &printer, "Field<b>glass").await;
     let list = browser.get("/printers").await;
     list.says("Garage &#60;Voron&#62;");
-    list.says("never connected yet");
+    list.says("Never connected yet");
     list.says("1 app connection");
     let page = browser.get(&format!("/printers/{}", printer.id)).await;
     page.is(200);

@@ -1,4 +1,6 @@
+use latchkey_model::access::KeyScope;
 use latchkey_model::account::Account;
+use latchkey_model::clock::Clock as _;
 use latchkey_model::printer::Printer;
 
 use super::is_live;
@@ -261,4 +263,89 @@ async fn an_invitation_goes_by_letter_too_and_leads_through_signing_up() {
     }
     owner.post(&path, &email).await.is(429);
     owner.post(&path, &[]).await.is(200);
+}
+
+#[tokio::test]
+async fn an_invitation_to_watch_lets_somebody_watch() {
+    let bench = Bench::new().await;
+    let ann = bench.account("ann@example.com").await;
+    let bob = bench.account("bob@example.com").await;
+    let printer = bench.printer(&ann, "Voron").await;
+    let (id, here) = (printer.id.to_string(), format!("/printers/{}", printer.id));
+    for (scope, offers, level) in [
+        ("full", "You may do everything with it", KeyScope::Full),
+        ("view", "You may watch it", KeyScope::View),
+        ("everything", "You may watch it", KeyScope::View),
+    ] {
+        let path = format!("{here}/invite");
+        let mut anns = bench.signed_in(&ann).await;
+        let made = anns.fill(&path, &path, &[("scope", scope)]).await;
+        let link = made.after("id=\"new-link\">").to_owned();
+        let link = link.strip_prefix("https://relay.example.net").unwrap();
+        let mut bobs = bench.signed_in(&bob).await;
+        bobs.get(link).await.says(offers);
+        let fields = [("code", code(link)), ("printer", &id)];
+        bobs.post("/join", &fields).await.is(303);
+        let used = bench.store().members();
+        let used = used.find_used(&bob.id, &printer.id).await.unwrap();
+        assert_eq!(used.unwrap().level, level, "{scope}");
+        let told = if level == KeyScope::View {
+            "Watch only, since"
+        } else {
+            "Everything, since"
+        };
+        anns.get(&here).await.says(told);
+        let removed = bench.state.life.remove_member(&printer.id, &bob.id).await;
+        assert!(removed.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn an_owner_changes_how_far_somebody_goes() {
+    let bench = Bench::new().await;
+    let ann = bench.account("ann@example.com").await;
+    let bob = bench.account("bob@example.com").await;
+    let printer = bench.printer(&ann, "Voron").await;
+    bench.share(&printer, &bob).await;
+    let here = format!("/printers/{}", printer.id);
+    let path = format!("{here}/members/{}/level", bob.id);
+    let connection = bench.app_connection(&bob, &printer, "Fieldglass").await;
+    let level = async || {
+        let used = bench.store().members();
+        let used = used.find_used(&bob.id, &printer.id).await.unwrap();
+        let listed = bench.store().app_connections();
+        let listed = listed.find_listed(&bob.id, &connection.id).await.unwrap();
+        let app = listed.unwrap().connection.live().unwrap().scope;
+        (used.unwrap().level, app)
+    };
+    let (full, view) = (KeyScope::Full, KeyScope::View);
+    // Nobody raises themselves.
+    let mut bobs = bench.signed_in(&bob).await;
+    bobs.get("/account").await.is(200);
+    bobs.post(&path, &[("scope", "view")]).await.is(404);
+    assert_eq!(level().await, (full, full));
+
+    let mut anns = bench.signed_in(&ann).await;
+    for _ in 0..2 {
+        let lowered = anns.fill(&here, &path, &[("scope", "view")]).await;
+        lowered.leads_to(&format!("{here}?done=lowered"));
+        assert_eq!(level().await, (view, view));
+    }
+    bobs.get(&here).await.says("to watch only");
+    bobs.post(&path, &[("scope", "full")]).await.is(404);
+    let raised = anns.fill(&here, &path, &[("scope", "full")]).await;
+    raised.leads_to(&format!("{here}?done=raised"));
+    assert_eq!(level().await, (full, view), "apps are not raised along");
+
+    // To give more the password must have been typed lately; to take away, not.
+    anns.fill(&here, &path, &[("scope", "view")]).await.is(303);
+    let now = bench.clock.now();
+    bench.clock.set(now.plus(super::STALE));
+    let asked = anns.fill(&here, &path, &[("scope", "full")]).await;
+    asked.leads_to(&format!("/sign-in/again?then={here}"));
+    assert_eq!(level().await, (view, view));
+    let nobody = format!("{here}/members/{}/level", ann.id);
+    anns.fill(&here, &nobody, &[("scope", "view")])
+        .await
+        .is(404);
 }

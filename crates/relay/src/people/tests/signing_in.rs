@@ -169,3 +169,30 @@ async fn what_was_proved_must_still_hold_when_a_session_begins() {
     let listed = bench.store().sessions().list_of(&ann.id).await.unwrap();
     assert_eq!(listed.len(), 1);
 }
+
+#[tokio::test]
+async fn of_two_hundred_who_sign_in_at_once_only_as_many_are_checked_as_there_is_memory_for() {
+    let bench = Bench::new().await;
+    let mut first = bench.browser();
+    first.get("/sign-in").await.is(200);
+    let mut browsers: Vec<Browser<'_>> = Vec::new();
+    for _ in 0..200 {
+        let mut browser = bench.browser();
+        browser.cookies.clone_from(&first.cookies);
+        browser.token.clone_from(&first.token);
+        browsers.push(browser);
+    }
+    let tries = browsers
+        .iter_mut()
+        .enumerate()
+        .map(async |(number, browser)| {
+            let email = format!("nobody{number}@example.com");
+            let fields = [("email", email.as_str()), ("password", WRONG)];
+            browser.post("/sign-in", &fields).await.status.as_u16()
+        });
+    let answers = join_all(tries).await;
+    let (checked, sent_away) = (count(&answers, 403), count(&answers, 503));
+    assert_eq!(checked + sent_away, 200, "{answers:?}");
+    // Four are hashed at a time and 64 wait; whoever comes in the meantime is sent away at once.
+    assert!(checked >= 68 && sent_away > 0, "{checked} were checked");
+}

@@ -75,6 +75,7 @@ impl<'a> Form<'a> {
             printer: self.printer.clone(),
             scope,
             with_key: false,
+            address: std::net::Ipv4Addr::LOCALHOST.into(),
             once: &self.once,
         }
     }

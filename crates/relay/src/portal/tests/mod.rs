@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http::header::{HeaderValue, ORIGIN};
+use latchkey_model::access::KeyScope;
 use latchkey_model::app::{AppId, AppName};
 use latchkey_model::app_connection::EndReason;
 use latchkey_model::clock::Clock as _;
@@ -556,6 +557,37 @@ async fn the_chosen_scope_is_what_is_kept() {
 }
 
 #[tokio::test]
+async fn who_may_only_watch_lets_no_app_do_more() {
+    let bench = Bench::new().await;
+    let ann = bench.account("ann@example.com").await;
+    let bob = bench.account("bob@example.com").await;
+    let printer = bench.printer(&ann, "MK4").await;
+    let members = bench.state.store.members();
+    let now = bench.clock.now();
+    members.add(&printer.id, &bob.id, now).await.unwrap();
+    let mut browser = bench.signed_in(&bob).await;
+    let offered = to_decision(&mut browser, OCTOPOD, printer.id.as_str()).await;
+    assert!(offered.has("value=\"full\" checked"));
+    let lowered = members
+        .set_level(&printer.id, &bob.id, KeyScope::View)
+        .await;
+    assert!(lowered.unwrap().is_some());
+    // The page was open since before.
+    let page = browser
+        .submit(&offered, "/appportal/v1/allow", &ALLOWED)
+        .await;
+    assert_eq!(page.status, StatusCode::CONFLICT);
+    assert!(page.has("You may only watch this printer") && !page.has("value=\"full\""));
+    assert_eq!(bench.connections(&printer).await, 0);
+    let page = to_decision(&mut browser, OCTOPOD, printer.id.as_str()).await;
+    assert!(page.has("value=\"view\" checked") && !page.has("value=\"full\""));
+    let view = [("decision", "allow"), ("scope", "view"), ("sure", "yes")];
+    let done = browser.submit(&page, "/appportal/v1/allow", &view).await;
+    assert!(done.location().starts_with("/appportal/v1/done?once="));
+    assert_eq!(bench.connections(&printer).await, 1);
+}
+
+#[tokio::test]
 async fn requests_that_cannot_be_put_to_anybody_lead_nowhere() {
     let bench = Bench::new().await;
     let mut browser = bench.browser();
@@ -712,7 +744,7 @@ async fn addresses_that_apps_build_lead_to_pages() {
     let view = format!("/view/{}", encoded("Büro & MK4"));
     assert_eq!(
         browser.get(&view).await.location(),
-        format!("/printers/{}", printer.id)
+        format!("/printers/{}/open", printer.id)
     );
     assert!(
         bench

@@ -25,6 +25,7 @@ cases! { RelayStore,
     suspension_and_plan_show_on_the_hot_path,
     standings_say_what_may_stay_open,
     an_owner_ends_all_at_a_printer_and_a_stranger_none,
+    everything_that_one_may_revoke_is_listed_over_all_printers,
 }
 
 async fn app_connection_is_found_as_it_was_kept(store: &RelayStore) -> Outcome {
@@ -336,5 +337,60 @@ async fn an_owner_ends_all_at_a_printer_and_a_stranger_none(store: &RelayStore) 
         .standings(slice::from_ref(&bob.connection.id))
         .await?;
     check!(bobs.iter().all(|standing| !standing.has_ended()));
+    Ok(())
+}
+
+async fn everything_that_one_may_revoke_is_listed_over_all_printers(store: &RelayStore) -> Outcome {
+    let make = Maker::default();
+    let ann = make.household(store, "ann@example.com").await?;
+    let bob = make.household(store, "bob@example.com").await?;
+    store
+        .members()
+        .add(&ann.printer.id, &bob.account.id, at(1))
+        .await?;
+    let (mut shared, _) = make.app_connection(&ann.printer, AccessMode::Bearer);
+    if let AppConnectionState::Live(live) = &mut shared.state {
+        live.account = bob.account.id.clone();
+    }
+    let connections = store.app_connections();
+    connections.insert(&shared).await?;
+    let everywhere = async |whose: &Household, most| {
+        let found = connections.list_everywhere(&whose.account.id, most).await?;
+        let mut found: Vec<_> = found
+            .into_iter()
+            .map(|found| {
+                (
+                    found.listed.connection.id,
+                    found.allowed_by.as_str().to_owned(),
+                )
+            })
+            .collect();
+        found.sort();
+        Ok::<_, StoreError>(found)
+    };
+    let sorted = |mut all: Vec<(AppConnectionId, String)>| {
+        all.sort();
+        all
+    };
+    let by = |of: &AppConnectionId, email: &str| (of.clone(), email.to_owned());
+    check_eq!(
+        everywhere(&ann, 10).await?,
+        sorted(vec![
+            by(&ann.connection.id, "ann@example.com"),
+            by(&shared.id, "bob@example.com"),
+        ])
+    );
+    check_eq!(
+        everywhere(&bob, 10).await?,
+        sorted(vec![
+            by(&bob.connection.id, "bob@example.com"),
+            by(&shared.id, "bob@example.com"),
+        ])
+    );
+    check_eq!(everywhere(&ann, 1).await?.len(), 1);
+    connections
+        .end(&shared.id, EndReason::Revoked, at(2))
+        .await?;
+    check_eq!(everywhere(&bob, 10).await?.len(), 1);
     Ok(())
 }

@@ -11,6 +11,7 @@ cases! { RelayStore,
     app_is_found_as_it_was_registered,
     names_that_look_alike_are_taken_once,
     removed_app_leaves_nothing,
+    app_changes_in_what_it_may_have_anew,
 }
 
 fn app(id: &str, name: &str) -> RegisteredApp {
@@ -78,5 +79,26 @@ async fn removed_app_leaves_nothing(store: &RelayStore) -> Outcome {
     check_eq!(store.apps().list().await?, []);
     check_eq!(store.apps().find_logo(&app.id).await?, None);
     store.apps().insert(&app, None).await?;
+    Ok(())
+}
+
+async fn app_changes_in_what_it_may_have_anew(store: &RelayStore) -> Outcome {
+    let first = app("octopod", "OctoPod");
+    store.apps().insert(&first, None).await?;
+    let changed = RegisteredApp {
+        developer: Some(AppName::parse("Northlight Labs")?),
+        website: Some(Website::parse("https://northlight.example")?),
+        targets: vec![TargetRule::parse("octopod:")?],
+        ..first.clone()
+    };
+    check!(store.apps().update(&changed).await?);
+    check_eq!(store.apps().list().await?, [changed]);
+    check!(store.apps().set_logo(&first.id, Some(b"picture")).await?);
+    check!(store.apps().list().await?[0].has_logo);
+    check!(store.apps().set_logo(&first.id, None).await?);
+    check!(!store.apps().list().await?[0].has_logo);
+    let nobody = app("nobody", "Nobody");
+    check!(!store.apps().update(&nobody).await?);
+    check!(!store.apps().set_logo(&nobody.id, None).await?);
     Ok(())
 }

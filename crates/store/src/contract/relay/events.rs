@@ -10,6 +10,7 @@ use crate::relay::{NumberedEvent, RelayStore};
 
 cases! { RelayStore,
     events_are_read_as_they_were_kept_and_numbered_by_printer,
+    a_reported_event_is_kept_once_whatever_the_host_says_again,
     old_events_and_more_than_enough_are_forgotten_but_not_the_newest,
 }
 
@@ -73,6 +74,59 @@ async fn events_are_read_as_they_were_kept_and_numbered_by_printer(store: &Relay
     check_eq!(numbers(&events.list(&one.id, 2, 9).await?), [1]);
     check_eq!(numbers(&events.list_after(&one.id, 0, 9).await?), [1, 2]);
     check_eq!(numbers(&events.list_after(&one.id, 1, 9).await?), [2]);
+    Ok(())
+}
+
+async fn a_reported_event_is_kept_once_whatever_the_host_says_again(store: &RelayStore) -> Outcome {
+    let maker = Maker::default();
+    let account = maker.account("a@example.net");
+    store.accounts().create(&account, None).await?;
+    let (one, other) = (
+        maker.printer(&account, "one"),
+        maker.printer(&account, "other"),
+    );
+    for printer in [&one, &other] {
+        store.printers().create(printer).await?;
+    }
+    let events = store.events();
+    let (first, second) = ([1; 16], [2; 16]);
+    let paused = event(EventKind::Paused, 5);
+    check_eq!(events.heard(&one.id, &first).await?, 0);
+    for (run, reported, kept) in [
+        (first, 1, Some(1)),
+        (first, 1, None),
+        (first, 4, Some(2)),
+        (first, 3, None),
+        // The host was started anew, and counts anew.
+        (second, 1, Some(3)),
+        (second, u64::MAX, Some(4)),
+        (second, u64::MAX, None),
+    ] {
+        let number = events
+            .add_reported(&one.id, &run, reported, &paused)
+            .await?;
+        check_eq!(number, kept);
+    }
+    check_eq!(events.heard(&one.id, &first).await?, 0);
+    check_eq!(
+        events.heard(&one.id, &second).await?,
+        i64::MAX.unsigned_abs()
+    );
+    check_eq!(events.heard(&other.id, &second).await?, 0);
+    let nobody = PrinterId::generate(&SeededChance::new(9));
+    check_eq!(
+        events.add_reported(&nobody, &first, 1, &paused).await?,
+        None
+    );
+    let presence = [EventKind::Online, EventKind::Offline];
+    check_eq!(events.last_of(&one.id, presence).await?, None);
+    events.add(&one.id, &event(EventKind::Offline, 6)).await?;
+    events.add(&one.id, &event(EventKind::Paused, 7)).await?;
+    check_eq!(
+        events.last_of(&one.id, presence).await?,
+        Some(EventKind::Offline)
+    );
+    check_eq!(events.last_of(&other.id, presence).await?, None);
     Ok(())
 }
 

@@ -188,6 +188,7 @@ async fn new_browsers_are_told_from_known_ones(store: &RelayStore) -> Outcome {
             created: at(seen),
             seen: at(seen),
             proved: at(seen),
+            second_factor: None,
             device: device.to_owned(),
             network: "192.0.2.0/24".to_owned(),
         };

@@ -17,14 +17,25 @@ use crate::relay::RelayStore;
 
 mod account_usage;
 mod accounts;
+mod activity;
 mod app_connections;
 mod apps;
+mod audit;
 mod events;
 mod links;
+mod live_links;
 mod members;
+mod notices;
+mod origins;
+mod own_access;
 mod pairings;
+mod passkeys;
+mod print_letters;
 mod printers;
+mod second_factors;
 mod sessions;
+mod snapshots;
+mod webhooks;
 
 /// All cases. Each needs an empty store of its own.
 pub fn cases() -> impl Iterator<Item = Case<RelayStore>> {
@@ -34,9 +45,20 @@ pub fn cases() -> impl Iterator<Item = Case<RelayStore>> {
         pairings::CASES,
         app_connections::CASES,
         apps::CASES,
+        audit::CASES,
         events::CASES,
+        webhooks::CASES,
+        snapshots::CASES,
+        print_letters::CASES,
         account_usage::CASES,
+        activity::CASES,
+        live_links::CASES,
         members::CASES,
+        notices::CASES,
+        origins::CASES,
+        passkeys::CASES,
+        second_factors::CASES,
+        own_access::CASES,
         sessions::CASES,
         links::CASES,
     ]

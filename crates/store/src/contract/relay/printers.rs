@@ -126,7 +126,9 @@ async fn presence_is_noted(store: &RelayStore) -> Outcome {
     let ann = make.household(store, "ann@example.com").await?;
     let (printers, id) = (store.printers(), &ann.printer.id);
     check_eq!(printers.load(id).await?.seen, Seen::default());
+    check!(printers.list_connected().await?.is_empty());
     check!(printers.note_seen(id, Presence::Connected, at(100)).await?);
+    check_eq!(&printers.list_connected().await?[..], slice::from_ref(id));
     check!(printers.note_seen(id, Presence::Alive, at(160)).await?);
     let online = Seen {
         online_since: Some(at(100)),
@@ -136,6 +138,7 @@ async fn presence_is_noted(store: &RelayStore) -> Outcome {
     };
     check_eq!(printers.load(id).await?.seen, online);
     check!(printers.note_seen(id, Presence::Lost, at(170)).await?);
+    check!(printers.list_connected().await?.is_empty());
     let offline = Seen {
         online_since: None,
         last_connected: Some(at(100)),

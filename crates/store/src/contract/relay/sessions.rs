@@ -27,6 +27,7 @@ fn session(make: &Maker, account: &Account, seen: i64) -> AccountSession {
         created: at(seen),
         seen: at(seen),
         proved: at(seen),
+        second_factor: None,
         device: "Firefox on Linux".into(),
         network: "192.0.2.0/24".into(),
     }
@@ -133,12 +134,19 @@ async fn renewed_session_has_another_cookie(store: &RelayStore) -> Outcome {
     let kept = session(&make, &ann, 30);
     open(store, &kept, "a").await?;
     let (new, id) = (SessionHash::of("b"), kept.id.clone());
-    check!(store.sessions().renew(&id, &new, at(60)).await?);
+    check!(store.sessions().renew(&id, &new, at(60), false).await?);
     check_eq!(store.sessions().find(&SessionHash::of("a")).await?, None);
     let found = store.sessions().find(&new).await?;
-    check_eq!(found.map(|found| found.session.proved), Some(at(60)));
+    let proved = found.map(|found| (found.session.proved, found.session.second_factor));
+    check_eq!(proved, Some((at(60), None)));
+    let newer = SessionHash::of("c");
+    check!(store.sessions().renew(&id, &newer, at(61), true).await?);
+    check!(store.sessions().renew(&id, &new, at(62), false).await?);
+    let found = store.sessions().find(&new).await?;
+    let second = found.and_then(|found| found.session.second_factor);
+    check_eq!(second, Some(at(61)));
     store.sessions().end(&ann.id, &id).await?;
-    check!(!store.sessions().renew(&id, &new, at(70)).await?);
+    check!(!store.sessions().renew(&id, &new, at(70), true).await?);
     Ok(())
 }
 

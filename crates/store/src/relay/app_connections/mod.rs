@@ -8,26 +8,30 @@ use latchkey_model::printer::PrinterName;
 use latchkey_model::secret::{AppTokenHash, LabelHash};
 
 use self::rows::{found, ids, listed};
-use crate::dialect::Connection;
+use crate::dialect::{Connection, Row};
 use crate::error::StoreError;
 use crate::pool::Pools;
+use crate::relay::{snapshots, webhooks};
 use crate::row::number;
 
+mod everywhere;
 mod rows;
 mod standing;
 mod usage;
 
+pub use everywhere::ListedElsewhere;
 pub use standing::Standing;
 pub use usage::{Usage, Use};
 
 // Takes the printer from the table, so that a printer that the account may not use, or one just
-// removed, gets no app connection.
+// removed, gets no app connection; nor one that goes further than a member may.
 const INSERT: &str = "
 INSERT INTO app_connections (id, label_hash, app_token_hash, access_mode, basic_hash, bearer_hash,
                              printer_id, account_id, app_id, app_name, created_at, scope)
 SELECT $1, $2, $3, $4, $5, $6, printers.id, $8, $9, $10, $11, $12
 FROM printers WHERE printers.id = $7 AND (printers.account_id = $8 OR EXISTS (
-    SELECT 1 FROM printer_members m WHERE m.printer_id = printers.id AND m.account_id = $8))";
+    SELECT 1 FROM printer_members m WHERE m.printer_id = printers.id AND m.account_id = $8
+      AND (m.level = 'full' OR $12 = 'view')))";
 
 // The hot path: everything that decides about a call, in one look-up by a unique index and three
 // by primary key. Of a suspended owner's printer nobody's app connection works.
@@ -106,6 +110,11 @@ const END_REVOKED_AT: &str = end_where!(
 );
 
 const END_OF_MEMBER: &str = end_where!("printer_id = $3 AND account_id = $4");
+
+// For good: whoever raises a member does not raise apps that were let in before.
+const LOWER_OF_MEMBER: &str = "
+UPDATE app_connections SET scope = 'view'
+WHERE ended_at IS NULL AND printer_id = $1 AND account_id = $2 AND scope = 'full' RETURNING id";
 
 const END_OF_ACCOUNT: &str = end_where!(
     "account_id = $3 OR printer_id IN (SELECT printers.id FROM printers WHERE printers.account_id = $3)"
@@ -293,13 +302,16 @@ impl<'a> AppConnections<'a> {
         reason: EndReason,
         at: Timestamp,
     ) -> Result<bool, StoreError> {
+        let mut work = self.pools.begin().await?;
         let rows = sqlx::query(END)
             .bind(at.millis())
             .bind(reason.as_str())
             .bind(id.as_str())
-            .fetch_all(self.pools.write())
+            .fetch_all(&mut *work)
             .await?;
-        Ok(!rows.is_empty())
+        let ended = with_what_hangs_on_them(&mut work, &rows).await?;
+        work.commit().await?;
+        Ok(!ended.is_empty())
     }
 
     /// Ends an app connection of `owner` for good. Says whether it was live and theirs.
@@ -310,14 +322,17 @@ impl<'a> AppConnections<'a> {
         reason: EndReason,
         at: Timestamp,
     ) -> Result<bool, StoreError> {
+        let mut work = self.pools.begin().await?;
         let rows = sqlx::query(END_OWNED)
             .bind(at.millis())
             .bind(reason.as_str())
             .bind(id.as_str())
             .bind(owner.as_str())
-            .fetch_all(self.pools.write())
+            .fetch_all(&mut *work)
             .await?;
-        Ok(!rows.is_empty())
+        let ended = with_what_hangs_on_them(&mut work, &rows).await?;
+        work.commit().await?;
+        Ok(!ended.is_empty())
     }
 
     /// Ends the app connections to a printer that `account` may end: as its owner all of them, as
@@ -329,15 +344,30 @@ impl<'a> AppConnections<'a> {
         reason: EndReason,
         at: Timestamp,
     ) -> Result<Vec<AppConnectionId>, StoreError> {
+        let mut work = self.pools.begin().await?;
         let rows = sqlx::query(END_REVOKED_AT)
             .bind(at.millis())
             .bind(reason.as_str())
             .bind(printer.as_str())
             .bind(account.as_str())
-            .fetch_all(self.pools.write())
+            .fetch_all(&mut *work)
             .await?;
-        ids(&rows)
+        let ended = with_what_hangs_on_them(&mut work, &rows).await?;
+        work.commit().await?;
+        Ok(ended)
     }
+}
+
+/// Which app connections ended, after what hangs on them is forgotten: their webhooks, and the
+/// pictures they were told of.
+async fn with_what_hangs_on_them(
+    work: &mut Connection,
+    rows: &[Row],
+) -> Result<Vec<AppConnectionId>, StoreError> {
+    let ended = ids(rows)?;
+    webhooks::end_with(work, &ended).await?;
+    snapshots::end_with(work, &ended).await?;
+    Ok(ended)
 }
 
 async fn insert_in(work: &mut Connection, connection: &AppConnection) -> Result<(), StoreError> {
@@ -378,9 +408,9 @@ pub(super) async fn end_of_printer(
         .bind(reason.as_str())
         .bind(printer.as_str())
         .bind(owner.as_str())
-        .fetch_all(work)
+        .fetch_all(&mut *work)
         .await?;
-    ids(&rows)
+    with_what_hangs_on_them(work, &rows).await
 }
 
 pub(super) async fn end_of_membership(
@@ -393,6 +423,20 @@ pub(super) async fn end_of_membership(
     let rows = sqlx::query(END_OF_MEMBER)
         .bind(at.millis())
         .bind(reason.as_str())
+        .bind(printer.as_str())
+        .bind(member.as_str())
+        .fetch_all(&mut *work)
+        .await?;
+    with_what_hangs_on_them(work, &rows).await
+}
+
+/// Lets the app connections of a member only look from now on. Says which did more.
+pub(super) async fn lower_of_member(
+    work: &mut Connection,
+    printer: &PrinterId,
+    member: &AccountId,
+) -> Result<Vec<AppConnectionId>, StoreError> {
+    let rows = sqlx::query(LOWER_OF_MEMBER)
         .bind(printer.as_str())
         .bind(member.as_str())
         .fetch_all(work)
@@ -410,7 +454,7 @@ pub(super) async fn end_of_account(
         .bind(at.millis())
         .bind(reason.as_str())
         .bind(owner.as_str())
-        .fetch_all(work)
+        .fetch_all(&mut *work)
         .await?;
-    ids(&rows)
+    with_what_hangs_on_them(work, &rows).await
 }

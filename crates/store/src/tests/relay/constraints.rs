@@ -317,3 +317,130 @@ async fn pairing_cannot_be_kept_wrongly() {
     ];
     all_refused(store.pools(), &statements).await;
 }
+
+#[tokio::test]
+async fn what_is_told_cannot_be_kept_wrongly() {
+    let (store, house) = store().await;
+    let (printer, account) = (&house.printer.id, &house.account.id);
+    let app = &house.connection.id;
+    for good in [
+        format!(
+            "INSERT INTO webhooks (app_connection_id, printer_id, generation, url, secret, set_at, done_number, tries, due_at, failures, skipped) VALUES ('{app}', '{printer}', 1, x'00', x'00', 1, 0, 0, 0, 0, 0)"
+        ),
+        format!("INSERT INTO snapshots VALUES ('{printer}', 1, 1, 1, x'00')"),
+        format!("INSERT INTO snapshot_links VALUES (x'01', '{printer}', 1, '{app}', NULL)"),
+        format!("INSERT INTO print_letters VALUES ('{printer}', '{account}', 1, 0)"),
+    ] {
+        let done = sqlx::query(sqlx::AssertSqlSafe(good)).execute(store.pools().write());
+        done.await.unwrap();
+    }
+    let statements = [
+        ("UPDATE webhooks SET app_connection_id = 'x'", "FOREIGN KEY"),
+        ("UPDATE webhooks SET printer_id = 'x'", "FOREIGN KEY"),
+        ("UPDATE webhooks SET url = NULL", "NOT NULL"),
+        ("UPDATE webhooks SET secret = NULL", "NOT NULL"),
+        ("UPDATE webhooks SET kinds = 'all'", "cannot store TEXT"),
+        (
+            "INSERT INTO webhooks SELECT * FROM webhooks",
+            "UNIQUE constraint failed: webhooks.app_connection_id",
+        ),
+        ("UPDATE snapshots SET printer_id = 'x'", "FOREIGN KEY"),
+        ("UPDATE snapshots SET picture = NULL", "NOT NULL"),
+        (
+            "INSERT INTO snapshots SELECT * FROM snapshots",
+            "UNIQUE constraint failed: snapshots",
+        ),
+        ("UPDATE snapshot_links SET event_number = 2", "FOREIGN KEY"),
+        (
+            "UPDATE snapshot_links SET app_connection_id = NULL",
+            "given_to_one",
+        ),
+        (
+            "UPDATE snapshot_links SET account_id = (SELECT id FROM accounts)",
+            "given_to_one",
+        ),
+        (
+            "INSERT INTO snapshot_links SELECT * FROM snapshot_links",
+            "UNIQUE constraint failed: snapshot_links.hash",
+        ),
+        ("UPDATE print_letters SET account_id = 'x'", "FOREIGN KEY"),
+        (
+            "INSERT INTO print_letters SELECT * FROM print_letters",
+            "UNIQUE constraint failed: print_letters",
+        ),
+    ];
+    all_refused(store.pools(), &statements).await;
+}
+
+#[tokio::test]
+async fn audit_log_is_only_added_to() {
+    let store = RelayStore::open_in_memory().await.unwrap();
+    let entry = latchkey_model::audit::AuditEntry {
+        at: at(1),
+        actor: "relay".to_owned(),
+        act: "signed_in".to_owned(),
+        account: None,
+        printer: None,
+        detail: String::new(),
+        network: None,
+        address_hash: Some([1; 32]),
+    };
+    let mut head = store.audit().add(&entry, None).await.unwrap();
+    for _ in 0..2 {
+        head = store.audit().add(&entry, None).await.unwrap();
+    }
+    let statements = [
+        ("UPDATE audit_entries SET detail = 'x'", "is not changed"),
+        ("UPDATE audit_entries SET at = 2", "is not changed"),
+        ("UPDATE audit_entries SET actor = 'x'", "is not changed"),
+        (
+            "UPDATE audit_entries SET number = number + 1",
+            "is not changed",
+        ),
+        (
+            "UPDATE audit_entries SET hash = zeroblob(32)",
+            "is not changed",
+        ),
+        (
+            "UPDATE audit_entries SET address = 'x', address_salt = zeroblob(16)",
+            "is not changed",
+        ),
+        ("DELETE FROM audit_entries", "is not removed"),
+        (
+            "DELETE FROM audit_entries WHERE number = 3",
+            "is not removed",
+        ),
+        ("DELETE FROM audit_anchor", "stays so"),
+        (
+            "INSERT INTO audit_anchor VALUES (2, 0, NULL, NULL)",
+            "CHECK",
+        ),
+        (
+            "INSERT INTO audit_entries (number, at, actor, act, detail, hash)
+             VALUES (0, 1, 'a', 'b', '', zeroblob(32))",
+            "CHECK",
+        ),
+        (
+            "INSERT INTO audit_entries (number, at, actor, act, detail, hash)
+             VALUES (3, 1, 'a', 'b', '', zeroblob(32))",
+            "UNIQUE",
+        ),
+        (
+            "INSERT INTO audit_entries (number, at, actor, act, detail, hash)
+             VALUES (9, 1, 'a', 'b', '', zeroblob(31))",
+            "CHECK",
+        ),
+        (
+            "INSERT INTO audit_entries (number, at, actor, act, detail, hash, address)
+             VALUES (9, 1, 'a', 'b', '', zeroblob(32), 'x')",
+            "address_with_salt",
+        ),
+    ];
+    all_refused(store.pools(), &statements).await;
+    let audit = store.audit();
+    assert_eq!(audit.list_after(0, 10).await.unwrap().len(), 3);
+    head.number = 2;
+    assert_eq!(audit.cut(&head, &[1; 32]).await.unwrap(), 2);
+    let back = [("UPDATE audit_anchor SET number = 0", "stays so")];
+    all_refused(store.pools(), &back).await;
+}

@@ -2,7 +2,8 @@
 
 use latchkey_model::account_session::AccountSession;
 use latchkey_model::app_connection::AccessMode;
-use latchkey_model::id::SessionId;
+use latchkey_model::audit::AuditEntry;
+use latchkey_model::id::{AccountId, SessionId};
 use latchkey_model::secret::{PasswordHash, SessionHash};
 use sqlx::{AssertSqlSafe, Row as _};
 
@@ -59,6 +60,7 @@ async fn involve(store: &RelayStore, make: &Maker, ann: &Household, bob: &Househ
         created: at(1),
         seen: at(1),
         proved: at(1),
+        second_factor: None,
         device: "Bobs browser".to_owned(),
         network: "203.0.113.0/24".to_owned(),
     };
@@ -70,19 +72,47 @@ async fn involve(store: &RelayStore, make: &Maker, ann: &Household, bob: &Househ
     let email = bob.account.email.as_str();
     for statement in [
         format!(
-            "INSERT INTO printer_members VALUES ('{anns}', '{bob_id}', 1), ('{bobs}', '{ann_id}', 1)"
+            "INSERT INTO printer_members (printer_id, account_id, since_at) VALUES ('{anns}', '{bob_id}', 1), ('{bobs}', '{ann_id}', 1)"
         ),
         format!(
-            "INSERT INTO links VALUES (randomblob(32), 'reset_password', '{bob_id}', NULL, '{email}', 1, 2)"
+            "INSERT INTO links (secret_hash, purpose, account_id, printer_id, email, created_at, expires_at) VALUES (randomblob(32), 'reset_password', '{bob_id}', NULL, '{email}', 1, 2)"
         ),
         format!(
-            "INSERT INTO links VALUES (randomblob(32), 'share_printer', '{ann_id}', '{anns}', '{email}', 1, 2)"
+            "INSERT INTO links (secret_hash, purpose, account_id, printer_id, email, created_at, expires_at) VALUES (randomblob(32), 'share_printer', '{ann_id}', '{anns}', '{email}', 1, 2)"
         ),
         format!(
-            "INSERT INTO links VALUES (randomblob(32), 'share_printer', '{bob_id}', '{bobs}', 'c@example.com', 1, 2)"
+            "INSERT INTO links (secret_hash, purpose, account_id, printer_id, email, created_at, expires_at) VALUES (randomblob(32), 'share_printer', '{bob_id}', '{bobs}', 'c@example.com', 1, 2)"
         ),
         format!(
             "INSERT INTO pairings VALUES (randomblob(32), randomblob(32), substr(hex(randomblob(26)), 1, 52), randomblob(32), 'Bobs host', 'net', 1, 2, 'confirmed', '{bob_id}', '{bobs}')"
+        ),
+        format!(
+            "INSERT INTO webhooks (app_connection_id, printer_id, generation, url, secret, set_at, done_number, tries, due_at, failures, skipped) SELECT id, '{anns}', 1, CAST('Bobs hook' AS BLOB), x'00', 1, 0, 0, 0, 0, 0 FROM app_connections WHERE account_id = '{bob_id}' AND printer_id = '{bobs}'"
+        ),
+        format!(
+            "INSERT INTO snapshots VALUES ('{anns}', 1, 1, 1, x'00'), ('{bobs}', 1, 1, 1, CAST('Bobs picture' AS BLOB))"
+        ),
+        format!(
+            "INSERT INTO snapshot_links VALUES (randomblob(32), '{anns}', 1, NULL, '{bob_id}'), (randomblob(32), '{bobs}', 1, NULL, '{ann_id}')"
+        ),
+        format!(
+            "INSERT INTO print_letters VALUES ('{anns}', '{bob_id}', 1, 0), ('{bobs}', '{ann_id}', 1, 0)"
+        ),
+        format!(
+            "INSERT INTO live_links VALUES ('bobs-link', randomblob(32), '{bobs}', '{bob_id}', NULL, 1, 2, 'p', 3, 1, 4, 'Bobs file'), ('anns-link', randomblob(32), '{anns}', '{bob_id}', NULL, 1, 2, NULL, NULL, NULL, NULL, NULL)"
+        ),
+        format!(
+            "INSERT INTO activity VALUES ('{bobs}', 1, 'read', '', 'Bobs file', '{ann_id}', 'App', 1, 1, 1), ('{anns}', 1, 'read', '', '', '{bob_id}', 'Bobs app', 1, 1, 1)"
+        ),
+        format!("INSERT INTO printer_traffic VALUES ('{bobs}', 1, 1, 1, 1)"),
+        format!(
+            "INSERT INTO own_hosts VALUES ('own-{}', '{bob_id}', '{anns}', 1), ('own-{}', '{ann_id}', '{bobs}', 1)",
+            "b".repeat(26),
+            "c".repeat(26)
+        ),
+        format!(
+            "INSERT INTO own_sessions VALUES ('sessionofbobaaaaaaaa', 'own-{}', randomblob(32), 1)",
+            "b".repeat(26)
         ),
         format!(
             "UPDATE printers SET network = 'bobs-network', local_address = '192.168.7.7', name = 'Bobs printer' WHERE id = '{bobs}'"
@@ -91,6 +121,18 @@ async fn involve(store: &RelayStore, make: &Maker, ann: &Household, bob: &Househ
         let done = sqlx::query(AssertSqlSafe(statement)).execute(store.pools().write());
         done.await.unwrap();
     }
+    let entry = AuditEntry {
+        at: at(1),
+        actor: bob_id.to_string(),
+        act: "signed_in".to_owned(),
+        account: Some(bob_id.to_string()),
+        printer: Some(bobs.to_string()),
+        detail: String::new(),
+        network: None,
+        address_hash: None,
+    };
+    store.audit().add(&entry, None).await.unwrap();
+    guard(store, bob_id).await;
     for (account, printer) in [(ann, bob), (bob, ann)] {
         let (mut connection, _) = make.app_connection(&printer.printer, AccessMode::Bearer);
         if let latchkey_model::app_connection::AppConnectionState::Live(live) =
@@ -99,6 +141,26 @@ async fn involve(store: &RelayStore, make: &Maker, ann: &Household, bob: &Househ
             live.account = account.account.id.clone();
         }
         store.app_connections().insert(&connection).await.unwrap();
+    }
+}
+
+/// What guards an account beside its password, and what its owner was told.
+async fn guard(store: &RelayStore, account: &AccountId) {
+    for statement in [
+        format!("INSERT INTO code_generators VALUES ('{account}', X'00', 1, 1)"),
+        format!("INSERT INTO recovery_codes VALUES ('{account}', randomblob(32))"),
+        format!(
+            "INSERT INTO passkeys VALUES ('passkeyofbobaaaaaaaa', '{account}', X'07', '{{}}', 'Bobs phone', 1, 1)"
+        ),
+        format!(
+            "INSERT INTO account_notices VALUES ('{account}', 1, 1, 'new_device', '', 'Bobs browser', 'bobs-network')"
+        ),
+        format!(
+            "INSERT INTO app_connection_origins SELECT id, '{account}', 'bobs-network', 'Bobs app', 1 FROM app_connections"
+        ),
+    ] {
+        let done = sqlx::query(AssertSqlSafe(statement)).execute(store.pools().write());
+        done.await.unwrap();
     }
 }
 
@@ -117,6 +179,9 @@ async fn of_a_deleted_account_nothing_remains_but_tombstones() {
         "$argon2id$bobs",
         "bobs-network",
         "192.168.7.7",
+        "sessionofbobaaaaaaaa",
+        "bbbbbbbbbbbbbbbbbbbbbbbbbb",
+        "cccccccccccccccccccccccccc",
     ];
     for trace in traces {
         assert!(!places_of(&store, trace).await.is_empty(), "{trace}");
@@ -125,8 +190,15 @@ async fn of_a_deleted_account_nothing_remains_but_tombstones() {
     let deleted = deleted.unwrap().unwrap();
     assert_eq!(deleted.app_connections.len(), 3);
     for trace in traces {
-        assert_eq!(places_of(&store, trace).await, [""; 0], "{trace}");
+        // Of who did what the ids are kept, which lead to nobody any more.
+        let mut places = places_of(&store, trace).await;
+        places.retain(|place| !place.starts_with("audit_entries."));
+        assert_eq!(places, [""; 0], "{trace}");
     }
+    let email = places_of(&store, bob.account.email.as_str()).await;
+    assert_eq!(email, [""; 0], "also there");
+    let entries = store.audit().list_after(0, 10).await.unwrap();
+    assert_eq!(entries.len(), 1, "nobody deletes what they did");
     // The tombstones, by which apps are told that it is over; and Ann has what was hers.
     let ids: Vec<_> = deleted.app_connections;
     let standings = store.app_connections().standings(&ids).await.unwrap();

@@ -2,10 +2,15 @@
 //!
 //! Tests render them all; the example `pages` writes them to files.
 
+mod administration;
+mod api;
+mod live;
+mod open;
 mod pairing;
 mod people;
 mod portal;
 mod printers;
+mod security;
 mod signing_in;
 
 use askama::Template;
@@ -106,10 +111,15 @@ impl Pages {
 fn everything(words: &Words) -> Vec<(String, String)> {
     let mut pages = Pages::default();
     signing_in::add(words, &mut pages);
+    security::add(words, &mut pages);
     pairing::add(words, &mut pages);
     portal::add(words, &mut pages);
     printers::add(words, &mut pages);
+    open::add(words, &mut pages);
     people::add(words, &mut pages);
+    live::add(words, &mut pages);
+    api::add(words, &mut pages);
+    administration::add(words, &mut pages);
     pages.0
 }
 

@@ -1,5 +1,7 @@
 //! The account, pages that letters lead to, and administration.
 
+use latchkey_model::account_session::Factors;
+
 use super::{Pages, Words, seconds_ago};
 use crate::pages::views::{
     AccountDone, AccountPage, AccountProblem, Admin, AdminDone, Forgetting, Forgotten,
@@ -60,6 +62,7 @@ fn account(words: &Words, pages: &mut Pages) {
         device: words.device.into(),
         network: words.network.into(),
         seen: seconds_ago(3),
+        since: seconds_ago(300),
         this_one: true,
     };
     let here = AccountPage {
@@ -83,6 +86,7 @@ fn account(words: &Words, pages: &mut Pages) {
             },
         ],
         usage: unlimited(),
+        factors: Factors::default(),
     };
     pages.add("account", &here);
     let counted = AccountPage {
@@ -217,6 +221,7 @@ fn admin(words: &Words, pages: &mut Pages) {
         email: Some(words.email.into()),
         made: seconds_ago(3600),
         days: 7,
+        watch_only: false,
     };
     let all = Admin {
         shell: words.viewer().bar(&words.site(), Tab::Administration),
@@ -227,6 +232,7 @@ fn admin(words: &Words, pages: &mut Pages) {
         printers: 91,
         online: 74,
         apps: 203,
+        traffic: 5_800_000,
         find: String::new(),
         list: vec![
             listed(words),
@@ -333,6 +339,7 @@ fn manage(words: &Words, pages: &mut Pages) {
         ("unsuspended", ManageDone::Unsuspended),
         ("administrator", ManageDone::MadeAdministrator),
         ("ordinary", ManageDone::NoLongerAdministrator),
+        ("second-factor", ManageDone::SecondFactorRemoved),
     ] {
         let page = Manage {
             done: Some(done),

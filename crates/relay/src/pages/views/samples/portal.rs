@@ -172,6 +172,7 @@ fn allow(words: &Words, pages: &mut Pages) {
         once: "abcdefghijklmnopqrstuv".into(),
         printer_id: "A".repeat(48),
         printer: words.printer.into(),
+        only_watching: false,
         scope: KeyScope::Full,
         with_key: false,
         hostname_only: false,
@@ -195,6 +196,13 @@ fn allow(words: &Words, pages: &mut Pages) {
         ..page.clone()
     };
     pages.add("portal-allow-imitating", &imitating);
+    let lowered = PortalAllow {
+        only_watching: true,
+        scope: KeyScope::View,
+        problem: Some(AllowProblem::Lowered),
+        ..page.clone()
+    };
+    pages.add("portal-allow-lowered", &lowered);
     let changed = PortalAllow {
         problem: Some(AllowProblem::Changed),
         ..page

@@ -1,10 +1,11 @@
 //! Printers, sharing them, and ending things.
 
-use super::{Pages, Words, seconds_ago};
+use super::{Pages, Words, live, seconds_ago};
 use crate::pages::views::{
     AppStanding, Copied, EndAccount, EndAtPrinter, Ending, Invite, InviteProblem, Join, Joining,
-    ListedApp, ListedInvitation, ListedMember, Made, NameProblem, Ownership, Presence, PrinterCard,
-    PrinterDone, PrinterPage, Printers, PrintersDone, Reminder, Rename, Tab, UsageLine,
+    LetterChoice, ListedApp, ListedInvitation, ListedMember, ListedWebhook, Made, NameProblem, Now,
+    Ownership, Presence, PrinterCard, PrinterDone, PrinterPage, Printers, PrintersDone, Reminder,
+    Rename, Tab, Telling, UsageLine, WebhookHealth,
 };
 
 const ID: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567ABCDEFGHIJKLMNOPQRST";
@@ -23,6 +24,7 @@ fn list(words: &Words, pages: &mut Pages) {
         id: ID.into(),
         name: words.printer.into(),
         presence: Presence::Online(Some(seconds_ago(3 * DAY))),
+        now: live::printing(words),
         copied: false,
         apps: 3,
         owner: None,
@@ -42,17 +44,20 @@ fn list(words: &Words, pages: &mut Pages) {
             card.clone(),
             PrinterCard {
                 presence: Presence::Offline(Some(seconds_ago(400))),
+                now: Now::unknown(false),
                 apps: 1,
                 owner: Some(words.email.into()),
                 ..card.clone()
             },
             PrinterCard {
                 presence: Presence::Offline(None),
+                now: Now::unknown(false),
                 apps: 0,
                 ..card.clone()
             },
             PrinterCard {
                 presence: Presence::Online(None),
+                now: live::paused(words),
                 ..card
             },
         ],
@@ -94,6 +99,62 @@ fn invitation(words: &Words) -> ListedInvitation {
         email: Some(words.email.into()),
         made: seconds_ago(2 * DAY),
         days: 5,
+        watch_only: true,
+    }
+}
+
+/// Addresses in every state, and letters of somebody whose address is not confirmed.
+fn telling(words: &Words) -> Telling {
+    let healths = [
+        (WebhookHealth::Good(None), 0),
+        (WebhookHealth::Good(Some(seconds_ago(90))), 1),
+        (
+            WebhookHealth::Failing {
+                status: Some(500),
+                at: seconds_ago(40),
+            },
+            2,
+        ),
+        (
+            WebhookHealth::Failing {
+                status: None,
+                at: seconds_ago(40),
+            },
+            0,
+        ),
+        (
+            WebhookHealth::Off {
+                since: seconds_ago(DAY),
+                status: Some(404),
+            },
+            31,
+        ),
+        (
+            WebhookHealth::Off {
+                since: seconds_ago(DAY),
+                status: None,
+            },
+            31,
+        ),
+        (WebhookHealth::Over, 0),
+    ];
+    let listed = healths.map(|(health, skipped)| ListedWebhook {
+        app: words.app.into(),
+        receiver: words.relay.into(),
+        health,
+        skipped,
+    });
+    Telling {
+        webhooks: listed.into(),
+        letters: Some(LetterChoice {
+            email: words.email.into(),
+            confirmed: false,
+            done: true,
+            trouble: true,
+            needs_you: false,
+            away: false,
+        }),
+        pictures: true,
     }
 }
 
@@ -106,6 +167,10 @@ fn one(words: &Words, pages: &mut Pages) {
         id: ID.into(),
         name: words.printer.into(),
         presence: Presence::Online(Some(seconds_ago(3 * DAY))),
+        now: live::printing(words),
+        watching: false,
+        activity: live::lines(words, false),
+        data: live::data(),
         paired: true,
         network: Some(words.network.into()),
         local_address: Some(words.network.into()),
@@ -124,18 +189,23 @@ fn one(words: &Words, pages: &mut Pages) {
                 ..app.clone()
             },
         ],
+        telling: telling(words),
         usage: UsageLine {
             bytes: 9_420_000_000,
             most_bytes: Some(50_000_000_000),
             webcam: Some((725, 3_600, 86_400)),
         },
         owner: None,
+        watch_only: false,
         ownership: Some(Ownership {
-            members: vec![ListedMember {
-                id: "abcdefghijklmnopqrst".into(),
-                email: words.email.into(),
-                since: seconds_ago(9 * DAY),
-            }],
+            members: [true, false]
+                .map(|watch_only| ListedMember {
+                    id: "abcdefghijklmnopqrst".into(),
+                    email: words.email.into(),
+                    since: seconds_ago(9 * DAY),
+                    watch_only,
+                })
+                .into(),
             invitations: vec![
                 invitation(words),
                 ListedInvitation {
@@ -158,7 +228,9 @@ fn one(words: &Words, pages: &mut Pages) {
     changed(&owned, pages);
     let shared = PrinterPage {
         owner: Some(words.email.into()),
+        watch_only: true,
         ownership: None,
+        watching: true,
         apps: vec![app],
         ..owned
     };
@@ -174,12 +246,22 @@ fn changed(owned: &PrinterPage, pages: &mut Pages) {
         ("withdrawn", PrinterDone::InvitationTaken),
         ("joined", PrinterDone::Joined),
         ("paired", PrinterDone::Paired),
+        ("letters", PrinterDone::Letters),
+        ("raised", PrinterDone::Raised),
+        ("lowered", PrinterDone::Lowered),
     ] {
         let page = PrinterPage {
             done: Some(done),
             presence: Presence::Offline(Some(seconds_ago(3600))),
+            now: Now::unknown(false),
+            activity: Vec::new(),
             paired: false,
             apps: Vec::new(),
+            telling: Telling {
+                webhooks: Vec::new(),
+                letters: None,
+                pictures: true,
+            },
             ..owned.clone()
         };
         pages.add(&format!("printer-{name}"), &page);
@@ -207,6 +289,7 @@ fn invite(words: &Words, pages: &mut Pages) {
         id: ID.into(),
         name: words.printer.into(),
         by_mail: true,
+        watch_only: true,
         email: words.email.into(),
         problem: None,
         made: None,
@@ -229,23 +312,27 @@ fn invite(words: &Words, pages: &mut Pages) {
     };
     let made = Invite {
         by_mail: false,
+        watch_only: false,
         made: Some(made),
         ..asked
     };
     pages.add("invite-made", &made);
 }
 
+fn offered(words: &Words, watch_only: bool) -> Joining {
+    Joining::Offered {
+        id: ID.into(),
+        printer: words.printer.into(),
+        owner: words.email.into(),
+        watch_only,
+        code: "lk_link_example".into(),
+    }
+}
+
 fn join(words: &Words, pages: &mut Pages) {
     for (name, joining) in [
-        (
-            "offered",
-            Joining::Offered {
-                id: ID.into(),
-                printer: words.printer.into(),
-                owner: words.email.into(),
-                code: "lk_link_example".into(),
-            },
-        ),
+        ("offered", offered(words, false)),
+        ("offered-watch-only", offered(words, true)),
         (
             "own",
             Joining::Own {

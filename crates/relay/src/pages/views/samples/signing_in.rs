@@ -1,7 +1,9 @@
 //! Signing in and up.
 
 use super::{Pages, Words};
-use crate::pages::views::{SignIn, SignInProblem, SignUp, SignUpProblem, WhoMaySignUp};
+use crate::pages::views::{
+    Beside, CodeProblem, SignIn, SignInCode, SignInProblem, SignUp, SignUpProblem, WhoMaySignUp,
+};
 
 pub(super) fn add(words: &Words, pages: &mut Pages) {
     let sign_in = SignIn {
@@ -14,6 +16,10 @@ pub(super) fn add(words: &Words, pages: &mut Pages) {
         then: "/printers".into(),
         sign_up: Some("/sign-up?then=/printers".into()),
         by_mail: true,
+        beside: Beside {
+            passkey: true,
+            ..Beside::default()
+        },
         problem: None,
     };
     pages.add("sign-in", &sign_in);
@@ -22,6 +28,7 @@ pub(super) fn add(words: &Words, pages: &mut Pages) {
         ("too-many", SignInProblem::TooMany { minutes: 12 }),
         ("stale", SignInProblem::Stale),
         ("busy", SignInProblem::Busy),
+        ("took-too-long", SignInProblem::TookTooLong),
     ] {
         let page = SignIn {
             app: Some(words.asking_app()),
@@ -35,6 +42,16 @@ pub(super) fn add(words: &Words, pages: &mut Pages) {
         ..sign_in.clone()
     };
     pages.add("sign-in-again", &again);
+    let with_code = SignIn {
+        beside: Beside {
+            passkey: true,
+            code: true,
+            needed: true,
+        },
+        problem: Some(SignInProblem::WrongCode),
+        ..again.clone()
+    };
+    pages.add("sign-in-again-with-code", &with_code);
     let for_app = SignIn {
         app: Some(words.asking_app()),
         ..again
@@ -46,7 +63,31 @@ pub(super) fn add(words: &Words, pages: &mut Pages) {
         ..sign_in
     };
     pages.add("sign-in-closed", &closed);
+    code(words, pages);
     sign_up(words, pages);
+}
+
+fn code(words: &Words, pages: &mut Pages) {
+    let code = SignInCode {
+        shell: words.site().door(),
+        site: words.site(),
+        app: None,
+        step: "lk_step_example".into(),
+        then: "/printers".into(),
+        problem: None,
+    };
+    pages.add("sign-in-code", &code);
+    for (name, problem) in [
+        ("wrong", CodeProblem::Wrong),
+        ("too-many", CodeProblem::TooMany { minutes: 12 }),
+    ] {
+        let page = SignInCode {
+            app: Some(words.asking_app()),
+            problem: Some(problem),
+            ..code.clone()
+        };
+        pages.add(&format!("sign-in-code-{name}"), &page);
+    }
 }
 
 fn sign_up(words: &Words, pages: &mut Pages) {

@@ -1,0 +1,310 @@
+//! Calls to addresses that people or apps name: the one way out.
+//!
+//! Responsible for whom such a call may reach. A name is resolved once and only the addresses
+//! that were looked at are connected to, so a name server that answers otherwise the next moment
+//! leads nowhere. No redirect is followed. Of an answer nothing but its status is taken.
+
+mod address;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
+use http::{HeaderValue, Method, Request, StatusCode};
+use http_body_util::Full;
+use hyper_util::rt::TokioIo;
+use ipnet::IpNet;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use url::{Host, Position, Url};
+
+use crate::resolve;
+use crate::tls::{self, TlsError};
+
+/// How we name ourselves: which version it is is nobody's business.
+const NAME: &str = "Latchkey";
+
+/// Longest head of an answer. A longer one is no answer.
+const LONGEST_HEAD: usize = 16 * 1024;
+
+/// Longest address that may be named.
+pub const LONGEST_URL: usize = 2048;
+
+/// Whom calls may reach beyond the open internet.
+#[derive(Debug, Clone, Default)]
+pub struct EgressRules {
+    /// Networks whose addresses may be reached although they are not the open internet's.
+    pub allow_networks: Vec<IpNet>,
+    /// Whether plain HTTP will do.
+    pub allow_http: bool,
+}
+
+/// Why there was no answer. Says nothing of what is behind an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EgressError {
+    /// The URL is none that may be called.
+    #[error("the address may not be called")]
+    Refused,
+    /// The name leads to no address that may be reached.
+    #[error("the address is not in the open internet")]
+    Closed,
+    /// The name has no address.
+    #[error("the name has no address")]
+    Unknown,
+    /// Nobody took the connection, or it broke off.
+    #[error("the connection failed")]
+    Connection,
+    /// The certificate is none that we believe.
+    #[error("the certificate is not good")]
+    Certificate,
+    /// It took too long.
+    #[error("there was no answer in time")]
+    TimedOut,
+}
+
+impl EgressError {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Refused,
+        Self::Closed,
+        Self::Unknown,
+        Self::Connection,
+        Self::Certificate,
+        Self::TimedOut,
+    ];
+
+    /// The stable word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused_address",
+            Self::Closed => "closed_network",
+            Self::Unknown => "unknown_name",
+            Self::Connection => "connection_failed",
+            Self::Certificate => "bad_certificate",
+            Self::TimedOut => "timed_out",
+        }
+    }
+}
+
+/// What is wrong with a URL, whatever its name leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    /// No URL, or one without a host, or too long.
+    #[error("needs to be an absolute URL of at most 2048 characters")]
+    Form,
+    /// Not by HTTPS.
+    #[error("needs to begin with https://")]
+    Scheme,
+    /// With a user name or password: whoever sees the URL has them.
+    #[error("must not have a user name or password in it")]
+    UserInfo,
+    /// A port that belongs to something else.
+    #[error("needs port 443, or one from 1024 on")]
+    Port,
+    /// An address that is not the open internet's.
+    #[error("needs an address in the open internet")]
+    Closed,
+}
+
+/// Who tells the addresses of a name.
+pub trait Resolver: Send + Sync {
+    /// The addresses of a name, as they are now.
+    fn resolve(&self, name: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>>;
+}
+
+/// Asks the operating system.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemResolver;
+
+impl Resolver for SystemResolver {
+    fn resolve(&self, name: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+        Box::pin(async move {
+            let found = resolve::addresses(&Host::Domain(name), 0).await?;
+            Ok(found.into_iter().map(|address| address.ip()).collect())
+        })
+    }
+}
+
+/// Calls what people or apps named. Clones share it.
+#[derive(Clone)]
+pub struct Egress(Arc<Shared>);
+
+struct Shared {
+    rules: EgressRules,
+    tls: TlsConnector,
+    resolver: Box<dyn Resolver>,
+}
+
+impl fmt::Debug for Egress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Egress").field(&self.0.rules).finish()
+    }
+}
+
+impl Egress {
+    /// Believes public certificates, and those in `ca` beside them.
+    pub fn new(rules: EgressRules, ca: Option<&Path>) -> Result<Self, TlsError> {
+        Self::with_resolver(rules, ca, Box::new(SystemResolver))
+    }
+
+    /// The same with another who tells addresses.
+    pub fn with_resolver(
+        rules: EgressRules,
+        ca: Option<&Path>,
+        resolver: Box<dyn Resolver>,
+    ) -> Result<Self, TlsError> {
+        let tls = TlsConnector::from(tls::http_client_config(ca)?);
+        Ok(Self(Arc::new(Shared {
+            rules,
+            tls,
+            resolver,
+        })))
+    }
+
+    /// Reads a URL that somebody wants to be called. What its name leads to is looked at by each
+    /// call.
+    pub fn read(&self, text: &str) -> Result<Url, UrlError> {
+        if text.len() > LONGEST_URL {
+            return Err(UrlError::Form);
+        }
+        let url = Url::parse(text).map_err(|_| UrlError::Form)?;
+        self.check(&url)?;
+        Ok(url)
+    }
+
+    fn check(&self, url: &Url) -> Result<(Host<String>, u16), UrlError> {
+        let rules = &self.0.rules;
+        let usual = match url.scheme() {
+            "https" => 443,
+            "http" if rules.allow_http => 80,
+            _ => return Err(UrlError::Scheme),
+        };
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(UrlError::UserInfo);
+        }
+        let host = url.host().ok_or(UrlError::Form)?.to_owned();
+        let port = url.port().unwrap_or(usual);
+        if port != usual && port < 1024 {
+            return Err(UrlError::Port);
+        }
+        let literal = match &host {
+            Host::Ipv4(ip) => Some(IpAddr::from(*ip)),
+            Host::Ipv6(ip) => Some(IpAddr::from(*ip)),
+            Host::Domain(_) => None,
+        };
+        if literal.is_some_and(|ip| !address::may_be_reached(ip, &rules.allow_networks)) {
+            return Err(UrlError::Closed);
+        }
+        Ok((host, port))
+    }
+
+    /// Sends JSON to a URL, and says with which status it was answered. Dropped, it ends at once.
+    pub async fn post_json(
+        &self,
+        url: &Url,
+        body: Bytes,
+        within: Duration,
+    ) -> Result<StatusCode, EgressError> {
+        let called = timeout(within, self.call(url, body));
+        called.await.unwrap_or(Err(EgressError::TimedOut))
+    }
+
+    async fn call(&self, url: &Url, body: Bytes) -> Result<StatusCode, EgressError> {
+        let (host, port) = self.check(url).map_err(|_| EgressError::Refused)?;
+        let addresses = self.addresses(&host).await?;
+        let request = request(url, body)?;
+        let socket = connect(&addresses, port).await?;
+        if url.scheme() == "http" {
+            return ask(socket, request).await;
+        }
+        let name = tls::server_name(&host).ok_or(EgressError::Refused)?;
+        let secured = self.0.tls.connect(name, socket).await;
+        let secured = secured.map_err(|error| match tls::certificate_error(&error) {
+            Some(_) => EgressError::Certificate,
+            None => EgressError::Connection,
+        })?;
+        ask(secured, request).await
+    }
+
+    /// The addresses of a host that may be reached.
+    async fn addresses(&self, host: &Host<String>) -> Result<Vec<IpAddr>, EgressError> {
+        let found = match host {
+            Host::Ipv4(ip) => vec![IpAddr::from(*ip)],
+            Host::Ipv6(ip) => vec![IpAddr::from(*ip)],
+            Host::Domain(name) => {
+                let found = self.0.resolver.resolve(name.clone()).await;
+                found.map_err(|_| EgressError::Unknown)?
+            }
+        };
+        if found.is_empty() {
+            return Err(EgressError::Unknown);
+        }
+        let allowed = &self.0.rules.allow_networks;
+        let mut open = found;
+        open.retain(|address| address::may_be_reached(*address, allowed));
+        if open.is_empty() {
+            return Err(EgressError::Closed);
+        }
+        Ok(open)
+    }
+}
+
+/// The first of these addresses that takes the connection. The caller bounds the time.
+async fn connect(addresses: &[IpAddr], port: u16) -> Result<TcpStream, EgressError> {
+    /// One silent address must not use up the time of the others.
+    const EACH: Duration = Duration::from_secs(3);
+    for address in addresses {
+        let connecting = TcpStream::connect(SocketAddr::new(*address, port));
+        if let Ok(Ok(socket)) = timeout(EACH, connecting).await {
+            return Ok(socket);
+        }
+    }
+    Err(EgressError::Connection)
+}
+
+fn request(url: &Url, body: Bytes) -> Result<Request<Full<Bytes>>, EgressError> {
+    let authority = &url[Position::BeforeHost..Position::AfterPort];
+    let target = &url[Position::BeforePath..Position::AfterQuery];
+    Request::builder()
+        .method(Method::POST)
+        .uri(target)
+        .header(HOST, authority)
+        .header(USER_AGENT, HeaderValue::from_static(NAME))
+        .header(ACCEPT, HeaderValue::from_static("*/*"))
+        .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+        .header(CONTENT_LENGTH, body.len())
+        .header(CONNECTION, HeaderValue::from_static("close"))
+        .body(Full::new(body))
+        .map_err(|_| EgressError::Refused)
+}
+
+async fn ask<IO>(io: IO, request: Request<Full<Bytes>>) -> Result<StatusCode, EgressError>
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let handshake = hyper::client::conn::http1::Builder::new()
+        .max_buf_size(LONGEST_HEAD)
+        .handshake(TokioIo::new(io));
+    let (mut sender, connection) = handshake.await.map_err(|_| EgressError::Connection)?;
+    let mut connection = std::pin::pin!(connection);
+    let answer = sender.send_request(request);
+    let mut answer = std::pin::pin!(answer);
+    // No task of its own: dropped with the call, the connection goes too. Its body is not read.
+    let head = tokio::select! {
+        head = &mut answer => head,
+        // It ended: whatever it left for the answer is there now, an error at least.
+        _ = &mut connection => answer.await,
+    };
+    let head = head.map_err(|_| EgressError::Connection)?;
+    Ok(head.status())
+}

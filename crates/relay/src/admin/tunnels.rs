@@ -1,0 +1,145 @@
+//! `/admin/tunnels`: which hosts are connected, and cutting one off.
+
+use std::time::Duration;
+
+use axum::extract::Query;
+use axum::routing::{get, post};
+use axum::{Form, Router};
+use http::StatusCode;
+use latchkey_model::clock::Timestamp;
+use latchkey_model::id::PrinterId;
+use latchkey_model::printer::{HostKey, Printer};
+use latchkey_net::tunnel::Tunnel;
+use latchkey_store::StoreError;
+use latchkey_web::moment::Moment;
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::VERSION;
+use crate::audit::Act;
+use crate::pages::ids::Id;
+use crate::pages::paths;
+use crate::pages::views::{AdminTunnels, ListedTunnel, Tab};
+use crate::pages::visit::{About, Answered, Visit};
+use crate::state::State;
+
+const HERE: &str = "/admin/tunnels";
+
+/// Tunnels on a page: each is asked whether it answers.
+const PAGE: usize = 25;
+
+/// For so long it is waited for an answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long it is told that a copy was held off.
+const COPY_SHOWN: Duration = Duration::from_hours(1);
+
+/// Longest version of a host's program that is shown.
+const LONGEST_VERSION: usize = 32;
+
+pub(super) fn routes() -> Router<State> {
+    Router::new()
+        .route("/admin/tunnels", get(show))
+        .route("/admin/tunnels/{id}/disconnect", post(disconnect))
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    #[serde(default)]
+    page: String,
+    #[serde(default)]
+    done: String,
+}
+
+#[derive(Deserialize)]
+struct Cutting {
+    #[serde(default)]
+    csrf_token: String,
+}
+
+async fn show(visit: Visit, Query(asked): Query<Asked>) -> Answered {
+    let account = visit.administrator()?;
+    let mut all = visit.state.tunnels.all();
+    all.sort_by_key(|tunnel| std::cmp::Reverse(tunnel.since()));
+    let page: usize = asked.page.parse().unwrap_or(0);
+    let shown = all.iter().skip(page.saturating_mul(PAGE)).take(PAGE);
+    let listed = futures_util::future::join_all(shown.map(|tunnel| listed(&visit, tunnel)));
+    let listed: Result<Vec<_>, StoreError> = listed.await.into_iter().collect();
+    let listed = listed.map_err(|failure| visit.failed(&failure))?;
+    let more = all.len() > page.saturating_add(1).saturating_mul(PAGE);
+    let site = visit.site();
+    let page = AdminTunnels {
+        shell: visit.viewer(account).bar(&site, Tab::Administration),
+        site,
+        version: VERSION,
+        cut: asked.done == "cut",
+        open: all.len(),
+        list: listed.into_iter().flatten().collect(),
+        next: more.then(|| paths::with(HERE, "page", &(page + 1).to_string())),
+    };
+    Ok(visit.page(&page))
+}
+
+/// A tunnel with what is known of it; nothing if its printer was just removed.
+async fn listed(visit: &Visit, tunnel: &Tunnel) -> Result<Option<ListedTunnel>, StoreError> {
+    let host = HostKey::from_bytes(tunnel.hello().host_key).id();
+    let store = &visit.state.store;
+    let Some(printer) = store.printers().find_by_host(&host).await? else {
+        return Ok(None);
+    };
+    let Some(account) = store.accounts().find(&printer.account).await? else {
+        return Ok(None);
+    };
+    let asked = Instant::now();
+    let answers = tunnel.probe(PATIENCE).await;
+    let answers_in = u64::try_from(asked.elapsed().as_millis()).ok();
+    let version = &tunnel.hello().version;
+    Ok(Some(ListedTunnel {
+        id: printer.id.to_string(),
+        account: account.id.to_string(),
+        email: account.email.as_str().to_owned(),
+        version: version.chars().take(LONGEST_VERSION).collect(),
+        since: up_since(visit, tunnel),
+        streams: tunnel.active_streams(),
+        rate: visit.state.tunnels.rate(tunnel),
+        answers_in: answers_in.filter(|_| answers),
+        copy: recent_copy(visit, &printer),
+        printer: printer.name.to_string(),
+        network: printer.seen.network,
+    }))
+}
+
+fn up_since(visit: &Visit, tunnel: &Tunnel) -> Moment {
+    let now = visit.state.clock.now();
+    let up = i64::try_from(tunnel.since().elapsed().as_millis()).unwrap_or(i64::MAX);
+    visit.moment(Timestamp::from_millis(now.millis().saturating_sub(up)))
+}
+
+fn recent_copy(visit: &Visit, printer: &Printer) -> Option<(Moment, String)> {
+    let copy = printer.seen.copy.as_ref()?;
+    let age = visit.state.clock.now().since(copy.at);
+    (age < COPY_SHOWN).then(|| (visit.moment(copy.at), copy.network.clone()))
+}
+
+async fn disconnect(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Cutting>) -> Answered {
+    visit.administrators_form(&form.csrf_token, HERE)?;
+    let found = visit.state.store.printers().find(&id).await;
+    let found = found.map_err(|failure| visit.failed(&failure))?;
+    let printer = found.ok_or_else(|| visit.problem(StatusCode::NOT_FOUND))?;
+    let host = printer.host.as_ref().map(HostKey::id);
+    // A second click finds it done, or cuts the next one.
+    if let Some(tunnel) = host.and_then(|host| visit.state.tunnels.find(&host)) {
+        tunnel.close();
+        let about = About {
+            account: Some(&printer.account),
+            ..About::printer(&id)
+        };
+        visit.note(Act::TunnelDisconnected, about).await;
+        tracing::info!(
+            printer.id = %id,
+            tunnel.id = tunnel.id(),
+            "an administrator cut a host's tunnel"
+        );
+    }
+    Ok(visit.go_on("/admin/tunnels?done=cut"))
+}

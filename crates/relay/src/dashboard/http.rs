@@ -1,0 +1,147 @@
+//! `/printers/state`, and a printer's pictures.
+
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use http::StatusCode;
+use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use latchkey_model::account::Account;
+use latchkey_model::id::{HostId, PrinterId};
+use latchkey_model::printer::HostKey;
+use latchkey_net::body::Body;
+use latchkey_store::relay::UsedPrinter;
+
+use super::now_of;
+use super::wire::Shown;
+use crate::camera::{CameraError, Picture};
+use crate::pages::ids::Id;
+use crate::pages::visit::{Answered, Visit};
+use crate::state::State;
+use crate::watching::{By, Viewer};
+
+pub(crate) fn routes() -> Router<State> {
+    Router::new()
+        .route("/printers/state", get(states))
+        .route("/printers/{id}/snapshot", get(snapshot))
+        .route("/printers/{id}/camera", get(camera))
+}
+
+/// What all printers of a person do.
+async fn states(visit: Visit) -> Answered {
+    let account = here(&visit)?;
+    let printers = visit.state.store.members().list_used(&account.id).await;
+    let printers = printers.map_err(|failure| visit.failed(&failure))?;
+    let shown = printers.iter().map(|found| {
+        let now = now_of(&visit.state, &found.printer);
+        let needs = now.word.needs_somebody();
+        Shown::new(found.printer.id.as_str(), &now, needs)
+    });
+    Ok(Json(shown.collect::<Vec<_>>()).into_response())
+}
+
+async fn snapshot(visit: Visit, Id(id): Id<PrinterId>) -> Answered {
+    let account = here(&visit)?;
+    let host = host_of(&visit, account, &id).await?;
+    let picture = match host {
+        Some(host) => visit.state.watching.snapshot(&id, &host).await,
+        None => Err(CameraError::NotConnected),
+    };
+    Ok(picture_or(picture))
+}
+
+async fn camera(visit: Visit, Id(id): Id<PrinterId>) -> Answered {
+    let account = here(&visit)?;
+    host_of(&visit, account, &id).await?;
+    let session = visit.session().map(|session| session.id.clone());
+    let Some(session) = session else {
+        return Err(visit.problem(StatusCode::NOT_FOUND));
+    };
+    let viewer = Viewer {
+        printer: id.clone(),
+        by: By::Session {
+            account: account.id.clone(),
+            session,
+        },
+    };
+    let Ok(place) = visit.state.watching.enter(viewer) else {
+        return Ok(no_picture(StatusCode::TOO_MANY_REQUESTS));
+    };
+    // What ended before there was a place is seen now; of what ends later the place hears.
+    let Some(host) = host_of(&visit, account, &id).await? else {
+        return Ok(no_picture(status_of(CameraError::NotConnected)));
+    };
+    Ok(match place.stream(&host).await {
+        Ok(stream) => running(stream),
+        Err(error) => no_picture(status_of(error)),
+    })
+}
+
+/// Programs ask here, which cannot follow the way to a sign-in.
+fn here(visit: &Visit) -> Result<&Account, Response> {
+    visit
+        .maybe_account()
+        .ok_or_else(|| StatusCode::UNAUTHORIZED.into_response())
+}
+
+/// The host of a printer that the person uses, if it has one.
+async fn host_of(
+    visit: &Visit,
+    account: &Account,
+    id: &PrinterId,
+) -> Result<Option<HostId>, Response> {
+    let found = visit.state.store.members().find_used(&account.id, id).await;
+    let found: Option<UsedPrinter> = found.map_err(|failure| visit.failed(&failure))?;
+    let found = found.ok_or_else(|| StatusCode::NOT_FOUND.into_response())?;
+    Ok(found.printer.host.as_ref().map(HostKey::id))
+}
+
+/// A picture, or why there is none.
+pub(crate) fn picture_or(picture: Result<Picture, CameraError>) -> Response {
+    match picture {
+        Ok(picture) => {
+            let mut answer = picture.bytes.into_response();
+            answer.headers_mut().insert(CONTENT_TYPE, picture.kind);
+            guard(answer.headers_mut());
+            answer
+        }
+        Err(error) => no_picture(status_of(error)),
+    }
+}
+
+/// A running picture.
+pub(crate) fn running(stream: http::Response<Body>) -> Response {
+    let mut answer = stream.map(axum::body::Body::new);
+    guard(answer.headers_mut());
+    answer
+}
+
+/// What a printer's host sends is nobody's document, and no other site's picture.
+fn guard(fields: &mut HeaderMap) {
+    let policy = HeaderValue::from_static("default-src 'none'; sandbox");
+    fields.insert(CONTENT_SECURITY_POLICY, policy);
+    fields.insert(
+        HeaderName::from_static("cross-origin-resource-policy"),
+        HeaderValue::from_static("same-origin"),
+    );
+}
+
+/// No picture: for an `img`, which shows none.
+pub(crate) fn no_picture(status: StatusCode) -> Response {
+    let mut answer = status.into_response();
+    if status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE {
+        let seconds = HeaderValue::from_static("10");
+        answer.headers_mut().insert(RETRY_AFTER, seconds);
+    }
+    answer
+}
+
+pub(crate) fn status_of(error: CameraError) -> StatusCode {
+    match error {
+        CameraError::NotConnected => StatusCode::SERVICE_UNAVAILABLE,
+        CameraError::NoCamera => StatusCode::NOT_FOUND,
+        CameraError::TooMany => StatusCode::TOO_MANY_REQUESTS,
+        CameraError::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+        CameraError::Failed => StatusCode::BAD_GATEWAY,
+    }
+}

@@ -1,0 +1,91 @@
+//! The relay's own certificate: whether it loads, covers what it must, and how long it holds.
+
+use latchkey_model::clock::Timestamp;
+use latchkey_net::tls::Certificate;
+
+use super::{Finding, wrong};
+use crate::certificate::{self, Stage};
+use crate::config::Config;
+
+pub(super) fn examine(config: &Config, now: Timestamp) -> Finding {
+    let Some(files) = &config.tls else {
+        return Finding::Note("TLS ends elsewhere: on loopback, or at a proxy in front".to_owned());
+    };
+    let certificate = match Certificate::from_files(files) {
+        Ok(certificate) => certificate,
+        Err(error) => {
+            return wrong(
+                error.to_string(),
+                "`tls.cert` needs the whole chain in PEM, leaf first, and `tls.key` its key",
+            );
+        }
+    };
+    let names = certificate::names(config);
+    if let Some(name) = names.iter().find(|name| !certificate.is_for(name)) {
+        return wrong(
+            format!("the certificate is not for {name}"),
+            "it needs the host of `public_url` and a wildcard for `connection_domain`",
+        );
+    }
+    let days = certificate::days(&certificate, now);
+    days_left(Stage::of(&certificate, now), days)
+}
+
+fn days_left(stage: Stage, days: i64) -> Finding {
+    match stage {
+        Stage::NotYet => wrong(
+            "the certificate is not good yet",
+            "see whether the clock of this machine is right",
+        ),
+        Stage::Over => wrong(
+            format!("the certificate has ended {} days ago", -days),
+            "renew it; until then neither apps nor hosts come in",
+        ),
+        Stage::Urgent => wrong(
+            format!("the certificate ends in {days} days"),
+            "see why it was not renewed by now",
+        ),
+        Stage::Soon => Finding::Note(format!(
+            "the certificate ends in {days} days; it should be renewed about now"
+        )),
+        Stage::Fine => Finding::Fine(format!(
+            "the certificate and its key load; it holds for {days} days"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
+    use super::*;
+
+    #[test]
+    fn the_days_that_are_left_are_told() {
+        let key = KeyPair::generate().unwrap();
+        let mut wanted = CertificateParams::new(["a.example".to_owned()]).unwrap();
+        wanted.not_before = date_time_ymd(2026, 11, 1);
+        wanted.not_after = date_time_ymd(2027, 1, 30);
+        let made = wanted.self_signed(&key).unwrap();
+        let pem = (made.pem(), key.serialize_pem());
+        let certificate = Certificate::from_pem(pem.0.as_bytes(), pem.1.as_bytes()).unwrap();
+        for (before, is_wrong, said) in [
+            (90, false, "holds for 90 days"),
+            (21, false, "holds for 21 days"),
+            (20, false, "ends in 20 days"),
+            (6, true, "ends in 6 days"),
+            (0, true, "ends in 0 days"),
+            (-1, true, "1 days ago"),
+            (91, true, "not good yet"),
+        ] {
+            let now = Timestamp::from_millis((certificate.ends() - before * 86_400) * 1000);
+            let days = certificate::days(&certificate, now);
+            match days_left(Stage::of(&certificate, now), days) {
+                Finding::Wrong { what, .. } => assert!(is_wrong && what.contains(said), "{what}"),
+                Finding::Fine(text) | Finding::Note(text) => {
+                    assert!(!is_wrong && text.contains(said), "{text}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,155 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use futures_util::stream;
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::Frame;
+use latchkey_net::body::BodyError;
+
+use super::*;
+use crate::tests::Bench;
+
+/// A camera that always has the same picture.
+#[derive(Default)]
+pub(crate) struct Fake {
+    pub(crate) asked: AtomicUsize,
+    /// The type it gives its pictures, if not the usual one.
+    pub(crate) kind: Option<&'static str>,
+}
+
+impl Source for Fake {
+    fn snapshot<'a>(&'a self, _host: &'a HostId) -> BoxFuture<'a, Result<Picture, CameraError>> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let picture = Picture {
+            kind: HeaderValue::from_static(self.kind.unwrap_or("image/jpeg")),
+            bytes: Bytes::from_static(b"picture"),
+        };
+        std::future::ready(Ok(picture)).boxed()
+    }
+
+    fn stream<'a>(
+        &'a self,
+        _host: &'a HostId,
+    ) -> BoxFuture<'a, Result<Response<Body>, CameraError>> {
+        let frames =
+            stream::repeat_with(|| Ok::<_, BodyError>(Frame::data(Bytes::from_static(b"frame"))));
+        let mut response = Response::new(body::boxed(StreamBody::new(frames)));
+        let kind = self.kind.unwrap_or("multipart/x-mixed-replace; boundary=x");
+        let fields = response.headers_mut();
+        fields.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        fields.insert("set-cookie", HeaderValue::from_static("session=stolen"));
+        std::future::ready(Ok(response)).boxed()
+    }
+}
+
+fn host() -> HostId {
+    HostId::of_public_key(&[1; 32])
+}
+
+async fn watching(fake: Fake) -> (Watching, Bench, PrinterId) {
+    let bench = Bench::new().await;
+    let ann = bench.account("ann@example.com").await;
+    let printer = bench.printer(&ann, "Voron").await;
+    let watching = Watching::new(Making {
+        source: Arc::new(fake),
+        activity: Activity::new(bench.store().clone(), Arc::new(bench.clock.clone())),
+        tracker: TaskTracker::new(),
+        stopping: CancellationToken::new(),
+    });
+    (watching, bench, printer.id)
+}
+
+fn viewer(printer: &PrinterId, number: u64) -> Viewer {
+    let chance = latchkey_model::chance::SeededChance::new(number);
+    Viewer {
+        printer: printer.clone(),
+        by: By::Link(LiveLinkId::generate(&chance)),
+    }
+}
+
+#[tokio::test]
+async fn what_is_open_ends_with_what_allowed_it_and_nothing_else_does() {
+    let (watching, _bench, printer) = watching(Fake::default()).await;
+    let (one, other) = (viewer(&printer, 1), viewer(&printer, 2));
+    let place = watching.enter(one.clone()).unwrap();
+    let stream = place.stream(&host()).await.unwrap();
+    assert!(!stream.headers().contains_key("set-cookie"));
+    let mut body = stream.into_body();
+    let place = watching.enter(other.clone()).unwrap();
+    let mut others = place.stream(&host()).await.unwrap().into_body();
+    assert!(body.frame().await.unwrap().is_ok());
+    assert_eq!(watching.count(&one), 1);
+    watching.end(&one);
+    while let Some(Ok(_)) = body.frame().await {
+        // What cuts it has its turn.
+        tokio::task::yield_now().await;
+    }
+    assert!(others.frame().await.unwrap().is_ok());
+    watching.0.tracker.close();
+    drop((body, others));
+    watching.0.tracker.wait().await;
+    assert!(watching.viewers().is_empty(), "places are given back");
+}
+
+#[tokio::test]
+async fn what_ends_before_the_picture_runs_does_not_begin() {
+    let (watching, _bench, printer) = watching(Fake::default()).await;
+    let one = viewer(&printer, 1);
+    let place = watching.enter(one.clone()).unwrap();
+    watching.end(&one);
+    assert_eq!(
+        place.stream(&host()).await.unwrap_err(),
+        CameraError::Failed
+    );
+    assert!(watching.viewers().is_empty());
+}
+
+#[tokio::test]
+async fn so_many_watch_by_links_and_leave_places_to_those_who_use_the_printer() {
+    let (watching, bench, printer) = watching(Fake::default()).await;
+    let places: Vec<_> = (0..MOST_BY_LINK)
+        .map(|number| watching.enter(viewer(&printer, number as u64 % 3)).unwrap())
+        .collect();
+    assert!(watching.enter(viewer(&printer, 99)).is_err());
+    let person = Viewer {
+        printer: printer.clone(),
+        by: By::Session {
+            account: AccountId::generate(&*bench.chance),
+            session: SessionId::generate(&*bench.chance),
+        },
+    };
+    assert!(watching.enter(person).is_ok());
+    let elsewhere = PrinterId::generate(&*bench.chance);
+    assert!(watching.enter(viewer(&elsewhere, 1)).is_ok());
+    drop(places);
+    assert!(watching.enter(viewer(&printer, 99)).is_ok());
+}
+
+#[tokio::test]
+async fn nothing_but_pictures_comes_through() {
+    let fake = Fake {
+        kind: Some("text/html"),
+        ..Fake::default()
+    };
+    let (watching, _bench, printer) = watching(fake).await;
+    let picture = watching.snapshot(&printer, &host()).await;
+    assert_eq!(picture.unwrap_err(), CameraError::Failed);
+    let place = watching.enter(viewer(&printer, 1)).unwrap();
+    assert_eq!(
+        place.stream(&host()).await.unwrap_err(),
+        CameraError::Failed
+    );
+}
+
+#[tokio::test]
+async fn a_stopping_relay_waits_for_nobody_who_watches() {
+    let (watching, _bench, printer) = watching(Fake::default()).await;
+    let place = watching.enter(viewer(&printer, 1)).unwrap();
+    let mut body = place.stream(&host()).await.unwrap().into_body();
+    assert!(body.frame().await.unwrap().is_ok());
+    watching.0.stopping.cancel();
+    while let Some(frame) = body.frame().await {
+        frame.unwrap();
+        tokio::task::yield_now().await;
+    }
+}
