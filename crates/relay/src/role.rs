@@ -262,7 +262,7 @@ impl Relay {
         tunnel_tasks.spawn(self.life.clone().watch(served.clone()));
         tunnel_tasks.spawn(own.watch(self.life.changes().clone(), served.clone()));
         tunnel_tasks.spawn(usage.clone().watch(served.clone()));
-        tunnel_tasks.spawn(limits.clone().watch(served.clone()));
+        tunnel_tasks.spawn(limits.watch(served.clone()));
         tunnel_tasks.spawn(activity.clone().watch(served.clone()));
         tunnel_tasks.spawn(writer.run(served.clone()));
         if let Some(keeping) = self.keeping.take() {
@@ -314,7 +314,6 @@ impl Relay {
         };
         self.stop.drain(self.config.drain, gentle, cut).await;
         usage.write().await;
-        limits.write().await;
         activity.write().await;
         self.store.close().await;
     }
