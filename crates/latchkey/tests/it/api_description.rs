@@ -76,7 +76,7 @@ async fn look_for_faults(role: &str, at: &str, more: &[&str]) {
     assert!(ended.status.success(), "{said}");
     assert!(said.contains(" generated, "), "nothing was tried: {said}");
     let last = said.lines().filter(|line| line.contains(" generated, "));
-    println!("{role} {more:?}: {}", last.collect::<String>().trim());
+    tracing::info!("{role} {more:?}: {}", last.collect::<String>().trim());
 }
 
 /// What was asked of a role, and what it answered.
@@ -168,22 +168,7 @@ async fn a_relay_answers_as_it_is_described() {
     let tokens: Vec<_> = demo.connections();
     let token = tokens[0]["app_token"].as_str().unwrap();
 
-    let info = (Method::GET, "/api/appconnection/info");
-    let at = url(info.1);
-    calls
-        .ask(info.clone(), &at, &[("AppToken", token)], None)
-        .await;
-    calls.ask(info.clone(), &at, &[], None).await;
-    calls
-        .ask(info, &at, &[("AppToken", "nonsense")], None)
-        .await;
-
-    let gadget = (Method::POST, "/api/gadget/GetStatusFromAppConnection");
-    let at = url(gadget.1);
-    let body = Some(json!({"AppToken": token}));
-    calls.ask(gadget.clone(), &at, &[], body).await;
-    calls.ask(gadget, &at, &[], Some(json!({}))).await;
-
+    ask_of_app_connection(&mut calls, &relay, token).await;
     ask_of_webhooks(&mut calls, &relay, token).await;
     let live = (Method::POST, "/api/live/createFromAppConnection");
     let at = url(live.1);
@@ -255,6 +240,25 @@ async fn a_relay_answers_as_it_is_described() {
         ("POST /api/pairing/poll", &[200, 429, 400]),
     ];
     calls.are_as_described("relay", &seen).await;
+}
+
+async fn ask_of_app_connection(calls: &mut Calls, relay: &str, token: &str) {
+    let url = |path: &str| format!("{relay}{path}");
+    let info = (Method::GET, "/api/appconnection/info");
+    let at = url(info.1);
+    calls
+        .ask(info.clone(), &at, &[("AppToken", token)], None)
+        .await;
+    calls.ask(info.clone(), &at, &[], None).await;
+    calls
+        .ask(info, &at, &[("AppToken", "nonsense")], None)
+        .await;
+
+    let gadget = (Method::POST, "/api/gadget/GetStatusFromAppConnection");
+    let at = url(gadget.1);
+    let body = Some(json!({"AppToken": token}));
+    calls.ask(gadget.clone(), &at, &[], body).await;
+    calls.ask(gadget, &at, &[], Some(json!({}))).await;
 }
 
 async fn ask_of_webhooks(calls: &mut Calls, relay: &str, token: &str) {

@@ -3,6 +3,7 @@
 pub(crate) mod http;
 pub(crate) mod wire;
 
+use latchkey_model::id::{HostId, PrinterId};
 use latchkey_model::printer::{HostKey, Printer};
 use latchkey_web::moment::Moment;
 
@@ -10,14 +11,16 @@ use crate::pages::views::Now;
 use crate::state::State;
 
 /// What a printer does now.
-pub(crate) fn now_of(state: &State, printer: &Printer) -> Now {
+pub(crate) fn now_of(state: &State, printer: &PrinterId, host: Option<&HostId>) -> Now {
     let now = state.clock.now();
-    match state.events.state(&printer.id) {
-        Some(told) => Now::of(&told, |at| Moment { at, now }),
-        None => {
-            let host = printer.host.as_ref().map(HostKey::id);
-            let is_here = host.is_some_and(|host| state.tunnels.find(&host).is_some());
-            Now::unknown(is_here)
-        }
+    if let Some(told) = state.events.state(printer) {
+        return Now::of(&told, |at| Moment { at, now });
     }
+    Now::unknown(host.is_some_and(|host| state.tunnels.find(host).is_some()))
+}
+
+/// The same of a printer's record.
+pub(crate) fn now_at(state: &State, printer: &Printer) -> Now {
+    let host = printer.host.as_ref().map(HostKey::id);
+    now_of(state, &printer.id, host.as_ref())
 }

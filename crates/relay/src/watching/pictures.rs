@@ -118,7 +118,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn no_picture_is_kept_after_its_moment() {
         let pictures = Pictures::default();
-        pictures.get(&host(), async { Ok(picture("a")) }).await.unwrap();
+        pictures
+            .get(&host(), async { Ok(picture("a")) })
+            .await
+            .unwrap();
         pictures.sweep();
         assert_eq!(pictures.slots().len(), 1);
         tokio::time::advance(GOOD_FOR).await;

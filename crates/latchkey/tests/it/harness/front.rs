@@ -45,7 +45,10 @@ impl Kind {
             )
         });
         if program == "none" {
-            eprintln!("left out: this system has no {self:?}");
+            #[expect(clippy::print_stderr, reason = "what is left out is said loudly")]
+            {
+                eprintln!("left out: this system has no {self:?}");
+            }
             return None;
         }
         Some(program.into())
