@@ -274,6 +274,10 @@ async fn rename(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Renaming>)
     let account = visit.form(&form.csrf_token, &printer_path(&id, ""))?;
     let found = owned(&visit, account, &id).await?;
     let problem = match PrinterName::parse(&form.name) {
+        // Nothing happened that would have to be written down.
+        Ok(name) if name == found.printer.name => {
+            return Ok(visit.go_on(&printer_path(&id, "?done=renamed")));
+        }
         Ok(name) => {
             let renamed = visit.state.store.printers();
             let renamed = renamed.rename(&account.id, &id, &name).await;
