@@ -403,3 +403,16 @@ async fn the_system_says_what_runs_and_nothing_secret() {
     page.says("TLS ends elsewhere");
     assert!(!page.text.contains("mail-password") && !page.text.contains("mail-user"));
 }
+
+#[tokio::test]
+async fn the_system_asks_the_open_database_and_leaves_its_file_alone() {
+    let data = tempfile::tempdir().unwrap();
+    let folder = data.path().to_owned();
+    // In memory: whoever looked for a file found none.
+    let bench = Bench::with(|config| config.data = folder).await;
+    let ann = bench.administrator("ann@example.com").await;
+    let mut browser = bench.signed_in(&ann).await;
+    let known = bench.store().versions().await.unwrap().known;
+    let page = browser.get("/admin/system").await;
+    page.says(&format!("the database opens and has version {known}"));
+}
