@@ -139,6 +139,7 @@ async fn answer(
 
 async fn change_password(visit: Visit, Form(form): Form<ChangingPassword>) -> Answered {
     let account = visit.form(&form.csrf_token, HERE)?;
+    visit.guarded(HERE)?;
     let Some(session) = visit.session() else {
         return Err(visit.problem(StatusCode::FORBIDDEN));
     };
