@@ -33,7 +33,7 @@ async fn states(visit: Visit) -> Answered {
     let printers = visit.state.store.members().list_used(&account.id).await;
     let printers = printers.map_err(|failure| visit.failed(&failure))?;
     let shown = printers.iter().map(|found| {
-        let now = now_of(&visit.state, &found.printer);
+        let now = now_of(&visit.state, found);
         let needs = now.word.needs_somebody();
         Shown::new(found.printer.id.as_str(), &now, needs)
     });
@@ -84,7 +84,8 @@ fn here(visit: &Visit) -> Result<&Account, Response> {
         .ok_or_else(|| StatusCode::UNAUTHORIZED.into_response())
 }
 
-/// The host of a printer that the person uses, if it has one.
+/// The host of a printer that the person uses, if it has one. Of a suspended owner's nobody sees
+/// anything.
 async fn host_of(
     visit: &Visit,
     account: &Account,
@@ -92,6 +93,7 @@ async fn host_of(
 ) -> Result<Option<HostId>, Response> {
     let found = visit.state.store.members().find_used(&account.id, id).await;
     let found: Option<UsedPrinter> = found.map_err(|failure| visit.failed(&failure))?;
+    let found = found.filter(|found| !found.owner_suspended);
     let found = found.ok_or_else(|| StatusCode::NOT_FOUND.into_response())?;
     Ok(found.printer.host.as_ref().map(HostKey::id))
 }

@@ -3,16 +3,19 @@
 pub(crate) mod http;
 pub(crate) mod wire;
 
-use latchkey_model::printer::{HostKey, Printer};
+use latchkey_model::printer::HostKey;
+use latchkey_store::relay::UsedPrinter;
 use latchkey_web::moment::Moment;
 
 use crate::pages::views::Now;
 use crate::state::State;
 
-/// What a printer does now.
-pub(crate) fn now_of(state: &State, printer: &Printer) -> Now {
+/// What a printer does now. Of a suspended owner's that is not told.
+pub(crate) fn now_of(state: &State, found: &UsedPrinter) -> Now {
     let now = state.clock.now();
-    match state.events.state(&printer.id) {
+    let printer = &found.printer;
+    let told = state.events.state(&printer.id);
+    match told.filter(|_| !found.owner_suspended) {
         Some(told) => Now::of(&told, |at| Moment { at, now }),
         None => {
             let host = printer.host.as_ref().map(HostKey::id);

@@ -432,6 +432,44 @@ async fn people_are_cut_off_when_their_session_or_their_use_of_the_printer_ends(
 }
 
 #[tokio::test]
+async fn of_a_suspended_owners_printer_a_member_sees_nothing() {
+    let scene = Scene::new().await;
+    let state = &scene.bench.state;
+    let bob = scene.bench.account("bob@example.com").await;
+    scene.bench.share(&scene.printer, &bob).await;
+    let mut member = scene.bench.signed_in(&bob).await;
+    let picture = format!("/printers/{}/snapshot", scene.printer.id);
+    member.get(&picture).await.is(200);
+    member.get("/printers/state").await.says("spiral-vase");
+    let sessions = state.store.sessions().list_of(&bob.id).await.unwrap();
+    let viewer = Viewer {
+        printer: scene.printer.id.clone(),
+        by: By::Session {
+            account: bob.id.clone(),
+            session: sessions[0].id.clone(),
+        },
+    };
+    let place = state.watching.enter(viewer).unwrap();
+    let host = scene.printer.host.as_ref().map(HostKey::id).unwrap();
+    let stream = place.stream(&host).await.unwrap();
+    state.life.suspend(&scene.ann.id, "because").await.unwrap();
+    state.live_links.recheck_viewers().await.unwrap();
+    assert!(is_cut(stream).await);
+    for below in ["snapshot", "camera"] {
+        let path = format!("/printers/{}/{below}", scene.printer.id);
+        member.get(&path).await.is(404);
+    }
+    let page = format!("/printers/{}", scene.printer.id);
+    for path in ["/printers/state", "/printers", &page] {
+        let reply = member.get(path).await;
+        reply.is(200);
+        assert!(!reply.text.contains("spiral-vase"), "{path}");
+    }
+    state.life.unsuspend(&scene.ann.id).await.unwrap();
+    member.get(&picture).await.is(200);
+}
+
+#[tokio::test]
 async fn a_doubt_cuts_nobody_off() {
     let scene = Scene::new().await;
     let state = &scene.bench.state;
