@@ -149,6 +149,7 @@ impl State {
         let watching = Watching::new(watching::Making {
             source: Arc::new(camera),
             activity: activity.clone(),
+            limits: limits.clone(),
             tracker: life.tracker().clone(),
             stopping,
         });

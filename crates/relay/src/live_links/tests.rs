@@ -2,16 +2,19 @@ use std::sync::atomic::Ordering;
 
 use latchkey_model::account::Account;
 use latchkey_model::chance::SeededChance;
+use latchkey_model::limit::Month;
 use latchkey_model::printer::{HostKey, Printer, PrinterName, Seen};
 use latchkey_model::printing::{
     Condition, EventKind, Heats, Job, PrinterEvent, PrinterState, Progress,
 };
 use latchkey_model::sealed::MasterKey;
+use latchkey_store::relay::MonthlyBytes;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::activity::Activity;
+use crate::limits::Limits;
 use crate::tests::{Bench, Browser};
 use crate::watching;
 use crate::watching::tests::Fake;
@@ -26,6 +29,12 @@ pub(crate) fn over(
     let watching = Watching::new(watching::Making {
         source: Arc::new(Fake::default()),
         activity: activity.clone(),
+        limits: Limits::new(
+            store.clone(),
+            Arc::clone(clock),
+            crate::tests::config().plans,
+            TaskTracker::new(),
+        ),
         tracker: TaskTracker::new(),
         stopping: CancellationToken::new(),
     });
@@ -470,6 +479,32 @@ async fn of_a_suspended_owners_printer_a_member_sees_nothing() {
 }
 
 #[tokio::test]
+async fn when_the_owners_month_is_used_up_there_is_no_picture_and_it_is_said_why() {
+    let scene = Scene::new().await;
+    let (store, owner) = (scene.bench.store(), &scene.ann.id);
+    let small = "small".parse().unwrap();
+    assert!(store.accounts().set_plan(owner, &small).await.unwrap());
+    let used_up = MonthlyBytes {
+        account: owner.clone(),
+        month: Month::of(scene.bench.clock.now()),
+        bytes: 10_000_000_000,
+    };
+    store.account_usage().keep(&[used_up], &[]).await.unwrap();
+    let live = path_of(&scene.make(24, false).await);
+    let own = format!("/printers/{}", scene.printer.id);
+    let mut person = scene.bench.signed_in(&scene.ann).await;
+    for path in [live, own] {
+        for below in ["snapshot", "camera"] {
+            let refused = person.get(&format!("{path}/{below}")).await;
+            refused.is(429);
+            refused.says("in a month is used up");
+            assert!(refused.headers.contains_key("retry-after"), "{path}");
+        }
+        person.get(&path).await.is(200);
+    }
+}
+
+#[tokio::test]
 async fn a_doubt_cuts_nobody_off() {
     let scene = Scene::new().await;
     let state = &scene.bench.state;
@@ -514,6 +549,7 @@ async fn many_who_look_cost_the_printer_one_picture() {
     let watching = Watching::new(watching::Making {
         source: Arc::clone(&fake) as _,
         activity: scene.bench.state.activity.clone(),
+        limits: scene.bench.state.limits.clone(),
         tracker: TaskTracker::new(),
         stopping: CancellationToken::new(),
     });
