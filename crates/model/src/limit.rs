@@ -91,6 +91,9 @@ impl Reached {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Month(i64);
 
+/// Less of a webcam is not worth a stream: what is left over by rounding shows nothing.
+const LEAST_PICTURE: Duration = Duration::from_millis(100);
+
 const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
 impl Month {
@@ -182,7 +185,7 @@ impl WebcamWindow {
     ) -> Result<Duration, Reached> {
         let most = Duration::from_secs(allowance.seconds);
         let granted = wanted.min(most.saturating_sub(self.used));
-        if granted.is_zero() {
+        if granted < LEAST_PICTURE {
             let ends = self
                 .began
                 .plus(Duration::from_secs(allowance.window_seconds));
@@ -250,6 +253,11 @@ mod tests {
         let reached = window.promise(two, at(11_000), allowance).unwrap_err();
         assert_eq!(reached.limit, Limit::WebcamTime);
         assert_eq!(reached.again, Some(Duration::from_secs(50)));
+        let mut almost = WebcamWindow {
+            used: Duration::from_millis(2_901),
+            ..window
+        };
+        assert!(almost.promise(two, at(11_000), allowance).is_err());
         assert_eq!(window.at(at(60_999), allowance), window);
         assert_eq!(
             window.at(at(61_000), allowance),

@@ -102,9 +102,8 @@ impl LiveLink {
     pub fn shows(&self, now: Timestamp) -> Shows<'_> {
         match &self.ended {
             Some(end) if now < end.at.plus(AFTER_THE_PRINT) => Shows::End(end),
-            Some(_) => Shows::Nothing,
             None if now < self.expires => Shows::Printer,
-            None => Shows::Nothing,
+            _ => Shows::Nothing,
         }
     }
 

@@ -227,57 +227,20 @@ impl Relay {
         let tunnel_tasks = self.life.tracker().clone();
         let metrics: Arc<Metrics> = Arc::default();
         let tunnels = self.life.tunnels().clone();
-        let usage = Usage::new(self.store.clone(), Arc::clone(&self.clock));
-        let activity = Activity::new(self.store.clone(), Arc::clone(&self.clock));
-        let (origins, writer) = self.origins();
-        let own = OwnAccess::new(
-            &self.config,
-            &self.store,
-            &self.clock,
-            &self.chance,
-            &self.key,
-        );
-        let limits = self.limits(&callers);
-        let shared = Shared {
-            origins,
-            own: own.clone(),
-            activity: activity.clone(),
-            config: Arc::clone(&self.config),
-            store: self.store.clone(),
-            tunnels: tunnels.clone(),
-            endings: self.life.endings().clone(),
-            guesses: Guesses::new(Arc::clone(&self.clock)),
-            usage: usage.clone(),
-            limits: limits.clone(),
-            metrics: Arc::clone(&metrics),
-            ids: RequestIds::default(),
-            issued: Issued::new(Arc::clone(&self.clock)),
-            tracker: callers.clone(),
-            stopping: self.stop.soft.clone(),
-        };
-        let audit = self.audit();
-        let router = self.router(shared, &tunnel_tasks, audit.clone());
+        let (shared, writer) = self.shared(&callers, &metrics);
+        let (usage, activity) = (shared.usage.clone(), shared.activity.clone());
         // Also while running requests finish.
         let served = CancellationToken::new();
-        tunnel_tasks.spawn(self.life.clone().watch(served.clone()));
-        tunnel_tasks.spawn(own.watch(self.life.changes().clone(), served.clone()));
-        tunnel_tasks.spawn(usage.clone().watch(served.clone()));
-        tunnel_tasks.spawn(limits.clone().watch(served.clone()));
-        tunnel_tasks.spawn(activity.clone().watch(served.clone()));
         tunnel_tasks.spawn(writer.run(served.clone()));
+        self.watch(&shared, &tunnel_tasks, &served);
+        let audit = self.audit();
+        let router = self.router(shared, &tunnel_tasks, audit.clone());
         if let Some(keeping) = self.keeping.take() {
             tunnel_tasks.spawn(keeping.run(Arc::clone(&metrics), self.stop.soft.clone()));
         }
         if let Some(post) = self.post.take() {
             tunnel_tasks.spawn(post.run(self.stop.soft.clone()));
         }
-        tunnel_tasks.spawn(rates::watch(tunnels.clone(), served.clone()));
-        tunnel_tasks.spawn(presence::watch(
-            tunnels.clone(),
-            self.store.clone(),
-            Arc::clone(&self.clock),
-            served.clone(),
-        ));
         self.note_all_lost(&tunnel_tasks).await;
         tunnel_tasks.spawn(sweep::run(
             self.store.clone(),
@@ -314,9 +277,54 @@ impl Relay {
         };
         self.stop.drain(self.config.drain, gentle, cut).await;
         usage.write().await;
-        limits.write().await;
         activity.write().await;
         self.store.close().await;
+    }
+
+    fn shared(&self, callers: &TaskTracker, metrics: &Arc<Metrics>) -> (Shared, Writer) {
+        let (origins, writer) = self.origins();
+        let shared = Shared {
+            origins,
+            own: OwnAccess::new(
+                &self.config,
+                &self.store,
+                &self.clock,
+                &self.chance,
+                &self.key,
+            ),
+            activity: Activity::new(self.store.clone(), Arc::clone(&self.clock)),
+            config: Arc::clone(&self.config),
+            store: self.store.clone(),
+            tunnels: self.life.tunnels().clone(),
+            endings: self.life.endings().clone(),
+            guesses: Guesses::new(Arc::clone(&self.clock)),
+            usage: Usage::new(self.store.clone(), Arc::clone(&self.clock)),
+            limits: self.limits(callers),
+            metrics: Arc::clone(metrics),
+            ids: RequestIds::default(),
+            issued: Issued::new(Arc::clone(&self.clock)),
+            tracker: callers.clone(),
+            stopping: self.stop.soft.clone(),
+        };
+        (shared, writer)
+    }
+
+    /// Begins what looks and writes now and then while requests are served.
+    fn watch(&self, shared: &Shared, tasks: &TaskTracker, served: &CancellationToken) {
+        let tunnels = &shared.tunnels;
+        tasks.spawn(self.life.clone().watch(served.clone()));
+        let changes = self.life.changes().clone();
+        tasks.spawn(shared.own.clone().watch(changes, served.clone()));
+        tasks.spawn(shared.usage.clone().watch(served.clone()));
+        tasks.spawn(shared.limits.clone().watch(served.clone()));
+        tasks.spawn(shared.activity.clone().watch(served.clone()));
+        tasks.spawn(rates::watch(tunnels.clone(), served.clone()));
+        tasks.spawn(presence::watch(
+            tunnels.clone(),
+            self.store.clone(),
+            Arc::clone(&self.clock),
+            served.clone(),
+        ));
     }
 
     /// No host is connected to a relay that just started, whatever was noted last. Those that were

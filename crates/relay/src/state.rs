@@ -94,114 +94,116 @@ pub(crate) struct Making {
     pub(crate) key: MasterKey,
 }
 
-impl State {
-    pub(crate) fn new(making: Making) -> Self {
-        let Making {
-            config,
-            store,
-            clock,
-            chance,
-            tunnels,
-            life,
-            mail,
-            events,
-            egress,
-            activity,
-            stopping,
-            own_access,
-            audit,
-            limits,
-            key,
-        } = making;
-        let camera = Camera::new(tunnels.clone());
+impl Making {
+    /// What tells others of what happens, with the pictures that go with it.
+    fn telling(&self, camera: &Camera) -> (Snapshots, Webhooks, PrintLetters) {
         let snapshots = Snapshots::new(snapshots::Making {
-            config: &config,
-            store: &store,
-            events: &events,
-            clock: &clock,
-            chance: &chance,
-            key: &key,
+            config: &self.config,
+            store: &self.store,
+            events: &self.events,
+            clock: &self.clock,
+            chance: &self.chance,
+            key: &self.key,
             camera: Arc::new(camera.clone()),
         });
         let webhooks = Webhooks::new(webhooks::Making {
-            public_url: &config.public_url,
-            plans: &config.plans,
-            store: &store,
-            clock: &clock,
-            chance: &chance,
-            key: &key,
-            life: &life,
-            events: &events,
-            audit: &audit,
+            public_url: &self.config.public_url,
+            plans: &self.config.plans,
+            store: &self.store,
+            clock: &self.clock,
+            chance: &self.chance,
+            key: &self.key,
+            life: &self.life,
+            events: &self.events,
+            audit: &self.audit,
             snapshots: &snapshots,
-            egress,
+            egress: self.egress.clone(),
         });
         let print_letters = PrintLetters::new(print_letters::Making {
-            store: &store,
-            clock: &clock,
-            events: &events,
-            mail: &mail,
+            store: &self.store,
+            clock: &self.clock,
+            events: &self.events,
+            mail: &self.mail,
             snapshots: &snapshots,
         });
-        let sessions = Sessions::new(&config, &store, &clock, &chance, &key);
-        let accounts = Accounts::new(&config, &store, &clock, &chance);
-        let pairings = Pairings::new(&config, &store, &clock, &chance);
+        (snapshots, webhooks, print_letters)
+    }
+
+    /// What shows printers, to their people and to whoever has a live link.
+    fn showing(&self, camera: Camera) -> (Watching, LiveLinks) {
         let watching = Watching::new(watching::Making {
             source: Arc::new(camera),
-            activity: activity.clone(),
-            limits: limits.clone(),
-            tracker: life.tracker().clone(),
-            stopping,
+            activity: self.activity.clone(),
+            limits: self.limits.clone(),
+            tracker: self.life.tracker().clone(),
+            stopping: self.stopping.clone(),
         });
         let live_links = LiveLinks::new(live_links::Parts {
-            store: store.clone(),
-            clock: Arc::clone(&clock),
-            chance: Arc::clone(&chance),
-            key: key.signing("live links 1"),
-            public_url: config.public_url.clone(),
-            events: events.clone(),
+            store: self.store.clone(),
+            clock: Arc::clone(&self.clock),
+            chance: Arc::clone(&self.chance),
+            key: self.key.signing("live links 1"),
+            public_url: self.config.public_url.clone(),
+            events: self.events.clone(),
             watching: watching.clone(),
         });
-        let second_factors = SecondFactors::new(&config, &store, &clock, &chance, &key);
-        let passkeys = Passkeys::new(&config, &store, &clock, &chance, &key);
-        let notices = Notices::new(store.clone(), Arc::clone(&clock), mail.clone());
-        let keys = Keys::new(tunnels.clone());
-        let portal = Portal::new(portal::Parts {
-            config: Arc::clone(&config),
-            store: store.clone(),
-            clock: Arc::clone(&clock),
-            chance,
-            keys,
+        (watching, live_links)
+    }
+
+    fn portal(&self, notices: &Notices) -> Portal {
+        Portal::new(portal::Parts {
+            config: Arc::clone(&self.config),
+            store: self.store.clone(),
+            clock: Arc::clone(&self.clock),
+            chance: Arc::clone(&self.chance),
+            keys: Keys::new(self.tunnels.clone()),
             notices: notices.clone(),
-            life: life.clone(),
-            activity: activity.clone(),
-            audit: audit.clone(),
-        });
+            life: self.life.clone(),
+            activity: self.activity.clone(),
+            audit: self.audit.clone(),
+        })
+    }
+}
+
+impl State {
+    pub(crate) fn new(making: Making) -> Self {
+        let camera = Camera::new(making.tunnels.clone());
+        let (snapshots, webhooks, print_letters) = making.telling(&camera);
+        let (watching, live_links) = making.showing(camera);
+        let (config, store) = (&making.config, &making.store);
+        let (clock, chance, key) = (&making.clock, &making.chance, &making.key);
+        let sessions = Sessions::new(config, store, clock, chance, key);
+        let accounts = Accounts::new(config, store, clock, chance);
+        let pairings = Pairings::new(config, store, clock, chance);
+        let second_factors = SecondFactors::new(config, store, clock, chance, key);
+        let passkeys = Passkeys::new(config, store, clock, chance, key);
+        let notices = Notices::new(store.clone(), Arc::clone(clock), making.mail.clone());
+        let portal = making.portal(&notices);
         Self(Arc::new(Parts {
             watching,
             live_links,
-            activity,
-            audit,
             snapshots,
             webhooks,
             print_letters,
             started: clock.now(),
-            events,
-            limits,
-            config,
-            store,
-            clock,
-            tunnels,
-            life,
-            mail,
-            notices,
-            second_factors,
-            passkeys,
             sessions,
             accounts,
             pairings,
+            second_factors,
+            passkeys,
+            notices,
             portal,
-            own_access,
+            activity: making.activity,
+            audit: making.audit,
+            events: making.events,
+            limits: making.limits,
+            config: making.config,
+            store: making.store,
+            clock: making.clock,
+            tunnels: making.tunnels,
+            life: making.life,
+            mail: making.mail,
+            own_access: making.own_access,
         }))
     }
 }

@@ -64,7 +64,7 @@ async fn look_for_faults(role: &str, at: &str, more: &[&str]) {
         ])
         .args(more)
         .current_dir(folder.path())
-        .env("SCHEMATHESIS_HOOKS", beside("no_server_error.py"))
+        .env("SCHEMATHESIS_HOOKS", beside("hooks.py"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("NO_PROXY", "*")
         .env("NO_COLOR", "1")
@@ -76,7 +76,7 @@ async fn look_for_faults(role: &str, at: &str, more: &[&str]) {
     assert!(ended.status.success(), "{said}");
     assert!(said.contains(" generated, "), "nothing was tried: {said}");
     let last = said.lines().filter(|line| line.contains(" generated, "));
-    println!("{role} {more:?}: {}", last.collect::<String>().trim());
+    tracing::info!("{role} {more:?}: {}", last.collect::<String>().trim());
 }
 
 /// What was asked of a role, and what it answered.
@@ -168,21 +168,14 @@ async fn a_relay_answers_as_it_is_described() {
     let tokens: Vec<_> = demo.connections();
     let token = tokens[0]["app_token"].as_str().unwrap();
 
-    let info = (Method::GET, "/api/appconnection/info");
-    let at = url(info.1);
-    calls
-        .ask(info.clone(), &at, &[("AppToken", token)], None)
-        .await;
-    calls.ask(info.clone(), &at, &[], None).await;
-    calls
-        .ask(info, &at, &[("AppToken", "nonsense")], None)
-        .await;
-
-    let gadget = (Method::POST, "/api/gadget/GetStatusFromAppConnection");
-    let at = url(gadget.1);
-    let body = Some(json!({"AppToken": token}));
-    calls.ask(gadget.clone(), &at, &[], body).await;
-    calls.ask(gadget, &at, &[], Some(json!({}))).await;
+    ask_of_app_connection(&mut calls, &relay, token).await;
+    ask_of_webhooks(&mut calls, &relay, token).await;
+    let live = (Method::POST, "/api/live/createFromAppConnection");
+    let at = url(live.1);
+    for hours in [12, 0] {
+        let body = json!({"AppToken": token, "ExpirationHours": hours});
+        calls.ask(live.clone(), &at, &[], Some(body)).await;
+    }
 
     let exchange = (Method::POST, "/appportal/v1/token");
     let at = url(exchange.1);
@@ -232,14 +225,57 @@ async fn a_relay_answers_as_it_is_described() {
         calls.ask((Method::GET, path), &at, &[], None).await;
     }
     demo.stop().await;
-    let seen: [(&str, &[u16]); 5] = [
+    let seen: [(&str, &[u16]); 9] = [
         ("GET /api/appconnection/info", &[200, 400, 603]),
         ("POST /api/gadget/GetStatusFromAppConnection", &[200, 400]),
+        (
+            "POST /api/appconnection/SetNotificationWebhook",
+            &[400, 200],
+        ),
+        ("POST /api/appconnection/DeleteNotificationWebhook", &[200]),
+        ("GET /api/appconnection/TestWebhook", &[200, 400]),
+        ("POST /api/live/createFromAppConnection", &[200, 400]),
         ("POST /appportal/v1/token", &[200, 400]),
         ("POST /api/pairing", &[200, 403, 400]),
         ("POST /api/pairing/poll", &[200, 429, 400]),
     ];
     calls.are_as_described("relay", &seen).await;
+}
+
+async fn ask_of_app_connection(calls: &mut Calls, relay: &str, token: &str) {
+    let url = |path: &str| format!("{relay}{path}");
+    let info = (Method::GET, "/api/appconnection/info");
+    let at = url(info.1);
+    calls
+        .ask(info.clone(), &at, &[("AppToken", token)], None)
+        .await;
+    calls.ask(info.clone(), &at, &[], None).await;
+    calls
+        .ask(info, &at, &[("AppToken", "nonsense")], None)
+        .await;
+
+    let gadget = (Method::POST, "/api/gadget/GetStatusFromAppConnection");
+    let at = url(gadget.1);
+    let body = Some(json!({"AppToken": token}));
+    calls.ask(gadget.clone(), &at, &[], body).await;
+    calls.ask(gadget, &at, &[], Some(json!({}))).await;
+}
+
+async fn ask_of_webhooks(calls: &mut Calls, relay: &str, token: &str) {
+    let url = |path: &str| format!("{relay}{path}");
+    let set = (Method::POST, "/api/appconnection/SetNotificationWebhook");
+    let delete = (Method::POST, "/api/appconnection/DeleteNotificationWebhook");
+    let test = (Method::GET, "/api/appconnection/TestWebhook");
+    // A name that leads home is called by nobody, so that no test asks the internet.
+    for webhook in ["http://localhost/x", "https://localhost/x"] {
+        let body = json!({"AppToken": token, "WebhookUrl": webhook});
+        calls.ask(set.clone(), &url(set.1), &[], Some(body)).await;
+    }
+    let fields = [("AppToken", token)];
+    calls.ask(test.clone(), &url(test.1), &fields, None).await;
+    let body = Some(json!({"AppToken": token}));
+    calls.ask(delete.clone(), &url(delete.1), &[], body).await;
+    calls.ask(test.clone(), &url(test.1), &fields, None).await;
 }
 
 /// Where a relay tells how it is, by its log.

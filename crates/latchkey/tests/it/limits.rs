@@ -232,8 +232,8 @@ async fn an_upload_of_unknown_length_is_stopped_where_it_passes_the_limit() {
     assert_eq!(caller.read_response().await.status(), 201);
 }
 
-fn piece(size: usize) -> Result<hyper::body::Frame<bytes::Bytes>, body::BodyError> {
-    Ok(hyper::body::Frame::data("x".repeat(size).into()))
+fn piece(size: usize) -> hyper::body::Frame<bytes::Bytes> {
+    hyper::body::Frame::data("x".repeat(size).into())
 }
 
 #[tokio::test]
@@ -255,14 +255,14 @@ async fn over_http2_it_is_the_same() {
     let (arrived, go_on) = tokio::sync::oneshot::channel::<()>();
     let second = async move {
         go_on.await.unwrap();
-        Some((piece(60), None))
+        Some((Ok(piece(60)), None))
     };
     let mut second = Some(Box::pin(second));
     let pieces = futures_util::stream::unfold(Some(()), move |first| {
         let second = if first.is_none() { second.take() } else { None };
         async move {
             match (first, second) {
-                (Some(()), _) => Some((piece(60), None)),
+                (Some(()), _) => Some((Ok::<_, body::BodyError>(piece(60)), None)),
                 (None, Some(second)) => second.await,
                 (None, None) => None,
             }
@@ -421,7 +421,7 @@ async fn a_month_that_is_used_up_is_told_and_ends_nothing_for_good() {
         tokio::task::yield_now().await;
     }
     let (rest, _) = caller.read_to_end().await;
-    let arrived = rest.iter().filter(|byte| **byte == b'x').count();
+    let arrived = rest.split(|byte| *byte == b'x').count() - 1;
     assert!(arrived <= 100_000, "{arrived}");
     // Less than a piece is left.
     let refused = house.answered("GET /rest", &with_length(200, 50_000)).await;

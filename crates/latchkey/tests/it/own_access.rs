@@ -111,7 +111,10 @@ impl House {
         body: &str,
     ) -> RawResponse {
         let mut caller = RawConnection::connect(self.relay.address).await;
-        let fields: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
+        let mut fields = fields.join("\r\n");
+        if !fields.is_empty() {
+            fields.push_str("\r\n");
+        }
         let length = if body.is_empty() {
             String::new()
         } else {
@@ -185,7 +188,10 @@ impl House {
 impl Person {
     fn head(&self, request: &str, fields: &[&str]) -> String {
         let (authority, cookie) = (&self.authority, &self.cookie);
-        let fields: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
+        let mut fields = fields.join("\r\n");
+        if !fields.is_empty() {
+            fields.push_str("\r\n");
+        }
         format!(
             "{request} HTTP/1.1\r\nHost: {authority}\r\nCookie: a=1; {cookie}; b=2\r\n{fields}\r\n"
         )

@@ -2,7 +2,8 @@
 
 use utoipa::{IntoResponses, ToSchema};
 
-use super::wire::{GadgetStatus, Info};
+use super::live::LiveMade;
+use super::wire::{GadgetStatus, Info, Tested, WebhookDeleted, WebhookSet};
 
 /// The envelope, the app connection in it, and its members once more beside it.
 #[derive(ToSchema)]
@@ -32,6 +33,64 @@ pub(crate) struct GadgetAnswer {
     result: GadgetStatus,
 }
 
+/// The envelope, the webhook in it, and its members once more beside it.
+#[derive(ToSchema)]
+#[schema(rename_all = "PascalCase")]
+#[expect(dead_code, reason = "stands for the answer in the description")]
+pub(crate) struct WebhookSetAnswer {
+    /// The HTTP status once more.
+    status: u16,
+    /// Empty, or a sentence for people.
+    error: String,
+    is_user_error: bool,
+    result: WebhookSet,
+    #[serde(flatten)]
+    members: WebhookSet,
+}
+
+/// The envelope with nothing in it.
+#[derive(ToSchema)]
+#[schema(rename_all = "PascalCase")]
+#[expect(dead_code, reason = "stands for the answer in the description")]
+pub(crate) struct WebhookDeletedAnswer {
+    /// The HTTP status once more.
+    status: u16,
+    /// Empty, or a sentence for people.
+    error: String,
+    is_user_error: bool,
+    result: WebhookDeleted,
+}
+
+/// The envelope, what the webhook answered, and its members once more beside it.
+#[derive(ToSchema)]
+#[schema(rename_all = "PascalCase")]
+#[expect(dead_code, reason = "stands for the answer in the description")]
+pub(crate) struct TestedAnswer {
+    /// The HTTP status once more.
+    status: u16,
+    /// Empty, or a sentence for people.
+    error: String,
+    is_user_error: bool,
+    result: Tested,
+    #[serde(flatten)]
+    members: Tested,
+}
+
+/// The envelope, the live link in it, and its members once more beside it.
+#[derive(ToSchema)]
+#[schema(rename_all = "PascalCase")]
+#[expect(dead_code, reason = "stands for the answer in the description")]
+pub(crate) struct LiveMadeAnswer {
+    /// The HTTP status once more.
+    status: u16,
+    /// Empty, or a sentence for people.
+    error: String,
+    is_user_error: bool,
+    result: LiveMade,
+    #[serde(flatten)]
+    members: LiveMade,
+}
+
 /// A refusal in the envelope.
 #[derive(ToSchema)]
 #[schema(rename_all = "PascalCase")]
@@ -53,6 +112,33 @@ pub(crate) struct RefusalAnswer {
 #[expect(dead_code, reason = "read member by member, in any case")]
 pub(crate) struct TokenBody {
     app_token: Option<String>,
+}
+
+/// What an app wants to be told, and where.
+#[derive(ToSchema)]
+#[schema(rename_all = "PascalCase")]
+#[expect(dead_code, reason = "read member by member, in any case")]
+pub(crate) struct WebhookBody {
+    app_token: Option<String>,
+    /// `https://` on port 443 or from 1024 on, without a user name or password, in the open
+    /// internet.
+    #[schema(format = "uri", max_length = 2048)]
+    webhook_url: String,
+    /// Numbers of events. Without any, all are told.
+    inclusive_event_types_filter: Option<Vec<u64>>,
+}
+
+/// For how long a live link is to be good.
+#[derive(ToSchema)]
+#[schema(rename_all = "PascalCase")]
+#[expect(dead_code, reason = "read member by member, in any case")]
+pub(crate) struct LiveBody {
+    app_token: Option<String>,
+    /// 24 if nobody says.
+    #[schema(minimum = 1, maximum = 17520)]
+    expiration_hours: Option<u32>,
+    /// Whether it ends with the print that goes on, if that is over before.
+    end_when_current_print_is_complete: Option<bool>,
 }
 
 /// How every call of the App API may be refused.

@@ -15,7 +15,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use latchkey_model::relay_status::RelayStatus;
 use serde::Serialize;
 
-use super::described::{AppApiRefusals, GadgetAnswer, InfoAnswer, TokenBody};
+use super::described::{
+    AppApiRefusals, GadgetAnswer, InfoAnswer, LiveBody, LiveMadeAnswer, RefusalAnswer, TokenBody,
+};
 use super::live::{LiveWish, NoLink};
 use super::wire::{Envelope, Flat};
 use super::{AppApi, token, webhook};
@@ -180,7 +182,36 @@ pub(super) async fn in_post(headers: &HeaderMap, body: Body) -> Result<(String, 
     Ok((token, body))
 }
 
-async fn create_live_link(
+/// Make a live link
+///
+/// An address at which anybody watches the printer, and can do nothing else. It ends with its time,
+/// with the app connection, or when the printer's owner ends it.
+#[utoipa::path(
+    post,
+    path = "/api/live/createFromAppConnection",
+    tag = "App API",
+    security(("app_token" = [])),
+    request_body(content = LiveBody, description = "Not needed with the field `AppToken`.", example = json!({
+        "ExpirationHours": 12, "EndWhenCurrentPrintIsComplete": false
+    })),
+    responses(
+        (status = 200, description = "The link. The members of `Result` are there a second time beside it.", body = LiveMadeAnswer, example = json!({
+            "Status": 200, "Error": "", "IsUserError": false,
+            "Result": {
+                "LiveId": "m4q7x2…",
+                "Url": "https://relay.example.com/live/2fpq…",
+                "ShortUrl": "https://relay.example.com/l/2fpq…"
+            },
+            "LiveId": "m4q7x2…",
+            "Url": "https://relay.example.com/live/2fpq…",
+            "ShortUrl": "https://relay.example.com/l/2fpq…"
+        })),
+        AppApiRefusals,
+        (status = 400, description = "No token, or two that differ; or the body is not good, over 16 KiB, or broke off; or the printer has 50 good links.", body = RefusalAnswer),
+        (status = 613, description = "The link is to end with the print, and none goes on.", body = RefusalAnswer),
+    )
+)]
+pub(crate) async fn create_live_link(
     State(api): State<AppApi>,
     Extension(arrival): Extension<Arrival>,
     headers: HeaderMap,

@@ -5,6 +5,7 @@ use latchkey_model::live_link::LinkHours;
 use latchkey_model::relay_status::RelayStatus;
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::{AppApi, doubt};
 use crate::activity::Caller;
@@ -19,11 +20,12 @@ pub(super) struct LiveWish {
 }
 
 /// A live link, as an app is told of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct LiveMade {
+pub(crate) struct LiveMade {
     live_id: String,
     url: String,
+    /// The same in short.
     short_url: String,
 }
 

@@ -7,7 +7,7 @@ pub(crate) mod described;
 pub(crate) mod http;
 mod live;
 mod token;
-mod webhook;
+pub(crate) mod webhook;
 mod wire;
 
 use std::net::IpAddr;

@@ -11,6 +11,10 @@ use latchkey_model::webhook::EventFilter;
 use latchkey_net::egress::UrlError;
 use serde_json::{Map, Value};
 
+use super::described::{
+    AppApiRefusals, RefusalAnswer, TestedAnswer, TokenBody, WebhookBody, WebhookDeletedAnswer,
+    WebhookSetAnswer,
+};
 use super::http::{in_post, refuse, wrong};
 use super::wire::{Flat, Tested, WebhookDeleted, WebhookSet};
 use super::{Admission, AppApi, token};
@@ -23,7 +27,31 @@ struct Wish {
     filter: EventFilter,
 }
 
-pub(super) async fn set(
+/// Set the webhook
+///
+/// The app connection's one address that is told what happens to the printer, for 180 days; set it
+/// at each start. At the same address its secret stays the same.
+#[utoipa::path(
+    post,
+    path = "/api/appconnection/SetNotificationWebhook",
+    tag = "App API",
+    operation_id = "set_webhook",
+    security(("app_token" = [])),
+    request_body(content = WebhookBody, description = "`AppToken` is not needed with the field of that name.", example = json!({
+        "WebhookUrl": "https://hooks.example.net/prints", "InclusiveEventTypesFilter": [2, 3]
+    })),
+    responses(
+        (status = 200, description = "It is set. The members of `Result` are there a second time beside it.", body = WebhookSetAnswer, example = json!({
+            "Status": 200, "Error": "", "IsUserError": false,
+            "Result": {"SecretKey": "lk_hook_…", "ExpiresUtc": "2027-05-24T20:41:07Z"},
+            "SecretKey": "lk_hook_…",
+            "ExpiresUtc": "2027-05-24T20:41:07Z"
+        })),
+        AppApiRefusals,
+        (status = 400, description = "No token, or two that differ; or the body is not good, over 16 KiB, or broke off; or the address may not be called.", body = RefusalAnswer),
+    )
+)]
+pub(crate) async fn set(
     State(api): State<AppApi>,
     Extension(arrival): Extension<Arrival>,
     headers: HeaderMap,
@@ -48,7 +76,24 @@ pub(super) async fn set(
     }
 }
 
-pub(super) async fn delete(
+/// Delete the webhook
+///
+/// Nothing is wrong if there was none.
+#[utoipa::path(
+    post,
+    path = "/api/appconnection/DeleteNotificationWebhook",
+    tag = "App API",
+    operation_id = "delete_webhook",
+    security(("app_token" = [])),
+    request_body(content = TokenBody, description = "Not needed with the field `AppToken`."),
+    responses(
+        (status = 200, description = "That there is none any more.", body = WebhookDeletedAnswer, example = json!({
+            "Status": 200, "Error": "", "IsUserError": false, "Result": {}
+        })),
+        AppApiRefusals,
+    )
+)]
+pub(crate) async fn delete(
     State(api): State<AppApi>,
     Extension(arrival): Extension<Arrival>,
     headers: HeaderMap,
@@ -68,7 +113,36 @@ pub(super) async fn delete(
     }
 }
 
-pub(super) async fn test(
+/// Test the webhook
+///
+/// Calls it once with `EventType` 16, whatever its filter, and waits up to 10 seconds for the answer.
+/// It changes nothing.
+#[utoipa::path(
+    get,
+    path = "/api/appconnection/TestWebhook",
+    tag = "App API",
+    operation_id = "test_webhook",
+    security(("app_token" = [])),
+    responses(
+        (status = 200, description = "What it answered, if it did. The members of `Result` are there a second time beside it.", body = TestedAnswer, examples(
+            ("Answered" = (value = json!({
+                "Status": 200, "Error": "", "IsUserError": false,
+                "Result": {"StatusCode": 200},
+                "StatusCode": 200
+            }))),
+            ("No answer" = (value = json!({
+                "Status": 200, "Error": "", "IsUserError": false,
+                "Result": {"StatusCode": 0, "Failure": "timed_out"},
+                "StatusCode": 0,
+                "Failure": "timed_out"
+            }))),
+        )),
+        AppApiRefusals,
+        (status = 400, description = "No token, or two that differ; or there is no webhook.", body = RefusalAnswer),
+        (status = 429, description = "It was tested more than 10 times in a minute.", body = RefusalAnswer, headers(("Retry-After" = u32, description = "In seconds"))),
+    )
+)]
+pub(crate) async fn test(
     State(api): State<AppApi>,
     Extension(arrival): Extension<Arrival>,
     headers: HeaderMap,

@@ -123,10 +123,12 @@ impl GadgetStatus {
 }
 
 /// A webhook that was set.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct WebhookSet {
+pub(crate) struct WebhookSet {
+    /// In every call to that address, and nowhere else.
     secret_key: String,
+    /// Set it again before.
     expires_utc: String,
 }
 
@@ -140,16 +142,17 @@ impl WebhookSet {
 }
 
 /// That there is no webhook any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(super) struct WebhookDeleted {}
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct WebhookDeleted {}
 
 /// How a webhook answered a test.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Tested {
+pub(crate) struct Tested {
     /// 0 if there was no answer.
     status_code: u16,
-    /// Why there was none.
+    /// Why there was none: `unknown_name`, `closed_network`, `refused_address`,
+    /// `connection_failed`, `bad_certificate` or `timed_out`.
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<&'static str>,
 }

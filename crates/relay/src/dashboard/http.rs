@@ -13,7 +13,7 @@ use latchkey_net::body::Body;
 use latchkey_store::relay::UsedPrinter;
 use latchkey_web::problem::Problem;
 
-use super::now_of;
+use super::now_at;
 use super::wire::Shown;
 use crate::camera::{CameraError, Picture};
 use crate::pages::ids::Id;
@@ -34,7 +34,7 @@ async fn states(visit: Visit) -> Answered {
     let printers = visit.state.store.members().list_used(&account.id).await;
     let printers = printers.map_err(|failure| visit.failed(&failure))?;
     let shown = printers.iter().map(|found| {
-        let now = now_of(&visit.state, found);
+        let now = now_at(&visit.state, found);
         let needs = now.word.needs_somebody();
         Shown::new(found.printer.id.as_str(), &now, needs)
     });

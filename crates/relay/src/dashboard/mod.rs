@@ -3,6 +3,7 @@
 pub(crate) mod http;
 pub(crate) mod wire;
 
+use latchkey_model::id::{HostId, PrinterId};
 use latchkey_model::printer::HostKey;
 use latchkey_store::relay::UsedPrinter;
 use latchkey_web::moment::Moment;
@@ -10,17 +11,20 @@ use latchkey_web::moment::Moment;
 use crate::pages::views::Now;
 use crate::state::State;
 
-/// What a printer does now. Of a suspended owner's that is not told.
-pub(crate) fn now_of(state: &State, found: &UsedPrinter) -> Now {
+/// What a printer does now.
+pub(crate) fn now_of(state: &State, printer: &PrinterId, host: Option<&HostId>) -> Now {
     let now = state.clock.now();
-    let printer = &found.printer;
-    let told = state.events.state(&printer.id);
-    match told.filter(|_| !found.owner_suspended) {
-        Some(told) => Now::of(&told, |at| Moment { at, now }),
-        None => {
-            let host = printer.host.as_ref().map(HostKey::id);
-            let is_here = host.is_some_and(|host| state.tunnels.find(&host).is_some());
-            Now::unknown(is_here)
-        }
+    if let Some(told) = state.events.state(printer) {
+        return Now::of(&told, |at| Moment { at, now });
     }
+    Now::unknown(host.is_some_and(|host| state.tunnels.find(host).is_some()))
+}
+
+/// The same for who uses a printer. Of a suspended owner's it is not told.
+pub(crate) fn now_at(state: &State, found: &UsedPrinter) -> Now {
+    if found.owner_suspended {
+        return Now::unknown(false);
+    }
+    let host = found.printer.host.as_ref().map(HostKey::id);
+    now_of(state, &found.printer.id, host.as_ref())
 }

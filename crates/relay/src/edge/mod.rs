@@ -82,7 +82,8 @@ struct Admission {
     printer: PrinterId,
     host: Option<HostId>,
     scope: KeyScope,
-    /// The printer's owner, against whose plan it counts.
+    /// Against whose plan it counts: of who allowed the app, or at their own hostname of the
+    /// printer's owner.
     account: AccountId,
     plan: Entitlements,
 }

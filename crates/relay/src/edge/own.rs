@@ -103,7 +103,7 @@ impl Edge {
         }
     }
 
-    /// What passes counts against the plan of the printer's owner, as with app connections.
+    /// What passes counts against the plan of the printer's owner: members need none to open it.
     fn own_admission(&self, let_in: LetIn) -> Result<Admission, Trouble> {
         Ok(Admission {
             app_connection: None,

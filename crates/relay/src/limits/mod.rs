@@ -258,14 +258,14 @@ impl Limits {
         self.books().values().cloned().collect()
     }
 
-    /// Looks and writes now and then until stopped. Whoever stops writes once more, after the last
-    /// request.
+    /// Looks and writes now and then until stopped, which is after the last request, and writes
+    /// once more then.
     pub(crate) async fn watch(self, stop: CancellationToken) {
         let mut in_doubt = false;
         for look in 1_u32.. {
             tokio::select! {
                 () = tokio::time::sleep(LOOK_EVERY) => {}
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => return self.write().await,
             }
             match self.look().await {
                 Ok(()) => in_doubt = false,

@@ -403,8 +403,8 @@ async fn pictures_of_one_printer_share_the_time_of_the_window() {
     let refused = bench.begin().await.answer(&Method::GET, camera());
     let reached = refused.map(|_| ()).unwrap_err();
     assert_eq!(reached.limit, Limit::WebcamTime);
-    assert_eq!(reached.again, Some(Duration::from_secs(3_600)));
-    bench.clock.set(NOW.plus(Duration::from_secs(3_600)));
+    assert_eq!(reached.again, Some(Duration::from_hours(1)));
+    bench.clock.set(NOW.plus(Duration::from_hours(1)));
     assert!(bench.begin().await.answer(&Method::GET, camera()).is_ok());
 }
 

@@ -18,6 +18,7 @@ use latchkey_web::shell::Place as At;
 use super::viewer;
 use crate::camera::CameraError;
 use crate::dashboard::http::{no_picture_for, picture_or, running};
+use crate::dashboard::now_of;
 use crate::dashboard::wire::Shown;
 use crate::pages::views::{LiveEnds, LiveGone, LiveOver, LivePage, Now};
 use crate::pages::visit::{Arrival, retry_after};
@@ -81,32 +82,18 @@ impl Guest {
     }
 
     fn now_of(&self, found: &ListedLink) -> Now {
-        let now = self.state.clock.now();
-        match self.state.events.state(&found.link.printer) {
-            Some(told) => Now::of(&told, |at| Moment { at, now }),
-            None => {
-                let host = found.host.as_ref();
-                let is_here = host.is_some_and(|host| self.state.tunnels.find(host).is_some());
-                Now::unknown(is_here)
-            }
-        }
+        now_of(&self.state, &found.link.printer, found.host.as_ref())
     }
 
     fn relay(&self) -> String {
         self.state.config.public_url.authority().to_string()
     }
 
-    fn page(&self, status: StatusCode, page: &impl Template) -> Response {
-        let html = page.render().expect("templates write to memory");
-        let kind = HeaderValue::from_static("text/html; charset=utf-8");
-        private((status, [(CONTENT_TYPE, kind)], html).into_response())
-    }
-
     fn gone(&self) -> Response {
         let page = LiveGone {
             shell: LivePage::bar(&self.relay()),
         };
-        self.page(StatusCode::NOT_FOUND, &page)
+        page_with(StatusCode::NOT_FOUND, &page)
     }
 
     fn problem(&self, status: StatusCode) -> Response {
@@ -122,6 +109,12 @@ impl Guest {
 }
 
 /// The address is a secret: no page that is opened from here learns it, and no search finds it.
+fn page_with(status: StatusCode, page: &impl Template) -> Response {
+    let html = page.render().expect("templates write to memory");
+    let kind = HeaderValue::from_static("text/html; charset=utf-8");
+    private((status, [(CONTENT_TYPE, kind)], html).into_response())
+}
+
 fn private(mut answer: Response) -> Response {
     let fields = answer.headers_mut();
     fields.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -156,7 +149,7 @@ async fn page(asking: Asking) -> Result<Response, Response> {
                     }),
                 },
             };
-            return Ok(guest.page(StatusCode::OK, &page));
+            return Ok(page_with(StatusCode::OK, &page));
         }
     };
     let page = LiveOver {
@@ -167,7 +160,7 @@ async fn page(asking: Asking) -> Result<Response, Response> {
         at: Moment { at: end.at, now },
         seconds: end.seconds,
     };
-    Ok(guest.page(StatusCode::OK, &page))
+    Ok(page_with(StatusCode::OK, &page))
 }
 
 async fn told(asking: Asking) -> Result<Response, Response> {

@@ -26,7 +26,7 @@ use utoipa::{Modify, OpenApi};
     ),
     servers((url = "/", description = "`public_url` of the relay")),
     tags(
-        (name = "App API", description = "What an app may ask about its app connection."),
+        (name = "App API", description = "What an app may ask by its app connection."),
         (name = "Portal", description = "Where a browser ends that an app sent to `/appportal/v1`."),
         (name = "Pairing", description = "How a host comes to an account."),
         (name = "Description", description = "This."),
@@ -35,6 +35,10 @@ use utoipa::{Modify, OpenApi};
     paths(
         crate::app_api::http::info,
         crate::app_api::http::gadget_status,
+        crate::app_api::webhook::set,
+        crate::app_api::webhook::delete,
+        crate::app_api::webhook::test,
+        crate::app_api::http::create_live_link,
         crate::portal::exchange::exchange,
         crate::pairing::http::start,
         crate::pairing::http::poll,

@@ -118,21 +118,23 @@ async fn a_cookie_is_worth_its_session_and_nothing_without_it() {
     assert_eq!(entered.ask(&bench).await, Err(Outside::SignedOut));
 }
 
+const ENDS: [&str; 11] = [
+    "sign-out",
+    "session",
+    "others",
+    "password",
+    "suspended",
+    "owner-suspended",
+    "membership",
+    "left",
+    "lowered",
+    "printer",
+    "account",
+];
+
 #[tokio::test]
 async fn every_way_to_end_cuts_what_is_open() {
-    for way in [
-        "sign-out",
-        "session",
-        "others",
-        "password",
-        "suspended",
-        "owner-suspended",
-        "membership",
-        "left",
-        "lowered",
-        "printer",
-        "account",
-    ] {
+    for way in ENDS {
         let bench = Bench::new().await;
         let ann = bench.account("ann@example.com").await;
         let printer = bench.printer(&ann, "Voron").await;

@@ -21,7 +21,7 @@ use super::{Bare, Told, listed_invitation, owned, printer_path, reminder, still_
 use crate::activity::http::{data_used, of_printer};
 use crate::apps::http::logo_path;
 use crate::audit::Act;
-use crate::dashboard::now_of;
+use crate::dashboard::now_at;
 use crate::mail::Letter;
 use crate::pages::ids::Id;
 use crate::pages::views::{
@@ -83,7 +83,7 @@ fn card(visit: &Visit, account: &Account, found: &UsedPrinter) -> PrinterCard {
         id: found.printer.id.to_string(),
         name: found.printer.name.to_string(),
         presence: presence(visit, found).0,
-        now: now_of(&visit.state, found),
+        now: now_at(&visit.state, found),
         copied: own && recent_copy(visit, found).is_some(),
         apps: found.app_connections,
         owner: (!own).then(|| found.owner.as_str().to_owned()),
@@ -176,7 +176,7 @@ async fn page(
         id: printer.id.to_string(),
         name: printer.name.to_string(),
         presence,
-        now: now_of(&visit.state, found),
+        now: now_at(&visit.state, found),
         watching: false,
         activity: of_printer(visit, account, &printer.id).await?,
         data: data_used(visit, &printer.id).await?,

@@ -67,11 +67,11 @@ mod tests {
         HostId::of_public_key(&[1; 32])
     }
 
-    fn picture(name: &'static str) -> Taken {
-        Ok(Picture {
+    fn picture(name: &'static str) -> Picture {
+        Picture {
             kind: HeaderValue::from_static("image/jpeg"),
             bytes: Bytes::from_static(name.as_bytes()),
-        })
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -83,7 +83,7 @@ mod tests {
             pictures.get(&host, async {
                 asked.fetch_add(1, Ordering::Relaxed);
                 tokio::time::sleep(Duration::from_secs(1)).await;
-                picture("a")
+                Ok(picture("a"))
             })
         };
         let all = join_all((0..20).map(|_| look())).await;
@@ -111,14 +111,17 @@ mod tests {
         let stuck = pictures.get(&host, std::future::pending());
         let waited = tokio::time::timeout(Duration::from_secs(1), stuck).await;
         assert!(waited.is_err());
-        let next = pictures.get(&host, async { picture("b") });
+        let next = pictures.get(&host, async { Ok(picture("b")) });
         assert_eq!(next.await.unwrap().bytes, "b");
     }
 
     #[tokio::test(start_paused = true)]
     async fn no_picture_is_kept_after_its_moment() {
         let pictures = Pictures::default();
-        pictures.get(&host(), async { picture("a") }).await.unwrap();
+        pictures
+            .get(&host(), async { Ok(picture("a")) })
+            .await
+            .unwrap();
         pictures.sweep();
         assert_eq!(pictures.slots().len(), 1);
         tokio::time::advance(GOOD_FOR).await;

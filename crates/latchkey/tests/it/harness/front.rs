@@ -27,7 +27,7 @@ pub(crate) enum Kind {
 pub(crate) struct Front {
     address: SocketAddr,
     child: Child,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Kind {
@@ -45,7 +45,10 @@ impl Kind {
             )
         });
         if program == "none" {
-            eprintln!("left out: this system has no {self:?}");
+            #[expect(clippy::print_stderr, reason = "what is left out is said loudly")]
+            {
+                eprintln!("left out: this system has no {self:?}");
+            }
             return None;
         }
         Some(program.into())
@@ -160,9 +163,9 @@ impl Front {
         let mut front = Self {
             address: listen,
             child,
-            _folder: folder,
+            folder,
         };
-        let log = front._folder.path().join("output.log");
+        let log = front.folder.path().join("output.log");
         eventually("the web server to listen", async || {
             if let Some(status) = front.child.try_wait().unwrap() {
                 panic!(

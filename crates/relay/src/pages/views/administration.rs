@@ -33,7 +33,11 @@ impl Allowed {
         self.0 == unlimited
     }
 
-    #[expect(clippy::unused_self, reason = "templates call it like its neighbours")]
+    #[expect(
+        clippy::unused_self,
+        clippy::trivially_copy_pass_by_ref,
+        reason = "templates call it like its neighbours, with what they have matched"
+    )]
     fn size(&self, bytes: &u64) -> String {
         size(*bytes)
     }

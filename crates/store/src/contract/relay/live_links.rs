@@ -193,7 +193,10 @@ async fn links_end_with_their_print_and_no_other(store: &RelayStore) -> Outcome 
     events
         .add(&ann.printer.id, &event(EventKind::Complete, &print, 300))
         .await?;
-    check_eq!(links.end_with_events().await?, [bound.id.clone()]);
+    check_eq!(
+        links.end_with_events().await?.as_slice(),
+        std::slice::from_ref(&bound.id)
+    );
     check_eq!(links.end_with_events().await?, []);
     check_eq!(links.list_with_print().await?, []);
     let ended = links.find(&first).await?.expect("it shows the end");
@@ -222,7 +225,10 @@ async fn links_end_with_their_print_and_no_other(store: &RelayStore) -> Outcome 
     // What was seen is worth more.
     let failed = event(EventKind::Failed, &other, 390);
     events.add(&ann.printer.id, &failed).await?;
-    check_eq!(links.end_with_events().await?, [unseen.id.clone()]);
+    check_eq!(
+        links.end_with_events().await?.as_slice(),
+        std::slice::from_ref(&unseen.id)
+    );
     let ended = links.find(&third).await?.and_then(|found| found.link.ended);
     let ended = ended.expect("it ended");
     check_eq!((ended.complete, ended.at), (Some(false), at(390)));

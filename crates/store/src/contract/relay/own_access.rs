@@ -171,7 +171,7 @@ async fn a_way_in_ends_with_the_use_of_the_printer(store: &RelayStore) -> Outcom
     let sessions = [his, hers];
     let levels = async || -> Result<Vec<Option<KeyScope>>, StoreError> {
         let mut standings = own.standings(&sessions).await?;
-        standings.sort_by(|a, b| (a.label != label(1)).cmp(&(b.label != label(1))));
+        standings.sort_by_key(|one| one.label != label(1));
         Ok(standings.iter().map(|one| one.level(at(102))).collect())
     };
     let (view, full) = (Some(KeyScope::View), Some(KeyScope::Full));

@@ -87,25 +87,6 @@ async fn involve(store: &RelayStore, make: &Maker, ann: &Household, bob: &Househ
             "INSERT INTO pairings VALUES (randomblob(32), randomblob(32), substr(hex(randomblob(26)), 1, 52), randomblob(32), 'Bobs host', 'net', 1, 2, 'confirmed', '{bob_id}', '{bobs}')"
         ),
         format!(
-            "INSERT INTO webhooks (app_connection_id, printer_id, generation, url, secret, set_at, done_number, tries, due_at, failures, skipped) SELECT id, '{anns}', 1, CAST('Bobs hook' AS BLOB), x'00', 1, 0, 0, 0, 0, 0 FROM app_connections WHERE account_id = '{bob_id}' AND printer_id = '{bobs}'"
-        ),
-        format!(
-            "INSERT INTO snapshots VALUES ('{anns}', 1, 1, 1, x'00'), ('{bobs}', 1, 1, 1, CAST('Bobs picture' AS BLOB))"
-        ),
-        format!(
-            "INSERT INTO snapshot_links VALUES (randomblob(32), '{anns}', 1, NULL, '{bob_id}'), (randomblob(32), '{bobs}', 1, NULL, '{ann_id}')"
-        ),
-        format!(
-            "INSERT INTO print_letters VALUES ('{anns}', '{bob_id}', 1, 0), ('{bobs}', '{ann_id}', 1, 0)"
-        ),
-        format!(
-            "INSERT INTO live_links VALUES ('bobs-link', randomblob(32), '{bobs}', '{bob_id}', NULL, 1, 2, 'p', 3, 1, 4, 'Bobs file'), ('anns-link', randomblob(32), '{anns}', '{bob_id}', NULL, 1, 2, NULL, NULL, NULL, NULL, NULL)"
-        ),
-        format!(
-            "INSERT INTO activity VALUES ('{bobs}', 1, 'read', '', 'Bobs file', '{ann_id}', 'App', 1, 1, 1), ('{anns}', 1, 'read', '', '', '{bob_id}', 'Bobs app', 1, 1, 1)"
-        ),
-        format!("INSERT INTO printer_traffic VALUES ('{bobs}', 1, 1, 1, 1)"),
-        format!(
             "INSERT INTO own_hosts VALUES ('own-{}', '{bob_id}', '{anns}', 1), ('own-{}', '{ann_id}', '{bobs}', 1)",
             "b".repeat(26),
             "c".repeat(26)
@@ -133,6 +114,7 @@ async fn involve(store: &RelayStore, make: &Maker, ann: &Household, bob: &Househ
     };
     store.audit().add(&entry, None).await.unwrap();
     guard(store, bob_id).await;
+    tell(store, ann, bob).await;
     for (account, printer) in [(ann, bob), (bob, ann)] {
         let (mut connection, _) = make.app_connection(&printer.printer, AccessMode::Bearer);
         if let latchkey_model::app_connection::AppConnectionState::Live(live) =
@@ -141,6 +123,36 @@ async fn involve(store: &RelayStore, make: &Maker, ann: &Household, bob: &Househ
             live.account = account.account.id.clone();
         }
         store.app_connections().insert(&connection).await.unwrap();
+    }
+}
+
+/// What is told of printers, to apps and people, and kept of what they do.
+async fn tell(store: &RelayStore, ann: &Household, bob: &Household) {
+    let (ann_id, bob_id) = (&ann.account.id, &bob.account.id);
+    let (anns, bobs) = (&ann.printer.id, &bob.printer.id);
+    for statement in [
+        format!(
+            "INSERT INTO webhooks (app_connection_id, printer_id, generation, url, secret, set_at, done_number, tries, due_at, failures, skipped) SELECT id, '{anns}', 1, CAST('Bobs hook' AS BLOB), x'00', 1, 0, 0, 0, 0, 0 FROM app_connections WHERE account_id = '{bob_id}' AND printer_id = '{bobs}'"
+        ),
+        format!(
+            "INSERT INTO snapshots VALUES ('{anns}', 1, 1, 1, x'00'), ('{bobs}', 1, 1, 1, CAST('Bobs picture' AS BLOB))"
+        ),
+        format!(
+            "INSERT INTO snapshot_links VALUES (randomblob(32), '{anns}', 1, NULL, '{bob_id}'), (randomblob(32), '{bobs}', 1, NULL, '{ann_id}')"
+        ),
+        format!(
+            "INSERT INTO print_letters VALUES ('{anns}', '{bob_id}', 1, 0), ('{bobs}', '{ann_id}', 1, 0)"
+        ),
+        format!(
+            "INSERT INTO live_links VALUES ('bobs-link', randomblob(32), '{bobs}', '{bob_id}', NULL, 1, 2, 'p', 3, 1, 4, 'Bobs file'), ('anns-link', randomblob(32), '{anns}', '{bob_id}', NULL, 1, 2, NULL, NULL, NULL, NULL, NULL)"
+        ),
+        format!(
+            "INSERT INTO activity VALUES ('{bobs}', 1, 'read', '', 'Bobs file', '{ann_id}', 'App', 1, 1, 1), ('{anns}', 1, 'read', '', '', '{bob_id}', 'Bobs app', 1, 1, 1)"
+        ),
+        format!("INSERT INTO printer_traffic VALUES ('{bobs}', 1, 1, 1, 1)"),
+    ] {
+        let done = sqlx::query(AssertSqlSafe(statement)).execute(store.pools().write());
+        done.await.unwrap();
     }
 }
 
