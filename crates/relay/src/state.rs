@@ -134,6 +134,7 @@ impl Making {
         let watching = Watching::new(watching::Making {
             source: Arc::new(camera),
             activity: self.activity.clone(),
+            limits: self.limits.clone(),
             tracker: self.life.tracker().clone(),
             stopping: self.stopping.clone(),
         });

@@ -65,7 +65,7 @@ impl Pools {
         connection.close().await?;
         Ok(SchemaVersions {
             found: found?,
-            known: steps.last().map_or(0, |(version, ..)| *version),
+            known: known(steps),
         })
     }
 
@@ -101,6 +101,15 @@ impl Pools {
         Ok(())
     }
 
+    /// How far the database in use is, without opening its file once more.
+    pub(crate) async fn versions(&self, steps: &[Step]) -> Result<SchemaVersions, StoreError> {
+        let mut connection = self.read.acquire().await?;
+        Ok(SchemaVersions {
+            found: version(&mut connection).await?,
+            known: known(steps),
+        })
+    }
+
     pub(crate) async fn close(&self) {
         self.read.close().await;
         self.write.close().await;
@@ -126,6 +135,10 @@ fn pool(connections: u32) -> SqlitePoolOptions {
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
+}
+
+fn known(steps: &[Step]) -> i64 {
+    steps.last().map_or(0, |(version, ..)| *version)
 }
 
 async fn version(connection: &mut Connection) -> Result<i64, StoreError> {
@@ -160,7 +173,7 @@ async fn migrate(pool: &SqlitePool, steps: &[Step]) -> Result<(), StoreError> {
 /// Makes sure that nobody else can read the file, nor what SQLite puts beside it: its journals
 /// get the mode of the file.
 #[cfg(unix)]
-fn prepare_file(path: &Path) -> io::Result<()> {
+pub(crate) fn prepare_file(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 
     if let Some(folder) = path
@@ -172,15 +185,21 @@ fn prepare_file(path: &Path) -> io::Result<()> {
             .mode(0o700)
             .create(folder)?;
     }
-    let file = fs::OpenOptions::new()
-        .create(true)
+    let made = fs::OpenOptions::new()
+        .create_new(true)
         .append(true)
         .mode(0o600)
-        .open(path)?;
-    file.set_permissions(fs::Permissions::from_mode(0o600))
+        .open(path);
+    // One that is there is not opened: closing it would drop the locks that SQLite has on it in
+    // this process, if it is open here already.
+    match made {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        Err(_) if fs::metadata(path)?.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        _ => fs::set_permissions(path, fs::Permissions::from_mode(0o600)),
+    }
 }
 
 #[cfg(not(unix))]
-fn prepare_file(path: &Path) -> io::Result<()> {
+pub(crate) fn prepare_file(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), fs::create_dir_all)
 }

@@ -286,6 +286,7 @@ impl Known {
             bail!(missing(email));
         }
         let ended = self.store.sessions().end_others(&account.id, None).await?;
+        self.store.links().drop_letters(&account.id).await?;
         self.note(Act::PasswordChanged, &account.id, "").await;
         let note = format!(
             "Changed the password of {}. Ended: {ended} sessions.",

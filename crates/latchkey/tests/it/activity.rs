@@ -77,7 +77,7 @@ async fn what_an_app_does_is_told_in_kinds_and_counted_in_bytes() {
     .await;
     let all = told(&stack).await;
     let upload = all.iter().find(|one| one.0 == Did::Upload).unwrap();
-    assert_eq!(upload.1, "spiral_vase.gcode");
+    assert_eq!(upload.1, "spiral vase.gcode");
     assert!((300_000..310_000).contains(&upload.3), "{upload:?}");
     let wrong = all.iter().find(|one| one.0 == Did::WrongPassword).unwrap();
     assert_eq!(wrong.1, "127.0.0.0/24");

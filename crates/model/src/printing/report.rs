@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{EventKind, Job, PrinterEvent, PrinterState, shown_file, shown_text};
+use super::{EventKind, Heat, Job, PrinterEvent, PrinterState, shown_file, shown_text};
 use crate::clock::Timestamp;
 
 /// One line of a host.
@@ -56,6 +56,7 @@ impl Report {
                     progress: job.progress.within_bounds(),
                     ..job
                 }),
+                heat: state.heat.within_bounds(),
                 message: state.message.as_deref().and_then(shown_text),
                 ..state
             }),
@@ -93,6 +94,27 @@ impl super::Progress {
             left_seconds: most(self.left_seconds),
             z_micrometers: most(self.z_micrometers),
             ..self
+        }
+    }
+}
+
+impl super::Heats {
+    /// No temperatures that cannot be reckoned with.
+    #[must_use]
+    pub fn within_bounds(self) -> Self {
+        /// Ten thousand degrees.
+        const MOST: i32 = 100_000;
+        let within = |tenths: i32| tenths.clamp(-MOST, MOST);
+        let bound = |heat: Option<Heat>| {
+            heat.map(|heat| Heat {
+                actual: within(heat.actual),
+                target: heat.target.map(within),
+            })
+        };
+        Self {
+            nozzle: bound(self.nozzle),
+            bed: bound(self.bed),
+            chamber: bound(self.chamber),
         }
     }
 }
@@ -175,5 +197,34 @@ mod tests {
             assert!(event.progress.z_micrometers < Some(u64::MAX));
             assert_eq!(event.message.unwrap().len(), LONGEST_TEXT);
         }
+    }
+
+    #[test]
+    fn no_temperature_is_out_of_bounds() {
+        let heat = |actual, target| Some(Heat { actual, target });
+        let report = Report {
+            now: at(50),
+            news: News::State(PrinterState {
+                at: at(50),
+                condition: Condition::Ready,
+                job: None,
+                heat: Heats {
+                    nozzle: heat(i32::MAX, Some(i32::MAX)),
+                    bed: heat(i32::MIN, Some(i32::MIN)),
+                    chamber: heat(-4, Some(310)),
+                },
+                message: None,
+                has_camera: false,
+            }),
+        };
+        let News::State(state) = report.heard(at(50)) else {
+            panic!("it was a state");
+        };
+        let heard = Heats {
+            nozzle: heat(100_000, Some(100_000)),
+            bed: heat(-100_000, Some(-100_000)),
+            chamber: heat(-4, Some(310)),
+        };
+        assert_eq!(state.heat, heard);
     }
 }

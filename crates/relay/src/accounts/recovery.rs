@@ -146,7 +146,7 @@ impl Accounts {
             Err(StoreError::Conflict) => return Ok(Confirmed::Taken),
             Err(error) => return Err(error),
         }
-        self.drop_resets(&id).await?;
+        self.drop_letters(&id).await?;
         tracing::info!(account.id = %id, "an account has another address");
         let former = account.email;
         Ok(Confirmed::Changed {
@@ -156,12 +156,10 @@ impl Accounts {
         })
     }
 
-    /// A link to a new password leads no longer where it did.
-    pub(crate) async fn drop_resets(&self, account: &AccountId) -> Result<(), StoreError> {
-        let links = self.store.links();
-        links
-            .drop_all(LinkPurpose::ResetPassword, Some(account))
-            .await?;
+    /// Links to another password or address, which somebody else may have asked for, lead no longer
+    /// where they did.
+    pub(crate) async fn drop_letters(&self, account: &AccountId) -> Result<(), StoreError> {
+        self.store.links().drop_letters(account).await?;
         Ok(())
     }
 
@@ -199,7 +197,7 @@ impl Accounts {
         accounts
             .note_verified(&id, &email, self.clock.now())
             .await?;
-        self.drop_resets(&id).await?;
+        self.drop_letters(&id).await?;
         tracing::info!(account.id = %id, "a password was set by a letter's link");
         Ok(Some(id))
     }

@@ -18,7 +18,8 @@ pub(super) fn routes() -> Router<State> {
 async fn show(visit: Visit) -> Answered {
     let account = visit.administrator()?;
     let config = &visit.state.config;
-    let findings = doctor::examine(config, visit.state.clock.now()).await;
+    let (now, store) = (visit.state.clock.now(), &visit.state.store);
+    let findings = doctor::examine_this(config, now, store).await;
     let site = visit.site();
     let page = AdminSystem {
         shell: visit.viewer(account).bar(&site, Tab::Administration),

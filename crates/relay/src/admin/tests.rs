@@ -403,3 +403,34 @@ async fn the_system_says_what_runs_and_nothing_secret() {
     page.says("TLS ends elsewhere");
     assert!(!page.text.contains("mail-password") && !page.text.contains("mail-user"));
 }
+
+#[tokio::test]
+async fn what_administrators_do_is_written_down_however_often() {
+    let bench = Bench::new().await;
+    let ann = bench.administrator("ann@example.com").await;
+    let bob = bench.account("bob@example.com").await;
+    for account in [&ann, &bob] {
+        for _ in 0..70 {
+            let actor = crate::audit::Actor::Account(account.id.clone());
+            let entry = crate::audit::Entry::new(actor, crate::audit::Act::PlanChanged);
+            bench.state.audit.note(entry).await;
+        }
+    }
+    let filter = AuditFilter::default();
+    let all = bench.state.audit.list(&filter, 1000).await.unwrap();
+    let of = |id: &str| all.iter().filter(|one| one.entry.actor == id).count();
+    assert_eq!((of(ann.id.as_str()), of(bob.id.as_str())), (70, 61));
+}
+
+#[tokio::test]
+async fn the_system_asks_the_open_database_and_leaves_its_file_alone() {
+    let data = tempfile::tempdir().unwrap();
+    let folder = data.path().to_owned();
+    // In memory: whoever looked for a file found none.
+    let bench = Bench::with(|config| config.data = folder).await;
+    let ann = bench.administrator("ann@example.com").await;
+    let mut browser = bench.signed_in(&ann).await;
+    let known = bench.store().versions().await.unwrap().known;
+    let page = browser.get("/admin/system").await;
+    page.says(&format!("the database opens and has version {known}"));
+}

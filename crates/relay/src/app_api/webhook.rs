@@ -109,7 +109,7 @@ pub(crate) async fn delete(
     };
     match api.shared.facts.webhooks.delete(&whose).await {
         Ok(()) => Json(Flat::of(&WebhookDeleted {})).into_response(),
-        Err(error) => failed(&api, &error.into(), &arrival).await,
+        Err(error) => failed(&api, &error, &arrival).await,
     }
 }
 
@@ -181,7 +181,7 @@ async fn failed(api: &AppApi, error: &WebhookError, arrival: &Arrival) -> Respon
             wrong(StatusCode::BAD_REQUEST, sentence)
         }
         WebhookError::TooMany(too_many) => {
-            let sentence = "The webhook was tested too often. Try again later.";
+            let sentence = "The webhook was set, deleted or tested too often. Try again later.";
             let mut response = wrong(StatusCode::TOO_MANY_REQUESTS, sentence);
             let seconds = too_many.wait.as_secs().max(1);
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
@@ -190,7 +190,7 @@ async fn failed(api: &AppApi, error: &WebhookError, arrival: &Arrival) -> Respon
         // The next call finds out how.
         WebhookError::Ended => refuse(api, RelayStatus::Unknown, arrival).await,
         WebhookError::Sealed | WebhookError::Store(_) => {
-            tracing::error!(%error, "a webhook was not set or tested");
+            tracing::error!(%error, "a webhook was not set, deleted or tested");
             refuse(api, RelayStatus::Unknown, arrival).await
         }
     }

@@ -26,6 +26,7 @@ use latchkey_model::sealed::{MasterKey, SigningKey};
 use latchkey_net::key_file::KeyFileError;
 use latchkey_store::relay::AuditFilter;
 use latchkey_store::{RelayStore, StoreError};
+use latchkey_web::limits::{Limits, Window};
 use tokio::sync::Mutex;
 
 use self::end::{EndFile, Found};
@@ -37,6 +38,11 @@ const LONGEST_DETAIL: usize = 200;
 
 /// Most entries that are kept.
 const MOST: u64 = 500_000;
+
+/// Entries of one kind that one account causes: the log keeps only so many, and whoever does the
+/// same again and again is not to push out what others did. One more says that there were more.
+const OF_ONE: [Window; 1] = [Window::new(60, Duration::from_hours(1))];
+const OF_ONE_AND_THE_LAST: [Window; 1] = [Window::new(61, Duration::from_hours(1))];
 
 /// Entries read at a time.
 const BATCH: u32 = 1000;
@@ -74,7 +80,7 @@ impl Actor {
 
 /// What was done. The stable word for it is the variant's name, `signed_in`, and so is what people
 /// read, "Signed in": names are chosen so that they read well.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Act {
     /// Somebody signed in.
     SignedIn,
@@ -138,6 +144,8 @@ pub enum Act {
     PasskeyRemoved,
     /// Codes and passkeys of somebody were taken away.
     SecondFactorTakenAway,
+    /// Somebody did the same so often that the rest of it is not written down.
+    MoreThanUsual,
 }
 
 impl Act {
@@ -191,6 +199,16 @@ impl Entry {
             address: None,
         }
     }
+
+    /// Who has to answer for there being such an entry, if it is somebody with an account.
+    fn causer(&self) -> Option<&AccountId> {
+        match &self.actor {
+            Actor::Account(id) => Some(id),
+            Actor::CommandLine => None,
+            // Their app, for the most part.
+            Actor::Relay => self.account.as_ref(),
+        }
+    }
 }
 
 /// What an [`Audit`] works with.
@@ -213,6 +231,8 @@ struct Shared {
     chance: Arc<dyn Chance>,
     key: SigningKey,
     end: Option<EndFile>,
+    usual: Limits<(AccountId, Act)>,
+    usual_and_last: Limits<(AccountId, Act)>,
     /// Entries of this process come one after the other, each with its note of the end.
     turn: Mutex<()>,
     /// What the end file contradicted; said once, since it stays so until somebody looks.
@@ -232,6 +252,8 @@ impl Audit {
             chance: making.chance,
             end: making.end.map(|path| EndFile::new(path, key.clone())),
             key,
+            usual: Limits::new(&OF_ONE),
+            usual_and_last: Limits::new(&OF_ONE_AND_THE_LAST),
             turn: Mutex::default(),
             doubted: AtomicBool::default(),
             told: AtomicI64::new(i64::MIN),
@@ -253,7 +275,8 @@ impl Audit {
         data.join(Self::END_FILE)
     }
 
-    /// Writes an entry. What cannot be written is said in the log of the program.
+    /// Writes an entry, unless its account caused more of the kind than it may. What cannot be
+    /// written is said in the log of the program.
     pub async fn note(&self, entry: Entry) {
         let act = entry.act;
         // On the heap: whoever does something is not to become larger by what is written of it.
@@ -263,6 +286,9 @@ impl Audit {
     }
 
     async fn write(&self, entry: Entry) -> Result<(), StoreError> {
+        let Some(entry) = self.allowed(entry).await? else {
+            return Ok(());
+        };
         let address = entry.address.map(|address| address.to_canonical());
         let whole = address.map(|ip| WholeAddress::new(ip.to_string(), &*self.0.chance));
         let kept = AuditEntry {
@@ -278,6 +304,31 @@ impl Audit {
         let _turn = self.0.turn.lock().await;
         let head = self.0.store.audit().add(&kept, whole.as_ref()).await?;
         self.note_end(head).await
+    }
+
+    /// The entry, or in its place that there are too many of its kind, or nothing if that was said.
+    /// What administrators do is always written.
+    async fn allowed(&self, entry: Entry) -> Result<Option<Entry>, StoreError> {
+        let Some(account) = entry.causer() else {
+            return Ok(Some(entry));
+        };
+        let (of, now) = ((account.clone(), entry.act), self.0.clock.now());
+        // Both windows begin with the same entry.
+        let is_last = self.0.usual_and_last.count(&of, now).is_ok();
+        if self.0.usual.count(&of, now).is_ok() {
+            return Ok(Some(entry));
+        }
+        let (account, act) = of;
+        let found = self.0.store.accounts().find(&account).await?;
+        if found.is_some_and(|account| account.administrator) {
+            return Ok(Some(entry));
+        }
+        Ok(is_last.then(|| Entry {
+            account: Some(account),
+            detail: act.word(),
+            address: entry.address,
+            ..Entry::new(entry.actor, Act::MoreThanUsual)
+        }))
     }
 
     /// Notes where the log ends. What was noted before must be in it, or else somebody took the

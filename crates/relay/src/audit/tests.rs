@@ -196,3 +196,51 @@ async fn what_is_written_down_elsewhere_is_compared() {
     let checked = audit.verify(Some(other)).await.unwrap();
     assert_eq!(checked.faults, [AuditFault::OtherChain { number: 3 }]);
 }
+
+#[tokio::test]
+async fn who_does_the_same_again_and_again_does_not_fill_the_log() {
+    let bench = Bench::new();
+    let (audit, _) = bench.open(1).await;
+    let by_relay = || Entry {
+        actor: Actor::Relay,
+        ..entry(Act::WebhookSet)
+    };
+    for _ in 0..100 {
+        audit.note(entry(Act::PrinterRenamed)).await;
+        audit.note(by_relay()).await;
+        audit
+            .note(Entry::new(Actor::CommandLine, Act::AppChanged))
+            .await;
+    }
+    // It hides nothing else, nor what others do.
+    let bob = "bbbbbbbbbbbbbbbbbbbb".parse().unwrap();
+    let bobs = Entry::new(Actor::Account(bob), Act::PrinterRenamed);
+    audit.note(entry(Act::PasswordChanged)).await;
+    audit.note(bobs).await;
+    let acts = async || {
+        let all = audit.list(&AuditFilter::default(), 1000).await.unwrap();
+        let acts = all.into_iter().map(|record| record.entry);
+        acts.collect::<Vec<_>>()
+    };
+    let found = acts().await;
+    for (act, times) in [
+        ("printer_renamed", 61),
+        ("webhook_set", 60),
+        ("app_changed", 100),
+        ("password_changed", 1),
+        ("more_than_usual", 2),
+    ] {
+        let count = found.iter().filter(|entry| entry.act == act).count();
+        assert_eq!(count, times, "{act}");
+    }
+    let more = found.iter().filter(|entry| entry.act == "more_than_usual");
+    let mut more: Vec<_> = more
+        .map(|entry| (entry.actor.as_str(), entry.detail.as_str()))
+        .collect();
+    more.sort_unstable();
+    assert_eq!(more, [(ANN, "printer_renamed"), (RELAY, "webhook_set")]);
+    bench.clock.advance(Duration::from_hours(1));
+    audit.note(entry(Act::PrinterRenamed)).await;
+    assert_eq!(acts().await[0].act, "printer_renamed");
+    assert_eq!(faults(&audit).await, []);
+}

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Response};
 use latchkey_model::id::HostId;
+use latchkey_model::limit::Reached;
 use latchkey_net::body::{self, Body};
 use latchkey_net::tunnel::{self, CameraRefusal, ControlError, Tunnel};
 
@@ -39,6 +40,8 @@ pub(crate) enum CameraError {
     Failed,
     #[error("too many look at the camera")]
     TooMany,
+    #[error(transparent)]
+    Limit(#[from] Reached),
 }
 
 /// The cameras behind the tunnels.

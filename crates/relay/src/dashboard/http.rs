@@ -11,6 +11,7 @@ use latchkey_model::id::{HostId, PrinterId};
 use latchkey_model::printer::HostKey;
 use latchkey_net::body::Body;
 use latchkey_store::relay::UsedPrinter;
+use latchkey_web::problem::Problem;
 
 use super::now_at;
 use super::wire::Shown;
@@ -33,7 +34,7 @@ async fn states(visit: Visit) -> Answered {
     let printers = visit.state.store.members().list_used(&account.id).await;
     let printers = printers.map_err(|failure| visit.failed(&failure))?;
     let shown = printers.iter().map(|found| {
-        let now = now_at(&visit.state, &found.printer);
+        let now = now_at(&visit.state, found);
         let needs = now.word.needs_somebody();
         Shown::new(found.printer.id.as_str(), &now, needs)
     });
@@ -69,11 +70,11 @@ async fn camera(visit: Visit, Id(id): Id<PrinterId>) -> Answered {
     };
     // What ended before there was a place is seen now; of what ends later the place hears.
     let Some(host) = host_of(&visit, account, &id).await? else {
-        return Ok(no_picture(status_of(CameraError::NotConnected)));
+        return Ok(no_picture_for(CameraError::NotConnected));
     };
     Ok(match place.stream(&host).await {
         Ok(stream) => running(stream),
-        Err(error) => no_picture(status_of(error)),
+        Err(error) => no_picture_for(error),
     })
 }
 
@@ -84,7 +85,8 @@ fn here(visit: &Visit) -> Result<&Account, Response> {
         .ok_or_else(|| StatusCode::UNAUTHORIZED.into_response())
 }
 
-/// The host of a printer that the person uses, if it has one.
+/// The host of a printer that the person uses, if it has one. Of a suspended owner's nobody sees
+/// anything.
 async fn host_of(
     visit: &Visit,
     account: &Account,
@@ -92,6 +94,7 @@ async fn host_of(
 ) -> Result<Option<HostId>, Response> {
     let found = visit.state.store.members().find_used(&account.id, id).await;
     let found: Option<UsedPrinter> = found.map_err(|failure| visit.failed(&failure))?;
+    let found = found.filter(|found| !found.owner_suspended);
     let found = found.ok_or_else(|| StatusCode::NOT_FOUND.into_response())?;
     Ok(found.printer.host.as_ref().map(HostKey::id))
 }
@@ -105,7 +108,7 @@ pub(crate) fn picture_or(picture: Result<Picture, CameraError>) -> Response {
             guard(answer.headers_mut());
             answer
         }
-        Err(error) => no_picture(status_of(error)),
+        Err(error) => no_picture_for(error),
     }
 }
 
@@ -136,11 +139,27 @@ pub(crate) fn no_picture(status: StatusCode) -> Response {
     answer
 }
 
-pub(crate) fn status_of(error: CameraError) -> StatusCode {
+/// The same for a reason. That a limit is reached is said to whoever reads it.
+pub(crate) fn no_picture_for(error: CameraError) -> Response {
+    let CameraError::Limit(reached) = error else {
+        return no_picture(status_of(error));
+    };
+    let limit = reached.limit;
+    let sentence = limit.sentence().unwrap_or(limit.status().meaning());
+    let mut problem = Problem::new(status_of(error), "plan_limit", sentence);
+    if let Some(again) = reached.again {
+        // Rounded up: who comes back too early is refused once more.
+        let seconds = again.as_secs().saturating_add(1);
+        problem = problem.retry_after(u32::try_from(seconds).unwrap_or(u32::MAX));
+    }
+    problem.into_response()
+}
+
+fn status_of(error: CameraError) -> StatusCode {
     match error {
         CameraError::NotConnected => StatusCode::SERVICE_UNAVAILABLE,
         CameraError::NoCamera => StatusCode::NOT_FOUND,
-        CameraError::TooMany => StatusCode::TOO_MANY_REQUESTS,
+        CameraError::TooMany | CameraError::Limit(_) => StatusCode::TOO_MANY_REQUESTS,
         CameraError::TimedOut => StatusCode::GATEWAY_TIMEOUT,
         CameraError::Failed => StatusCode::BAD_GATEWAY,
     }

@@ -4,7 +4,8 @@ pub(crate) mod http;
 pub(crate) mod wire;
 
 use latchkey_model::id::{HostId, PrinterId};
-use latchkey_model::printer::{HostKey, Printer};
+use latchkey_model::printer::HostKey;
+use latchkey_store::relay::UsedPrinter;
 use latchkey_web::moment::Moment;
 
 use crate::pages::views::Now;
@@ -19,8 +20,11 @@ pub(crate) fn now_of(state: &State, printer: &PrinterId, host: Option<&HostId>) 
     Now::unknown(host.is_some_and(|host| state.tunnels.find(host).is_some()))
 }
 
-/// The same of a printer's record.
-pub(crate) fn now_at(state: &State, printer: &Printer) -> Now {
-    let host = printer.host.as_ref().map(HostKey::id);
-    now_of(state, &printer.id, host.as_ref())
+/// The same for who uses a printer. Of a suspended owner's it is not told.
+pub(crate) fn now_at(state: &State, found: &UsedPrinter) -> Now {
+    if found.owner_suspended {
+        return Now::unknown(false);
+    }
+    let host = found.printer.host.as_ref().map(HostKey::id);
+    now_of(state, &found.printer.id, host.as_ref())
 }

@@ -43,14 +43,28 @@ pub fn wrong(what: impl Into<String>, try_this: impl Into<String>) -> Finding {
     }
 }
 
-/// Looks at a relay that may be running, with this configuration.
+/// Looks at a relay that may be running in another process, with this configuration.
 pub async fn examine(config: &Config, now: Timestamp) -> Vec<Finding> {
     let path = Relay::database(&config.data);
-    let (listening, database, outside) = tokio::join!(
-        listener(config.listen),
-        database(&path, RelayStore::inspect),
-        outside::examine(config),
-    );
+    examine_with(config, now, database(&path, RelayStore::inspect)).await
+}
+
+/// The same for the relay that runs here, which has its database open: the file is left alone.
+pub(crate) async fn examine_this(
+    config: &Config,
+    now: Timestamp,
+    store: &RelayStore,
+) -> Vec<Finding> {
+    examine_with(config, now, open_database(config, store)).await
+}
+
+async fn examine_with(
+    config: &Config,
+    now: Timestamp,
+    database: impl Future<Output = Finding>,
+) -> Vec<Finding> {
+    let (listening, database, outside) =
+        tokio::join!(listener(config.listen), database, outside::examine(config),);
     let mut findings = vec![clock(now), listening, data(&config.data), database];
     findings.extend(space(&config.data));
     findings.push(certificate::examine(config, now));
@@ -140,7 +154,7 @@ fn space(path: &Path) -> Option<Finding> {
 }
 
 /// A running role may have the database open, and may be of another version: it is only
-/// looked at.
+/// looked at. Not for a process that has it open itself, which would lose SQLite's locks on it.
 pub async fn database<'p, Look>(path: &'p Path, inspect: impl FnOnce(&'p Path) -> Look) -> Finding
 where
     Look: Future<Output = Result<SchemaVersions, StoreError>>,
@@ -159,7 +173,20 @@ where
             );
         }
     }
-    match inspect(path).await {
+    found(path, inspect(path).await)
+}
+
+async fn open_database(config: &Config, store: &RelayStore) -> Finding {
+    let versions = match store.check().await {
+        Ok(()) => store.versions().await,
+        Err(error) => Err(error),
+    };
+    found(&Relay::database(&config.data), versions)
+}
+
+fn found(path: &Path, versions: Result<SchemaVersions, StoreError>) -> Finding {
+    let shown = path.display();
+    match versions {
         Ok(SchemaVersions { found, known }) if found > known => wrong(
             format!("{shown} was made by a newer Latchkey (version {found}, {known} is known)"),
             "run that Latchkey, or one newer still",

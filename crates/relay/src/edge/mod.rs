@@ -248,6 +248,7 @@ impl Edge {
         let pass = pass.map_err(|not_now| match not_now {
             NotNow::Reached(reached) => Trouble::Limit(reached),
             NotNow::Store(error) => doubt(&error),
+            NotNow::NoPlan => unknown_plan(),
         })?;
         let method = request.method().clone();
         let request = pass.request(request).map_err(Trouble::Limit)?;

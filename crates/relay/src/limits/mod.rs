@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::book::{Book, Counts};
-pub(crate) use self::pass::{Pass, Socket};
+pub(crate) use self::pass::{Pass, PicturePass, Socket};
 
 /// How often the plans of accounts with something open are looked at: one query for 500 accounts.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -67,6 +67,8 @@ pub(crate) enum NotNow {
     Reached(#[from] Reached),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("the printer is gone, or its owner's plan is not in the configuration")]
+    NoPlan,
 }
 
 /// What an account has used, for people.
@@ -115,6 +117,39 @@ impl Limits {
             Arc::clone(&self.0.clock),
             self.0.tracker.clone(),
         ))
+    }
+
+    /// The same for a webcam that the relay itself shows: it counts against the printer's owner.
+    pub(crate) async fn begin_webcam(&self, printer: &PrinterId) -> Result<Pass, NotNow> {
+        let (account, plan) = self.owner(printer).await?;
+        let subject = Subject {
+            account: &account,
+            printer,
+            plan: &plan,
+        };
+        self.begin(subject, true).await
+    }
+
+    /// Lets a single picture be asked for that the relay itself shows. Many may wait for the same
+    /// one, so it is none of what the printer's owner has open: only the month limits it.
+    pub(crate) async fn begin_picture(&self, printer: &PrinterId) -> Result<PicturePass, NotNow> {
+        let (account, plan) = self.owner(printer).await?;
+        let book = self.book(&account).await?;
+        {
+            let mut counts = book.counts();
+            counts.adopt(plan);
+            counts.room(1, self.0.clock.now())?;
+        }
+        Ok(PicturePass::new(book, Arc::clone(&self.0.clock)))
+    }
+
+    /// A printer's owner, and the plan of theirs.
+    async fn owner(&self, printer: &PrinterId) -> Result<(AccountId, Entitlements), NotNow> {
+        let found = self.0.store.printers().find(printer).await?;
+        let account = found.ok_or(NotNow::NoPlan)?.account;
+        let found = self.0.store.accounts().find(&account).await?;
+        let plan = found.and_then(|account| self.0.plans.find(&account.plan).copied());
+        Ok((account, plan.ok_or(NotNow::NoPlan)?))
     }
 
     /// What an account on this plan has used.

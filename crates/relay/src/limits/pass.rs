@@ -210,6 +210,24 @@ fn is_bodiless(method: &Method, status: StatusCode) -> bool {
     method == Method::HEAD || matches!(status, StatusCode::NOT_MODIFIED | StatusCode::NO_CONTENT)
 }
 
+/// What a single picture is shown by.
+pub(crate) struct PicturePass {
+    book: Arc<Book>,
+    clock: Arc<dyn Clock>,
+}
+
+impl PicturePass {
+    pub(super) fn new(book: Arc<Book>, clock: Arc<dyn Clock>) -> Self {
+        Self { book, clock }
+    }
+
+    /// Counts a picture of this length, which may be shown then.
+    pub(crate) fn show(self, bytes: usize) -> Result<(), Reached> {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.book.counts().pass(bytes, self.clock.now())
+    }
+}
+
 /// A socket that is counted for as long as this is there.
 pub(crate) struct Socket {
     pass: Pass,

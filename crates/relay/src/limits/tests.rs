@@ -79,7 +79,7 @@ impl Bench {
     async fn refused(&self) -> Limit {
         match self.try_begin().await {
             Err(NotNow::Reached(reached)) => reached.limit,
-            Err(NotNow::Store(error)) => panic!("{error}"),
+            Err(error) => panic!("{error}"),
             Ok(_) => panic!("let in"),
         }
     }

@@ -17,7 +17,7 @@ use latchkey_web::shell::Place as At;
 
 use super::viewer;
 use crate::camera::CameraError;
-use crate::dashboard::http::{no_picture, picture_or, running, status_of};
+use crate::dashboard::http::{no_picture_for, picture_or, running};
 use crate::dashboard::now_of;
 use crate::dashboard::wire::Shown;
 use crate::pages::views::{LiveEnds, LiveGone, LiveOver, LivePage, Now};
@@ -198,11 +198,11 @@ async fn camera(asking: Asking) -> Result<Response, Response> {
     // What ended before there was a place is seen now; of what ends later the place hears.
     let found = guest.watch().await?;
     let Some(host) = &found.host else {
-        return Ok(private(no_picture(status_of(CameraError::NotConnected))));
+        return Ok(private(no_picture_for(CameraError::NotConnected)));
     };
     Ok(private(match place.stream(host).await {
         Ok(stream) => running(stream),
-        Err(error) => no_picture(status_of(error)),
+        Err(error) => no_picture_for(error),
     }))
 }
 

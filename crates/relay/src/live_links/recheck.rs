@@ -95,11 +95,12 @@ impl LiveLinks {
                 let is_signed_in = sessions
                     .iter()
                     .any(|one| one.id == *session && one.is_alive(now));
-                let owner = parts.store.accounts().find(account).await?;
-                let is_suspended = owner.is_none_or(|account| account.suspended.is_some());
+                let person = parts.store.accounts().find(account).await?;
+                let is_suspended = person.is_none_or(|account| account.suspended.is_some());
                 let used = parts.store.members();
                 let used = used.find_used(account, &viewer.printer).await?;
-                Ok(is_signed_in && !is_suspended && used.is_some())
+                let may_use = used.is_some_and(|used| !used.owner_suspended);
+                Ok(is_signed_in && !is_suspended && may_use)
             }
         }
     }

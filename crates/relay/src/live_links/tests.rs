@@ -2,16 +2,19 @@ use std::sync::atomic::Ordering;
 
 use latchkey_model::account::Account;
 use latchkey_model::chance::SeededChance;
+use latchkey_model::limit::Month;
 use latchkey_model::printer::{HostKey, Printer, PrinterName, Seen};
 use latchkey_model::printing::{
     Condition, EventKind, Heats, Job, PrinterEvent, PrinterState, Progress,
 };
 use latchkey_model::sealed::MasterKey;
+use latchkey_store::relay::MonthlyBytes;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::activity::Activity;
+use crate::limits::Limits;
 use crate::tests::{Bench, Browser};
 use crate::watching;
 use crate::watching::tests::Fake;
@@ -26,6 +29,12 @@ pub(crate) fn over(
     let watching = Watching::new(watching::Making {
         source: Arc::new(Fake::default()),
         activity: activity.clone(),
+        limits: Limits::new(
+            store.clone(),
+            Arc::clone(clock),
+            crate::tests::config().plans,
+            TaskTracker::new(),
+        ),
         tracker: TaskTracker::new(),
         stopping: CancellationToken::new(),
     });
@@ -432,6 +441,70 @@ async fn people_are_cut_off_when_their_session_or_their_use_of_the_printer_ends(
 }
 
 #[tokio::test]
+async fn of_a_suspended_owners_printer_a_member_sees_nothing() {
+    let scene = Scene::new().await;
+    let state = &scene.bench.state;
+    let bob = scene.bench.account("bob@example.com").await;
+    scene.bench.share(&scene.printer, &bob).await;
+    let mut member = scene.bench.signed_in(&bob).await;
+    let picture = format!("/printers/{}/snapshot", scene.printer.id);
+    member.get(&picture).await.is(200);
+    member.get("/printers/state").await.says("spiral-vase");
+    let sessions = state.store.sessions().list_of(&bob.id).await.unwrap();
+    let viewer = Viewer {
+        printer: scene.printer.id.clone(),
+        by: By::Session {
+            account: bob.id.clone(),
+            session: sessions[0].id.clone(),
+        },
+    };
+    let place = state.watching.enter(viewer).unwrap();
+    let host = scene.printer.host.as_ref().map(HostKey::id).unwrap();
+    let stream = place.stream(&host).await.unwrap();
+    state.life.suspend(&scene.ann.id, "because").await.unwrap();
+    state.live_links.recheck_viewers().await.unwrap();
+    assert!(is_cut(stream).await);
+    for below in ["snapshot", "camera"] {
+        let path = format!("/printers/{}/{below}", scene.printer.id);
+        member.get(&path).await.is(404);
+    }
+    let page = format!("/printers/{}", scene.printer.id);
+    for path in ["/printers/state", "/printers", &page] {
+        let reply = member.get(path).await;
+        reply.is(200);
+        assert!(!reply.text.contains("spiral-vase"), "{path}");
+    }
+    state.life.unsuspend(&scene.ann.id).await.unwrap();
+    member.get(&picture).await.is(200);
+}
+
+#[tokio::test]
+async fn when_the_owners_month_is_used_up_there_is_no_picture_and_it_is_said_why() {
+    let scene = Scene::new().await;
+    let (store, owner) = (scene.bench.store(), &scene.ann.id);
+    let small = "small".parse().unwrap();
+    assert!(store.accounts().set_plan(owner, &small).await.unwrap());
+    let used_up = MonthlyBytes {
+        account: owner.clone(),
+        month: Month::of(scene.bench.clock.now()),
+        bytes: 10_000_000_000,
+    };
+    store.account_usage().keep(&[used_up], &[]).await.unwrap();
+    let live = path_of(&scene.make(24, false).await);
+    let own = format!("/printers/{}", scene.printer.id);
+    let mut person = scene.bench.signed_in(&scene.ann).await;
+    for path in [live, own] {
+        for below in ["snapshot", "camera"] {
+            let refused = person.get(&format!("{path}/{below}")).await;
+            refused.is(429);
+            refused.says("in a month is used up");
+            assert!(refused.headers.contains_key("retry-after"), "{path}");
+        }
+        person.get(&path).await.is(200);
+    }
+}
+
+#[tokio::test]
 async fn a_doubt_cuts_nobody_off() {
     let scene = Scene::new().await;
     let state = &scene.bench.state;
@@ -476,6 +549,7 @@ async fn many_who_look_cost_the_printer_one_picture() {
     let watching = Watching::new(watching::Making {
         source: Arc::clone(&fake) as _,
         activity: scene.bench.state.activity.clone(),
+        limits: scene.bench.state.limits.clone(),
         tracker: TaskTracker::new(),
         stopping: CancellationToken::new(),
     });

@@ -19,6 +19,9 @@ pub(crate) use self::post::{Making, Post};
 /// Letters that wait to be looked at.
 const QUEUE: usize = 256;
 
+/// Places that only letters get which somebody waits for.
+const KEPT_FREE: usize = 64;
+
 /// What there is to do.
 #[derive(Debug)]
 enum Job {
@@ -28,6 +31,23 @@ enum Job {
     Tell { account: AccountId, letter: Letter },
     /// A letter with a new password's link, if somebody has an account with this address.
     Reset { email: Email },
+}
+
+impl Job {
+    /// Whether somebody cannot go on without it.
+    const fn is_waited_for(&self) -> bool {
+        match self {
+            Self::Reset { .. } => true,
+            Self::Tell { .. } => false,
+            Self::Send { letter, .. } => matches!(
+                letter,
+                Letter::Verify { .. }
+                    | Letter::Reset { .. }
+                    | Letter::JoinPrinter { .. }
+                    | Letter::Invitation { .. }
+            ),
+        }
+    }
 }
 
 /// Where letters are handed in. Without a mail server they go nowhere.
@@ -45,9 +65,10 @@ impl Mail {
         self.0.is_some()
     }
 
-    /// Whether one more letter would be taken now.
+    /// Whether one more letter that nobody waits for would be taken now.
     pub(crate) fn has_room(&self) -> bool {
-        self.0.as_ref().is_some_and(|queue| queue.capacity() > 0)
+        let queue = self.0.as_ref();
+        queue.is_some_and(|queue| queue.capacity() > KEPT_FREE)
     }
 
     fn queue() -> (Self, mpsc::Receiver<Job>) {
@@ -76,7 +97,7 @@ impl Mail {
 
     fn hand_in(&self, job: Job) {
         if let Some(queue) = &self.0
-            && queue.try_send(job).is_err()
+            && (!(job.is_waited_for() || self.has_room()) || queue.try_send(job).is_err())
         {
             tracing::warn!(
                 limit.name = "letters",

@@ -1,6 +1,9 @@
 use latchkey_model::account::Email;
+use latchkey_model::account_notice::NoticeKind;
 
+use super::{Job, KEPT_FREE, Mail, QUEUE};
 use crate::mail::Letter;
+use crate::notices::Notices;
 use crate::tests::{Bench, MailServer, smtp};
 
 fn email(text: &str) -> Email {
@@ -109,4 +112,48 @@ async fn a_mail_server_that_is_away_holds_nobody_up() {
     }
     let ann = bench.account("ann@example.com").await;
     bench.signed_in(&ann).await.get("/printers").await.is(200);
+}
+
+#[tokio::test]
+async fn letters_that_somebody_waits_for_have_places_of_their_own() {
+    let (mail, mut queue) = Mail::queue();
+    let ann = email("ann@example.com");
+    for _ in 0..1000 {
+        mail.send(&ann, Letter::AddressChanged);
+    }
+    assert_eq!(queue.len(), QUEUE - KEPT_FREE);
+    assert!(!mail.has_room());
+    for _ in 0..1000 {
+        mail.reset(&ann);
+    }
+    assert_eq!(queue.len(), QUEUE);
+    for _ in 0..QUEUE - KEPT_FREE {
+        assert!(matches!(queue.try_recv(), Ok(Job::Send { .. })));
+    }
+    assert!(matches!(queue.try_recv(), Ok(Job::Reset { .. })));
+}
+
+#[tokio::test]
+async fn one_account_has_ten_letters_an_hour_about_strange_devices() {
+    let bench = Bench::new().await;
+    let ann = bench.account("ann@example.com").await;
+    let bob = bench.account("bob@example.com").await;
+    let (mail, queue) = Mail::queue();
+    let (store, clock) = (bench.store(), &bench.state.clock);
+    let notices = Notices::new(store.clone(), clock.clone(), mail);
+    let letter = |number: usize| Letter::SignedIn {
+        device: format!("browser {number}"),
+        network: String::new(),
+    };
+    for number in 0..15 {
+        notices.tell(&ann.id, letter(number), None).await;
+    }
+    assert_eq!(queue.len(), 10);
+    let kept = store.notices().list(&ann.id, 100).await.unwrap();
+    let devices = kept.iter().filter(|one| one.kind == NoticeKind::NewDevice);
+    assert_eq!(devices.count(), 15, "the page has them all");
+    // What else there is to tell is told, and others are told theirs.
+    notices.tell(&ann.id, Letter::PasswordChanged, None).await;
+    notices.tell(&bob.id, letter(0), None).await;
+    assert_eq!(queue.len(), 12);
 }

@@ -1,6 +1,7 @@
 //! What accounts' owners are told of: by a letter, if that is possible, and on their page.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use latchkey_model::account_notice::{Notice, NoticeKind};
 use latchkey_model::app_key::network_of;
@@ -8,10 +9,15 @@ use latchkey_model::clock::Clock;
 use latchkey_model::id::AccountId;
 use latchkey_store::RelayStore;
 use latchkey_web::device;
+use latchkey_web::limits::{Limits, Window};
 
 use crate::audit::Act;
 use crate::mail::{Letter, Mail};
 use crate::sessions::Visitor;
+
+/// Letters that an account gets about browsers and programs that were not seen with it before: who
+/// signs in makes up what theirs is called, and the letters of all wait in one queue.
+const OF_STRANGE_DEVICES: [Window; 1] = [Window::new(10, Duration::from_hours(1))];
 
 /// Tells people. Clones share it.
 #[derive(Clone)]
@@ -19,15 +25,21 @@ pub(crate) struct Notices {
     store: RelayStore,
     clock: Arc<dyn Clock>,
     mail: Mail,
+    of_strange_devices: Arc<Limits<AccountId>>,
 }
 
 impl Notices {
     pub(crate) fn new(store: RelayStore, clock: Arc<dyn Clock>, mail: Mail) -> Self {
-        Self { store, clock, mail }
+        Self {
+            store,
+            clock,
+            mail,
+            of_strange_devices: Arc::new(Limits::new(&OF_STRANGE_DEVICES)),
+        }
     }
 
-    /// Tells what a letter says, which also stands on the account's page from now on. Who did it is
-    /// `by`, if it was somebody with a browser.
+    /// Tells what a letter says, which also stands on the account's page from now on, even if there
+    /// were too many such letters. Who did it is `by`, if it was somebody with a browser.
     pub(crate) async fn tell(&self, account: &AccountId, letter: Letter, by: Option<&Visitor<'_>>) {
         if let Some((kind, detail)) = said(&letter) {
             let (device, network) = match (&letter, by) {
@@ -47,7 +59,23 @@ impl Notices {
             };
             self.keep(account, &notice).await;
         }
-        self.mail.tell(account, letter);
+        if self.may_write(account, &letter) {
+            self.mail.tell(account, letter);
+        }
+    }
+
+    fn may_write(&self, account: &AccountId, letter: &Letter) -> bool {
+        if !matches!(
+            letter,
+            Letter::SignedIn { .. } | Letter::UsedElsewhere { .. }
+        ) {
+            return true;
+        }
+        let counted = self.of_strange_devices.count(account, self.clock.now());
+        if counted.is_err() {
+            tracing::debug!(limit.name = "device_letters", account.id = %account, "a letter was not written");
+        }
+        counted.is_ok()
     }
 
     /// The same without a letter.

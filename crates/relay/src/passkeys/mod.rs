@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use latchkey_model::account::Account;
+use latchkey_model::app_key::network_of;
 use latchkey_model::chance::Chance;
 use latchkey_model::clock::Clock;
 use latchkey_model::id::{AccountId, PasskeyId, SessionId};
@@ -35,7 +36,8 @@ pub(crate) const MOST: u32 = 20;
 /// Most characters of a name.
 const LONGEST_NAME: usize = 40;
 
-/// How long a device may take, and how many do so at once.
+/// How long a device may take, and how many do so at once: of too many who sign in, the oldest of
+/// the network with the most.
 const LASTS: Duration = Duration::from_mins(5);
 const MOST_WAITING: usize = 1000;
 
@@ -192,7 +194,8 @@ impl Passkeys {
         // They pressed a button: it is not for the browser to decide when it asks.
         asked.mediation = None;
         let token = StepToken::generate(&*self.chance);
-        self.entering.put(token.hash(), state, now);
+        let network = network_of(address);
+        self.entering.put_of(network, token.hash(), state, now);
         Ok((token, asked))
     }
 

@@ -139,6 +139,7 @@ async fn answer(
 
 async fn change_password(visit: Visit, Form(form): Form<ChangingPassword>) -> Answered {
     let account = visit.form(&form.csrf_token, HERE)?;
+    visit.guarded(HERE)?;
     let Some(session) = visit.session() else {
         return Err(visit.problem(StatusCode::FORBIDDEN));
     };
@@ -173,8 +174,8 @@ async fn change_password(visit: Visit, Form(form): Form<ChangingPassword>) -> An
     let others = sessions.end_others(&account.id, Some(&session.id)).await;
     others.map_err(|failure| visit.failed(&failure))?;
     visit.state.life.changes().note();
-    let resets = accounts.drop_resets(&account.id).await;
-    resets.map_err(|failure| visit.failed(&failure))?;
+    let letters = accounts.drop_letters(&account.id).await;
+    letters.map_err(|failure| visit.failed(&failure))?;
     let renewed = visit.state.sessions.renew(&session.id).await;
     let cookie = renewed.map_err(|failure| visit.failed(&failure))?;
     tracing::info!(account.id = %account.id, "a password was changed");

@@ -116,10 +116,17 @@ async fn revoke(visit: Visit, Id(id): Id<AppConnectionId>, Form(form): Form<Revo
             visit.state.activity.by_person(Did::Revoked, person);
         }
         let app = live.map_or_else(String::new, |live| live.app_name.to_string());
+        if let Some(live) = live.filter(|live| live.account != account.id) {
+            mention_to_other(&visit, &live.account, app.clone()).await;
+        }
         visit
             .mention(&account.id, NoticeKind::AppRevoked, app)
             .await;
-        let about = About::default().detail(id.as_str());
+        let about = About {
+            account: live.map(|live| &live.account),
+            printer: live.map(|live| &live.printer),
+            detail: id.to_string(),
+        };
         visit.note(Act::AppConnectionRevoked, about).await;
         tracing::info!(
             account.id = %account.id,
@@ -140,6 +147,15 @@ async fn revoke(visit: Visit, Id(id): Id<AppConnectionId>, Form(form): Form<Revo
     }
 }
 
+/// Tells whoever allowed an app that it is out by somebody else, whose browser and network are not
+/// theirs to know.
+async fn mention_to_other(visit: &Visit, account: &AccountId, app: String) {
+    let notices = &visit.state.notices;
+    notices
+        .note(account, NoticeKind::AppRevoked, app, None)
+        .await;
+}
+
 async fn ask_to_revoke_all(visit: Visit, Id(id): Id<PrinterId>) -> Answered {
     let account = visit.account()?;
     let found = used(&visit, account, &id).await?;
@@ -156,6 +172,9 @@ async fn revoke_all(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Bare>)
     let account = visit.form(&form.csrf_token, &back)?;
     let found = used(&visit, account, &id).await?;
     visit.fresh(&back)?;
+    let store = visit.state.store.app_connections();
+    let listed = store.list_by_printer(&account.id, &id).await;
+    let listed = listed.map_err(|failure| visit.failed(&failure))?;
     let revoked = visit.state.life.revoke_all(&account.id, &id).await;
     let count = revoked.map_err(|failure| visit.failed(&failure))?;
     if count > 0 {
@@ -165,6 +184,10 @@ async fn revoke_all(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Bare>)
             app: None,
         };
         visit.state.activity.by_person(Did::Revoked, person);
+    }
+    let others = listed.iter().filter_map(|one| one.connection.live());
+    for live in others.filter(|live| live.account != account.id) {
+        mention_to_other(&visit, &live.account, live.app_name.to_string()).await;
     }
     let (kind, printer) = (NoticeKind::AppRevoked, found.printer.name.to_string());
     visit.mention(&account.id, kind, printer).await;

@@ -83,7 +83,7 @@ fn card(visit: &Visit, account: &Account, found: &UsedPrinter) -> PrinterCard {
         id: found.printer.id.to_string(),
         name: found.printer.name.to_string(),
         presence: presence(visit, found).0,
-        now: now_at(&visit.state, &found.printer),
+        now: now_at(&visit.state, found),
         copied: own && recent_copy(visit, found).is_some(),
         apps: found.app_connections,
         owner: (!own).then(|| found.owner.as_str().to_owned()),
@@ -176,7 +176,7 @@ async fn page(
         id: printer.id.to_string(),
         name: printer.name.to_string(),
         presence,
-        now: now_at(&visit.state, printer),
+        now: now_at(&visit.state, found),
         watching: false,
         activity: of_printer(visit, account, &printer.id).await?,
         data: data_used(visit, &printer.id).await?,
@@ -274,6 +274,10 @@ async fn rename(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Renaming>)
     let account = visit.form(&form.csrf_token, &printer_path(&id, ""))?;
     let found = owned(&visit, account, &id).await?;
     let problem = match PrinterName::parse(&form.name) {
+        // Nothing happened that would have to be written down.
+        Ok(name) if name == found.printer.name => {
+            return Ok(visit.go_on(&printer_path(&id, "?done=renamed")));
+        }
         Ok(name) => {
             let renamed = visit.state.store.printers();
             let renamed = renamed.rename(&account.id, &id, &name).await;

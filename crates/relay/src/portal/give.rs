@@ -116,7 +116,10 @@ impl Portal {
         let id = &making.connection.id;
         if self.parts.life.revoke(account, id).await? {
             tracing::info!(app_connection.id = %id, "an app's access was taken back in the portal");
+            let live = making.connection.live();
             let entry = Entry {
+                account: live.map(|live| live.account.clone()),
+                printer: live.map(|live| live.printer.clone()),
                 detail: id.to_string(),
                 ..Entry::new(Actor::Account(account.clone()), Act::AppConnectionRevoked)
             };

@@ -324,21 +324,31 @@ async fn a_password_alone_is_no_fresh_proof_where_codes_are_asked_for() {
     let bench = Bench::new().await;
     let ann = bench.account("ann@example.com").await;
     let mut browser = bench.signed_in(&ann).await;
-    turn_on(&bench, &mut browser).await;
+    let (_, codes) = turn_on(&bench, &mut browser).await;
     bench.clock.advance(STALE);
-    // The way to type the password that asks for no code.
+    // The old password is not all that a new one takes.
     let new = "another-long-password";
     let fields = [("old", PASSWORD), ("password", new), ("again", new)];
-    browser
-        .fill("/account", "/account/password", &fields)
-        .await
-        .leads_to("/account?done=password");
+    let change = "/account/password";
+    let again = "/sign-in/again?then=/account&with=second-factor";
+    let led = browser.fill("/account", change, &fields).await;
+    led.leads_to(again);
+    half(&mut bench.browser(), "ann@example.com").await;
     let led = browser.get("/account/delete").await;
     assert!(led.location().starts_with("/sign-in/again"), "{led:?}");
     browser.get("/account").await.is(200);
     let address = [("email", "eve@example.com")];
     let led = browser.post("/account/address", &address).await;
     assert!(led.location().starts_with("/sign-in/again"), "{led:?}");
+    let code = [
+        ("password", PASSWORD),
+        ("code", &codes[0]),
+        ("then", "/account"),
+    ];
+    let proved = browser.fill(again, "/sign-in/again", &code).await;
+    proved.leads_to("/account");
+    let changed = browser.fill("/account", change, &fields).await;
+    changed.leads_to("/account?done=password");
 }
 
 fn passkey(bench: &Bench, account: &Account) -> KeptPasskey {

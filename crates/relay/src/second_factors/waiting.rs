@@ -1,12 +1,13 @@
 //! What waits for somebody's next step, in memory only: for minutes, and a bounded number.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use latchkey_model::clock::Timestamp;
 
-/// Values that wait, by what names them. Of too many the oldest go.
+/// Values that wait, by what names them. Of too many the oldest go, of the crowd with the most.
 pub(crate) struct Waiting<K, V> {
     lasts: Duration,
     most: usize,
@@ -16,6 +17,8 @@ pub(crate) struct Waiting<K, V> {
 struct One<K, V> {
     key: K,
     value: V,
+    /// Whose it is, as far as that can be told.
+    crowd: String,
     until: Timestamp,
 }
 
@@ -30,13 +33,24 @@ impl<K: PartialEq, V> Waiting<K, V> {
 
     /// Lets a value wait, in place of an earlier one of the same name.
     pub(crate) fn put(&self, key: K, value: V, now: Timestamp) {
+        self.put_of(String::new(), key, value, now);
+    }
+
+    /// The same for one of a crowd: whoever has the most waiting makes room first.
+    pub(crate) fn put_of(&self, crowd: String, key: K, value: V, now: Timestamp) {
         let mut of = self.lock(now);
         of.retain(|one| one.key != key);
         if of.len() >= self.most {
-            of.pop_front();
+            let first = first_to_go(&of);
+            of.remove(first);
         }
         let until = now.plus(self.lasts);
-        of.push_back(One { key, value, until });
+        of.push_back(One {
+            key,
+            value,
+            crowd,
+            until,
+        });
     }
 
     /// Takes a value: it is gone, whatever becomes of it.
@@ -61,6 +75,17 @@ impl<K: PartialEq, V: Clone> Waiting<K, V> {
         let found = of.iter().find(|one| one.key == *key);
         found.map(|one| one.value.clone())
     }
+}
+
+/// Where the oldest of the largest crowd is; of equal ones, of that with the oldest.
+fn first_to_go<K, V>(of: &VecDeque<One<K, V>>) -> usize {
+    let mut crowds: HashMap<&str, (usize, Reverse<usize>)> = HashMap::new();
+    for (at, one) in of.iter().enumerate() {
+        let (size, _) = crowds.entry(&one.crowd).or_insert((0, Reverse(at)));
+        *size += 1;
+    }
+    let largest = crowds.into_values().max();
+    largest.map_or(0, |(_, Reverse(first))| first)
 }
 
 #[cfg(test)]
@@ -93,5 +118,20 @@ mod tests {
         }
         let left: Vec<_> = (0..5).filter_map(|key| waiting.take(&key, at(5))).collect();
         assert_eq!(left, [-2, -3, -4]);
+    }
+
+    #[test]
+    fn whoever_has_the_most_waiting_makes_room() {
+        let waiting = Waiting::new(Duration::from_mins(5), 4);
+        let put = |crowd: &str, number| waiting.put_of(crowd.to_owned(), number, number, at(0));
+        put("few", 0);
+        for number in 1..10 {
+            put("many", number);
+        }
+        put("other", 10);
+        let left: Vec<_> = (0..=10)
+            .filter_map(|key| waiting.take(&key, at(0)))
+            .collect();
+        assert_eq!(left, [0, 8, 9, 10]);
     }
 }

@@ -1,7 +1,8 @@
 //! Looking through printers' cameras, for people on our pages and for whoever has a live link.
 //!
 //! Who may look is for the callers to know; here it is seen to that many who look cost a printer's
-//! uplink little, that there are not too many, and that what is open ends with what allowed it.
+//! uplink little, that there are not too many, that what is open ends with what allowed it, and
+//! that it counts against the plan of the printer's owner.
 
 mod pictures;
 #[cfg(test)]
@@ -12,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::{BoxFuture, FutureExt as _};
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Method, Response};
 use latchkey_model::id::{AccountId, HostId, LiveLinkId, PrinterId, SessionId};
 use latchkey_net::body::{self, Body};
 use latchkey_net::proxy::cut::cut_at_once;
@@ -25,6 +26,7 @@ use tokio_util::task::TaskTracker;
 use self::pictures::Pictures;
 use crate::activity::{Activity, is_running_picture};
 use crate::camera::{Camera, CameraError, Picture};
+use crate::limits::{Limits, NotNow};
 
 /// So many may watch a printer's running picture by live links at once. Each costs the uplink a
 /// picture of its own; who comes later sees single pictures.
@@ -87,6 +89,7 @@ pub(crate) struct Watching(Arc<Shared>);
 pub(crate) struct Making {
     pub(crate) source: Arc<dyn Source>,
     pub(crate) activity: Activity,
+    pub(crate) limits: Limits,
     pub(crate) tracker: TaskTracker,
     /// Ends what does not end by itself.
     pub(crate) stopping: CancellationToken,
@@ -97,6 +100,7 @@ struct Shared {
     #[cfg(test)]
     source_in_tests: std::sync::OnceLock<Arc<dyn Source>>,
     activity: Activity,
+    limits: Limits,
     tracker: TaskTracker,
     stopping: CancellationToken,
     endings: Endings<Viewer>,
@@ -117,6 +121,7 @@ impl Watching {
         let Making {
             source,
             activity,
+            limits,
             tracker,
             stopping,
         } = making;
@@ -125,6 +130,7 @@ impl Watching {
             #[cfg(test)]
             source_in_tests: std::sync::OnceLock::new(),
             activity,
+            limits,
             tracker,
             stopping,
             endings: Endings::default(),
@@ -148,7 +154,11 @@ impl Watching {
                 Err(CameraError::Failed)
             }
         };
-        self.0.pictures.get(host, take).await
+        let pass = self.0.limits.begin_picture(printer).await;
+        let pass = pass.map_err(refusal)?;
+        let picture = self.0.pictures.get(host, take).await?;
+        pass.show(picture.bytes.len())?;
+        Ok(picture)
     }
 
     /// Takes a place to watch from. Whoever takes one has to look again whether it may be
@@ -219,10 +229,15 @@ impl Place {
     pub(crate) async fn stream(self, host: &HostId) -> Result<Response<Body>, CameraError> {
         let hold = self.hold.clone();
         let shared = Arc::clone(&self.watching.0);
-        let stream = tokio::select! {
+        let open = async {
+            let pass = shared.limits.begin_webcam(&self.viewer.printer).await;
+            let pass = pass.map_err(refusal)?;
+            Ok::<_, CameraError>((self.watching.source().stream(host).await?, pass))
+        };
+        let (stream, pass) = tokio::select! {
             biased;
             () = hold.clone().until_ended() => return Err(CameraError::Failed),
-            stream = self.watching.source().stream(host) => stream?,
+            opened = open => opened?,
         };
         if !is_running_picture(stream.headers()) {
             return Err(CameraError::Failed);
@@ -243,7 +258,18 @@ impl Place {
         let kind = head.headers.get(CONTENT_TYPE).cloned();
         let kind = kind.unwrap_or(HeaderValue::from_static("multipart/x-mixed-replace"));
         answer.headers_mut().insert(CONTENT_TYPE, kind);
-        Ok(answer)
+        Ok(pass.answer(&Method::GET, answer)?)
+    }
+}
+
+/// Why there is no picture, where the plan of the printer's owner is what it failed at.
+fn refusal(not_now: NotNow) -> CameraError {
+    match not_now {
+        NotNow::Reached(reached) => reached.into(),
+        NotNow::Store(_) | NotNow::NoPlan => {
+            tracing::error!(error = %not_now, "cannot count a picture against a plan");
+            CameraError::Failed
+        }
     }
 }
 

@@ -4,7 +4,11 @@ use bytes::Bytes;
 use futures_util::stream;
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
+use latchkey_model::clock::Clock as _;
+use latchkey_model::limit::{Limit, WebcamWindow};
+use latchkey_model::plan::{Entitlements, Plans};
 use latchkey_net::body::BodyError;
+use latchkey_store::relay::WatchedWebcam;
 
 use super::*;
 use crate::tests::Bench;
@@ -47,12 +51,24 @@ fn host() -> HostId {
 }
 
 async fn watching(fake: Fake) -> (Watching, Bench, PrinterId) {
+    watching_on(fake, Entitlements::default()).await
+}
+
+/// The same where the printer's owner has this plan.
+async fn watching_on(fake: Fake, plan: Entitlements) -> (Watching, Bench, PrinterId) {
     let bench = Bench::new().await;
     let ann = bench.account("ann@example.com").await;
     let printer = bench.printer(&ann, "Voron").await;
+    let plans = HashMap::from([(ann.plan.clone(), plan)]);
     let watching = Watching::new(Making {
         source: Arc::new(fake),
         activity: Activity::new(bench.store().clone(), Arc::new(bench.clock.clone())),
+        limits: Limits::new(
+            bench.store().clone(),
+            Arc::new(bench.clock.clone()),
+            Plans::new(plans.into_iter().collect()),
+            TaskTracker::new(),
+        ),
         tracker: TaskTracker::new(),
         stopping: CancellationToken::new(),
     });
@@ -152,4 +168,76 @@ async fn a_stopping_relay_waits_for_nobody_who_watches() {
         frame.unwrap();
         tokio::task::yield_now().await;
     }
+}
+
+fn limit_of<T>(shown: Result<T, CameraError>) -> Limit {
+    match shown {
+        Err(CameraError::Limit(reached)) => reached.limit,
+        Err(error) => panic!("{error}"),
+        Ok(_) => panic!("shown"),
+    }
+}
+
+#[tokio::test]
+async fn running_pictures_are_open_for_the_printers_owner() {
+    let plan = Entitlements {
+        max_concurrent_streams: Some(1),
+        ..Entitlements::default()
+    };
+    let (watching, _bench, printer) = watching_on(Fake::default(), plan).await;
+    let watch = async |number| {
+        let place = watching.enter(viewer(&printer, number)).unwrap();
+        place.stream(&host()).await
+    };
+    let first = watch(1).await.unwrap();
+    assert_eq!(limit_of(watch(2).await), Limit::WebcamStreams);
+    assert_eq!(watching.viewers().len(), 1, "places are given back");
+    // However many wait for single pictures, they keep nothing from the owner.
+    watching.snapshot(&printer, &host()).await.unwrap();
+    drop(first);
+    assert!(watch(2).await.is_ok());
+}
+
+#[tokio::test]
+async fn running_pictures_take_the_time_that_the_owners_plan_has_for_the_webcam() {
+    let plan = Entitlements {
+        max_webcam_seconds_per_window: Some(60),
+        ..Entitlements::default()
+    };
+    let (watching, bench, printer) = watching_on(Fake::default(), plan).await;
+    let owner = bench.store().printers().find(&printer).await.unwrap();
+    let used_up = WatchedWebcam {
+        account: owner.unwrap().account,
+        printer: printer.clone(),
+        window: WebcamWindow {
+            began: bench.clock.now(),
+            used: std::time::Duration::from_secs(60),
+        },
+    };
+    let usage = bench.store().account_usage();
+    usage.keep(&[], &[used_up]).await.unwrap();
+    let place = watching.enter(viewer(&printer, 1)).unwrap();
+    let refused = place.stream(&host()).await;
+    assert_eq!(limit_of(refused), Limit::WebcamTime);
+    watching.0.tracker.close();
+    watching.0.tracker.wait().await;
+    assert!(watching.viewers().is_empty(), "places are given back");
+    watching.snapshot(&printer, &host()).await.unwrap();
+}
+
+#[tokio::test]
+async fn every_picture_counts_in_the_month_of_the_printers_owner() {
+    let plan = Entitlements {
+        max_bytes_per_month: Some(16),
+        ..Entitlements::default()
+    };
+    let (watching, _bench, printer) = watching_on(Fake::default(), plan).await;
+    let place = watching.enter(viewer(&printer, 1)).unwrap();
+    let mut body = place.stream(&host()).await.unwrap().into_body();
+    body.frame().await.unwrap().unwrap();
+    watching.snapshot(&printer, &host()).await.unwrap();
+    // Of the 16 bytes a frame took 5 and a picture 7. The same picture is no cheaper.
+    let again = watching.snapshot(&printer, &host()).await;
+    assert_eq!(limit_of(again), Limit::Month);
+    assert!(body.frame().await.is_none(), "it ends in good order");
 }

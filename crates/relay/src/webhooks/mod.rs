@@ -76,6 +76,9 @@ impl Default for Pace {
     }
 }
 
+/// How often an app may set or delete its webhook.
+const CHANGES: [Window; 1] = [Window::new(10, Duration::from_mins(1))];
+
 /// What [`Webhooks`] work with.
 pub(crate) struct Making<'a> {
     pub(crate) public_url: &'a PublicUrl,
@@ -111,6 +114,7 @@ struct Shared {
     snapshots: Snapshots,
     egress: Egress,
     tests: Limits<AppConnectionId>,
+    changes: Limits<AppConnectionId>,
     wake: Notify,
 }
 
@@ -164,14 +168,14 @@ pub(crate) struct Set {
     pub(crate) until: Timestamp,
 }
 
-/// Why a webhook was not set or tested.
+/// Why a webhook was not set, deleted or tested.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WebhookError {
     #[error("{0}")]
     Url(#[from] UrlError),
     #[error("there is no webhook")]
     None,
-    #[error("there were too many tests")]
+    #[error("there were too many calls")]
     TooMany(TooMany),
     /// The app connection ended in this moment.
     #[error("the app connection has ended")]
@@ -197,6 +201,7 @@ impl Webhooks {
             snapshots: making.snapshots.clone(),
             egress: making.egress,
             tests: Limits::new(&TESTS),
+            changes: Limits::new(&CHANGES),
             wake: Notify::new(),
         };
         Self {
@@ -214,16 +219,23 @@ impl Webhooks {
         filter: EventFilter,
     ) -> Result<Set, WebhookError> {
         let url = self.shared.egress.read(url)?;
-        let id = &whose.app_connection;
+        let (id, now) = (&whose.app_connection, self.shared.clock.now());
+        let counted = self.shared.changes.count(id, now);
+        counted.map_err(WebhookError::TooMany)?;
         let store = self.shared.store.webhooks();
         let former = store.find(id).await?;
         let kept = former.as_ref().and_then(|former| self.open(former).ok());
-        let secret = match kept {
-            Some((known, secret)) if known == url => secret,
-            _ => WebhookSecret::generate(&*self.shared.chance),
+        let known = kept.filter(|(known, _)| *known == url);
+        // Whoever sets the same again only lets it live longer.
+        let is_same = known.is_some()
+            && former.is_some_and(|former| {
+                former.filter == filter && former.disabled.is_none() && self.lives(&former)
+            });
+        let secret = match known {
+            Some((_, secret)) => secret,
+            None => WebhookSecret::generate(&*self.shared.chance),
         };
         let (vault, chance) = (&self.shared.vault, &*self.shared.chance);
-        let now = self.shared.clock.now();
         let sealed = vault.seal(url.as_str().as_bytes(), id.as_str(), chance);
         let sealed_secret = vault.seal(secret.expose().as_bytes(), &row_of_secret(id), chance);
         let new = NewWebhook {
@@ -236,16 +248,20 @@ impl Webhooks {
         if !store.set(id, &new).await? {
             return Err(WebhookError::Ended);
         }
-        self.note(whose, Act::WebhookSet).await;
+        if !is_same {
+            self.note(whose, Act::WebhookSet).await;
+        }
         self.shared.wake.notify_one();
         let until = now.plus(LIFE);
         Ok(Set { secret, until })
     }
 
     /// Deletes the webhook of an app connection. Nothing is wrong if there was none.
-    pub(crate) async fn delete(&self, whose: &Whose) -> Result<(), StoreError> {
-        let store = self.shared.store.webhooks();
-        if store.delete(&whose.app_connection).await? {
+    pub(crate) async fn delete(&self, whose: &Whose) -> Result<(), WebhookError> {
+        let (id, now) = (&whose.app_connection, self.shared.clock.now());
+        let counted = self.shared.changes.count(id, now);
+        counted.map_err(WebhookError::TooMany)?;
+        if self.shared.store.webhooks().delete(id).await? {
             self.note(whose, Act::WebhookDeleted).await;
         }
         Ok(())

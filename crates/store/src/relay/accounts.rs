@@ -308,18 +308,22 @@ impl<'a> Accounts<'a> {
         Ok(done.rows_affected() > 0)
     }
 
-    /// Suspends the account. False if there is none or it was suspended already.
+    /// Suspends the account, and takes back by what it would get another password or address. False
+    /// if there is none or it was suspended already.
     pub async fn suspend(
         &self,
         id: &AccountId,
         suspension: &Suspension,
     ) -> Result<bool, StoreError> {
+        let mut work = self.pools.begin().await?;
         let done = sqlx::query(SUSPEND)
             .bind(id.as_str())
             .bind(suspension.at.millis())
             .bind(suspension.reason.as_str())
-            .execute(self.pools.write())
+            .execute(&mut *work)
             .await?;
+        links::drop_letters(&mut work, id).await?;
+        work.commit().await?;
         Ok(done.rows_affected() > 0)
     }
 

@@ -44,6 +44,13 @@ const DROP: &str = "DELETE FROM links WHERE secret_hash = $1";
 
 const DROP_OF: &str = "DELETE FROM links WHERE purpose = $1 AND account_id = $2";
 
+// Of the letters that confirm an address only those that would change it: one that says again
+// that the address is theirs gives nobody anything.
+const DROP_LETTERS: &str = "
+DELETE FROM links WHERE account_id = $1 AND (purpose = 'reset_password' OR
+    (purpose = 'verify_email' AND
+     email <> (SELECT accounts.email FROM accounts WHERE accounts.id = $1)))";
+
 const DROP_ALL: &str = "DELETE FROM links WHERE purpose = $1";
 
 const PRUNE: &str = "DELETE FROM links WHERE expires_at <= $1";
@@ -150,6 +157,12 @@ impl<'a> Links<'a> {
         Ok(query.execute(self.pools.write()).await?.rows_affected())
     }
 
+    /// Takes back by what an account would get another password or another address.
+    pub async fn drop_letters(&self, account: &AccountId) -> Result<u64, StoreError> {
+        let mut connection = self.pools.write().acquire().await?;
+        drop_letters(&mut connection, account).await
+    }
+
     /// Forgets links that are no longer good.
     pub async fn prune(&self, now: Timestamp) -> Result<u64, StoreError> {
         let done = sqlx::query(PRUNE)
@@ -174,6 +187,18 @@ pub(super) async fn take(
         .fetch_optional(work)
         .await?;
     row.as_ref().map(link).transpose()
+}
+
+/// [`Links::drop_letters`] as a part of something greater.
+pub(super) async fn drop_letters(
+    work: &mut Connection,
+    account: &AccountId,
+) -> Result<u64, StoreError> {
+    let done = sqlx::query(DROP_LETTERS)
+        .bind(account.as_str())
+        .execute(work)
+        .await?;
+    Ok(done.rows_affected())
 }
 
 /// There is an administrator now: nobody else becomes the first.

@@ -11,7 +11,7 @@ use super::{app_connections, print_letters, printers};
 use crate::dialect::Row;
 use crate::error::StoreError;
 use crate::pool::Pools;
-use crate::row::{number, parse, time};
+use crate::row::{number, optional_time, parse, time};
 
 const TABLE: &str = "printer_members";
 
@@ -43,7 +43,7 @@ macro_rules! used_where {
         concat!(
             "SELECT p.id, p.account_id, p.name, p.host_key, p.created_at, p.online_since_at, ",
             "p.last_connected_at, p.last_seen_at, p.local_address, p.network, p.copy_seen_at, ",
-            "p.copy_network, o.email, CASE WHEN p.account_id = $1 THEN 'full' ELSE ",
+            "p.copy_network, o.email, o.suspended_at, CASE WHEN p.account_id = $1 THEN 'full' ELSE ",
             "(SELECT m.level FROM printer_members m WHERE m.printer_id = p.id ",
             "AND m.account_id = $1) END AS level, (SELECT count(*) FROM app_connections c ",
             "WHERE c.printer_id = p.id AND (p.account_id = $1 OR c.account_id = $1)) AS apps ",
@@ -83,6 +83,8 @@ pub struct UsedPrinter {
     pub app_connections: u64,
     /// How far this account goes; its owner as far as there is.
     pub level: KeyScope,
+    /// Whether the owner's account is suspended: nobody sees anything of the printer then.
+    pub owner_suspended: bool,
 }
 
 impl UsedPrinter {
@@ -242,5 +244,6 @@ fn used(row: &Row) -> Result<UsedPrinter, StoreError> {
         owner: parse(row, TABLE, "email", |text| Email::parse(text).ok())?,
         app_connections: number(row, "apps")?,
         level: parse(row, TABLE, "level", |text| text.parse().ok())?,
+        owner_suspended: optional_time(row, "suspended_at")?.is_some(),
     })
 }

@@ -255,6 +255,12 @@ impl RelayStore {
         self.pools.check().await
     }
 
+    /// How far the database is in its migrations, as [`RelayStore::inspect`] tells of one that this
+    /// process has not open.
+    pub async fn versions(&self) -> Result<SchemaVersions, StoreError> {
+        self.pools.versions(STEPS).await
+    }
+
     /// Finishes what is running and closes all connections.
     pub async fn close(&self) {
         self.pools.close().await;

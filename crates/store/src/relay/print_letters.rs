@@ -25,12 +25,15 @@ const DROP: &str = "DELETE FROM print_letters WHERE printer_id = $1 AND account_
 const FIND: &str = "
 SELECT occasions FROM print_letters WHERE printer_id = $1 AND account_id = $2";
 
+// Of a suspended owner's printer nobody is told.
 const LIST_DUE: &str = "
 SELECT l.printer_id AS id, l.account_id, l.occasions, l.done_number, p.name
 FROM print_letters l
 JOIN printers p ON p.id = l.printer_id
 JOIN accounts a ON a.id = l.account_id
-WHERE a.suspended_at IS NULL AND a.email_verified_at IS NOT NULL AND (p.account_id = a.id OR EXISTS (
+JOIN accounts o ON o.id = p.account_id
+WHERE a.suspended_at IS NULL AND o.suspended_at IS NULL
+AND a.email_verified_at IS NOT NULL AND (p.account_id = a.id OR EXISTS (
     SELECT 1 FROM printer_members m WHERE m.printer_id = p.id AND m.account_id = a.id))
 AND EXISTS (SELECT 1 FROM printer_events e
     WHERE e.printer_id = p.id AND e.number > l.done_number)

@@ -32,15 +32,16 @@ SELECT $1, s.printer_id, s.event_number, $4, $5 FROM snapshots s
 WHERE s.printer_id = $2 AND s.event_number = $3
 ON CONFLICT (hash) DO NOTHING";
 
-// For as long as whom it was given to may see the printer.
+// For as long as whom it was given to may see the printer: of a suspended owner's nobody does.
 const FIND: &str = "
 SELECT s.printer_id AS id, s.event_number, s.picture FROM snapshot_links l
 JOIN snapshots s ON s.printer_id = l.printer_id AND s.event_number = l.event_number
 JOIN printers p ON p.id = s.printer_id
-WHERE l.hash = $1 AND s.taken_at > $2 AND (
-    EXISTS (SELECT 1 FROM app_connections c
-        WHERE c.id = l.app_connection_id AND c.ended_at IS NULL)
-    OR l.account_id = p.account_id
+JOIN accounts o ON o.id = p.account_id
+LEFT JOIN app_connections c ON c.id = l.app_connection_id AND c.ended_at IS NULL
+JOIN accounts a ON a.id = coalesce(c.account_id, l.account_id)
+WHERE l.hash = $1 AND s.taken_at > $2 AND a.suspended_at IS NULL AND o.suspended_at IS NULL AND (
+    c.id IS NOT NULL OR l.account_id = p.account_id
     OR EXISTS (SELECT 1 FROM printer_members m
         WHERE m.printer_id = p.id AND m.account_id = l.account_id))";
 

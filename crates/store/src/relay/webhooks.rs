@@ -49,13 +49,14 @@ const LIST_SHOWN: &str = webhooks_where!(
     "p.id = $1 AND (p.account_id = $2 OR c.account_id = $2) ORDER BY c.created_at, c.id"
 );
 
+// By when they were last called, or else set: nobody comes before others for having been quick.
 const LIST_DUE: &str = "
 SELECT w.app_connection_id AS id, c.account_id FROM webhooks w
 JOIN app_connections c ON c.id = w.app_connection_id
 WHERE c.ended_at IS NULL AND w.disabled_at IS NULL AND w.set_at > $1 AND w.due_at <= $2
 AND EXISTS (SELECT 1 FROM printer_events e
     WHERE e.printer_id = w.printer_id AND e.number > w.done_number)
-ORDER BY w.due_at, w.app_connection_id LIMIT $3";
+ORDER BY coalesce(w.last_answer_at, w.set_at), w.app_connection_id LIMIT $3";
 
 const DELETE: &str = "DELETE FROM webhooks WHERE app_connection_id = $1";
 
@@ -202,8 +203,8 @@ impl<'a> Webhooks<'a> {
         rows.iter().map(webhook).collect()
     }
 
-    /// Which webhooks may be called now and have events before them, with whose they are; the
-    /// longest waiting first. Those set at `over` or before are over.
+    /// Which webhooks may be called now and have events before them, with whose they are;
+    /// first those whose last call is the longest ago. Those set at `over` or before are over.
     pub async fn list_due(
         &self,
         over: Timestamp,

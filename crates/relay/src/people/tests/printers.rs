@@ -5,6 +5,7 @@ use latchkey_model::clock::Clock;
 use latchkey_model::id::{AppConnectionId, PrinterId};
 use latchkey_model::portal::TargetRule;
 use latchkey_model::printer::CopySeen;
+use latchkey_store::relay::AuditFilter;
 
 use super::{STALE, is_live};
 use crate::tests::Bench;
@@ -280,6 +281,11 @@ async fn a_printer_is_renamed_to_what_can_be_shown() {
     }
     let kept = bench.store().printers().load(&printer.id).await.unwrap();
     assert_eq!(kept.name.as_str(), name);
+    // What changed nothing is not written down.
+    let log = bench.state.audit.list(&AuditFilter::default(), 100).await;
+    let renamed = log.unwrap().into_iter();
+    let renamed = renamed.filter(|record| record.entry.act == "printer_renamed");
+    assert_eq!(renamed.count(), 1);
 }
 
 #[tokio::test]

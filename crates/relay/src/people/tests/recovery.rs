@@ -321,3 +321,42 @@ async fn signing_up_with_many_addresses_writes_to_few() {
     }
     server.is_quiet().await;
 }
+
+#[tokio::test]
+async fn a_change_of_address_ends_with_a_new_password() {
+    let server = MailServer::start().await;
+    let bench = Bench::with_mail(&server).await;
+    let ann = bench.account("ann@example.com").await;
+    let mut browser = bench.signed_in(&ann).await;
+    let ask = async |browser: &mut crate::tests::Browser<'_>| {
+        let fields = [("email", "eve@example.com")];
+        browser
+            .fill("/account", "/account/address", &fields)
+            .await
+            .leads_to("/account?done=asked");
+        server.letter().await.link("/verify")
+    };
+    let link = ask(&mut browser).await;
+    let fields = [("old", PASSWORD), ("password", NEW), ("again", NEW)];
+    browser
+        .fill("/account", "/account/password", &fields)
+        .await
+        .leads_to("/account?done=password");
+    bench.browser().get(&link).await.is(404);
+
+    let link = ask(&mut browser).await;
+    let mut other = bench.browser();
+    let fields = [("email", "ann@example.com")];
+    other
+        .fill("/forgotten", "/forgotten", &fields)
+        .await
+        .is(200);
+    let reset = server.letter().await.link("/reset");
+    let code = reset.split_once("code=").unwrap().1;
+    other.get(&reset).await.is(200);
+    let fields = [("code", code), ("password", PASSWORD), ("again", PASSWORD)];
+    other.post("/reset", &fields).await.is(200);
+    other.get(&link).await.is(404);
+    let kept = bench.store().accounts().load(&ann.id).await.unwrap();
+    assert_eq!(kept.email, ann.email);
+}

@@ -1,7 +1,9 @@
 use latchkey_model::access::KeyScope;
 use latchkey_model::account::Account;
+use latchkey_model::account_notice::NoticeKind;
 use latchkey_model::clock::Clock as _;
 use latchkey_model::printer::Printer;
+use latchkey_store::relay::AuditFilter;
 
 use super::is_live;
 use crate::tests::{Bench, MailServer};
@@ -183,6 +185,50 @@ async fn members_see_their_own_apps_and_owners_all() {
     let path = format!("/app-connections/{}/revoke", carls.id);
     owner.fill(&path, &path, &[]).await;
     assert!(!is_live(&bench, &carls).await);
+}
+
+#[tokio::test]
+async fn who_loses_an_app_to_the_owner_is_told_and_in_the_log() {
+    let bench = Bench::new().await;
+    let ann = bench.account("ann@example.com").await;
+    let bob = bench.account("bob@example.com").await;
+    let printer = bench.printer(&ann, "Voron").await;
+    bench.share(&printer, &bob).await;
+    let told = async |account: &Account| {
+        let notices = bench.store().notices().list(&account.id, 10).await.unwrap();
+        let notices = notices.into_iter();
+        let notices = notices.filter(|notice| notice.kind == NoticeKind::AppRevoked);
+        notices.collect::<Vec<_>>()
+    };
+    let connection = bench.app_connection(&bob, &printer, "Bobs app").await;
+    let mut owner = bench.signed_in(&ann).await;
+    let path = format!("/app-connections/{}/revoke", connection.id);
+    owner.fill(&path, &path, &[]).await.is(303);
+    let bobs = told(&bob).await;
+    assert_eq!(bobs.len(), 1);
+    assert_eq!(bobs[0].detail, "Bobs app");
+    assert_eq!(
+        (bobs[0].device.as_str(), bobs[0].network.as_str()),
+        ("", "")
+    );
+    assert_eq!(told(&ann).await.len(), 1);
+    let filter = AuditFilter {
+        account: Some(bob.id.clone()),
+        act: Some("app_connection_revoked".to_owned()),
+        ..AuditFilter::default()
+    };
+    let log = bench.state.audit.list(&filter, 10).await.unwrap();
+    assert_eq!(log.len(), 1);
+    assert_eq!(log[0].entry.printer, Some(printer.id.to_string()));
+
+    bench.app_connection(&bob, &printer, "Bobs other").await;
+    bench.app_connection(&ann, &printer, "Anns app").await;
+    let path = format!("/printers/{}/revoke-all", printer.id);
+    owner.fill(&path, &path, &[]).await.is(303);
+    let bobs = told(&bob).await;
+    let details: Vec<_> = bobs.iter().map(|notice| notice.detail.as_str()).collect();
+    assert_eq!(details, ["Bobs other", "Bobs app"]);
+    assert_eq!(told(&ann).await.len(), 2);
 }
 
 #[tokio::test]

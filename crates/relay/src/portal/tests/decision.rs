@@ -8,6 +8,7 @@ use latchkey_model::account::Account;
 use latchkey_model::id::SessionId;
 use latchkey_model::printer::Printer;
 use latchkey_model::secret::AppTokenHash;
+use latchkey_store::relay::AuditFilter;
 use url::form_urlencoded;
 
 use super::super::{Decision, NotGiven};
@@ -100,6 +101,12 @@ async fn a_no_ends_the_yes_that_is_on_its_way() {
     assert!(matches!(given, Err(NotGiven::Changed)), "nobody is told it");
     assert_eq!(live(&bench, &printer).await, []);
     assert!(portal.outcome(&form.session, &form.once).is_none());
+    let log = bench.state.audit.list(&AuditFilter::default(), 100).await;
+    let mut log = log.unwrap().into_iter().map(|record| record.entry);
+    let ended = log.find(|entry| entry.act == "app_connection_revoked");
+    let about = ended.map(|entry| (entry.account, entry.printer));
+    let whose = (Some(ann.id.to_string()), Some(printer.id.to_string()));
+    assert_eq!(about, Some(whose));
     // The no overtakes the yes.
     let form = Form::new(&bench, &ann, &printer).await;
     form.take_back().await;

@@ -1,5 +1,6 @@
 //! The three calls of the App API, through the real routes.
 
+use latchkey_store::relay::AuditFilter;
 use serde_json::{Value, json};
 
 use super::receiver::{Reaction, Receiver};
@@ -135,6 +136,33 @@ async fn tests_are_not_for_calling_somebody_all_day() {
     let later = scene.clock().now().plus(Duration::from_mins(1));
     scene.clock().set(later);
     assert_eq!(scene.ask("GET", TEST, "").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_webhook_is_not_set_and_deleted_all_day_and_the_same_again_is_no_news() {
+    let scene = Scene::new().await;
+    let receiver = Receiver::start(&[]).await;
+    let noted = async || {
+        let filter = AuditFilter::default();
+        let all = scene.bench.state.audit.list(&filter, 100).await.unwrap();
+        let acts = all.iter().map(|record| record.entry.act.as_str());
+        acts.filter(|act| act.starts_with("webhook_")).count()
+    };
+    for _ in 0..8 {
+        assert_eq!(scene.set_at(&receiver.url).await.0, 200);
+    }
+    assert_eq!(noted().await, 1);
+    let other = json!({ "WebhookUrl": receiver.url, "InclusiveEventTypesFilter": [2] });
+    assert_eq!(scene.ask("POST", SET, &other.to_string()).await.0, 200);
+    assert_eq!(scene.ask("POST", DELETE, "").await.0, 200);
+    assert_eq!(noted().await, 3);
+    let (status, answer) = scene.set_at(&receiver.url).await;
+    assert_eq!(status, 429, "{answer}");
+    assert_eq!(scene.ask("POST", DELETE, "").await.0, 429);
+    assert_eq!(scene.webhook().await, None);
+    let later = scene.clock().now().plus(Duration::from_mins(1));
+    scene.clock().set(later);
+    assert_eq!(scene.set_at(&receiver.url).await.0, 200);
 }
 
 #[tokio::test]

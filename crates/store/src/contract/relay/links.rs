@@ -1,5 +1,6 @@
 //! What holds of links that are good once.
 
+use latchkey_model::account::Suspension;
 use latchkey_model::link::{Link, LinkPurpose};
 use latchkey_model::secret::LinkHash;
 
@@ -12,6 +13,7 @@ cases! { RelayStore,
     link_is_good_once_for_its_purpose_and_its_time,
     link_goes_with_what_it_is_about,
     links_are_taken_back,
+    letters_that_change_an_account_are_taken_back,
 }
 
 async fn link_is_good_once_for_its_purpose_and_its_time(store: &RelayStore) -> Outcome {
@@ -79,5 +81,50 @@ async fn links_are_taken_back(store: &RelayStore) -> Outcome {
     links.create(&LinkHash::of("d"), &old).await?;
     check_eq!(links.prune(at(old.expires.millis() - 1)).await?, 0);
     check_eq!(links.prune(old.expires).await?, 1);
+    Ok(())
+}
+
+async fn letters_that_change_an_account_are_taken_back(store: &RelayStore) -> Outcome {
+    let make = Maker::default();
+    let (ann, bob) = (
+        make.account("ann@example.com"),
+        make.account("bob@example.com"),
+    );
+    let elsewhere = make.account("elsewhere@example.com").email;
+    let links = store.links();
+    let letters = [
+        ("reset", &ann, LinkPurpose::ResetPassword, &ann.email),
+        ("change", &ann, LinkPurpose::VerifyEmail, &elsewhere),
+        ("same", &ann, LinkPurpose::VerifyEmail, &ann.email),
+        ("bobs", &bob, LinkPurpose::VerifyEmail, &elsewhere),
+        ("bobs reset", &bob, LinkPurpose::ResetPassword, &bob.email),
+    ];
+    for account in [&ann, &bob] {
+        store.accounts().create(account, None).await?;
+    }
+    for (secret, account, purpose, email) in letters {
+        let link = Link {
+            account: Some(account.id.clone()),
+            email: Some(email.clone()),
+            ..Link::new(purpose, at(10))
+        };
+        links.create(&LinkHash::of(secret), &link).await?;
+    }
+    check_eq!(links.drop_letters(&ann.id).await?, 2);
+    let is_good = async |secret| links.find(&LinkHash::of(secret), at(20)).await;
+    for secret in ["reset", "change"] {
+        check_eq!((secret, is_good(secret).await?), (secret, None));
+    }
+    for secret in ["same", "bobs", "bobs reset"] {
+        check!(is_good(secret).await?.is_some());
+    }
+    let suspension = Suspension {
+        at: at(20),
+        reason: "unpaid".to_owned(),
+    };
+    check!(store.accounts().suspend(&bob.id, &suspension).await?);
+    for secret in ["bobs", "bobs reset"] {
+        check_eq!((secret, is_good(secret).await?), (secret, None));
+    }
     Ok(())
 }

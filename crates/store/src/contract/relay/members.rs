@@ -46,6 +46,15 @@ async fn members_use_a_printer_until_they_leave(store: &RelayStore) -> Outcome {
     check_eq!(theirs.len(), 1);
     check_eq!(theirs[0].owner, home.account.email);
     check!(!theirs[0].is_owned_by(&bob.id));
+    check!(!theirs[0].owner_suspended);
+    let suspension = Suspension {
+        at: at(55),
+        reason: "x".to_owned(),
+    };
+    store.accounts().suspend(owner, &suspension).await?;
+    let of_suspended = members.find_used(&bob.id, printer).await?;
+    check_eq!(of_suspended.map(|used| used.owner_suspended), Some(true));
+    store.accounts().unsuspend(owner).await?;
     // Of the owner's app connections a member sees none.
     check_eq!(theirs[0].app_connections, 0);
     let own = members.find_used(owner, printer).await?;

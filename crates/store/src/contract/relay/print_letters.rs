@@ -11,6 +11,7 @@ use crate::relay::RelayStore;
 cases! { RelayStore,
     what_somebody_wants_letters_about_is_kept_for_who_may_use_the_printer,
     readers_are_due_from_their_choice_on,
+    nobody_is_told_of_a_suspended_owners_printer,
 }
 
 fn offline() -> PrinterEvent {
@@ -89,5 +90,28 @@ async fn readers_are_due_from_their_choice_on(store: &RelayStore) -> Outcome {
     letters.pass(reader, 2).await?;
     letters.pass(reader, 1).await?;
     check_eq!(letters.list_due(10).await?, []);
+    Ok(())
+}
+
+async fn nobody_is_told_of_a_suspended_owners_printer(store: &RelayStore) -> Outcome {
+    let make = Maker::default();
+    let ann = make.household(store, "ann@example.net").await?;
+    let bob = make.household(store, "bob@example.net").await?;
+    let (letters, printer, accounts) = (store.print_letters(), &ann.printer.id, store.accounts());
+    let bobs = &bob.account;
+    store.members().add(printer, &bobs.id, at(1)).await?;
+    check!(accounts.note_verified(&bobs.id, &bobs.email, at(2)).await?);
+    let some = Occasions::of([Occasion::Away]);
+    check!(letters.choose(printer, &bobs.id, some).await?);
+    store.events().add(printer, &offline()).await?;
+    check_eq!(letters.list_due(10).await?.len(), 1);
+    let suspension = Suspension {
+        at: at(5),
+        reason: "x".to_owned(),
+    };
+    accounts.suspend(&ann.account.id, &suspension).await?;
+    check_eq!(letters.list_due(10).await?, []);
+    accounts.unsuspend(&ann.account.id).await?;
+    check_eq!(letters.list_due(10).await?.len(), 1);
     Ok(())
 }

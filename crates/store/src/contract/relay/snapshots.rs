@@ -1,5 +1,6 @@
 //! What holds of pictures and the links to them.
 
+use latchkey_model::account::Suspension;
 use latchkey_model::app_connection::EndReason;
 use latchkey_model::id::PrinterId;
 use latchkey_model::secret::SnapshotHash;
@@ -67,6 +68,21 @@ async fn a_picture_is_seen_by_its_links_for_as_long_as_their_receivers_may(
         let found = shots.find(&hash(link), at(100)).await?;
         check_eq!(found.map(|found| found.sealed), Some(b"first".to_vec()));
     }
+    // Of a suspended owner's printer nobody sees a picture, and who is suspended sees none.
+    let suspension = Suspension {
+        at: at(8),
+        reason: "x".to_owned(),
+    };
+    let accounts = store.accounts();
+    accounts.suspend(&bob.account.id, &suspension).await?;
+    check!(is_seen(store, 1).await? && is_seen(store, 2).await? && !is_seen(store, 3).await?);
+    accounts.unsuspend(&bob.account.id).await?;
+    accounts.suspend(&ann.account.id, &suspension).await?;
+    for link in 1..=3 {
+        check!(!is_seen(store, link).await?);
+    }
+    accounts.unsuspend(&ann.account.id).await?;
+    check!(is_seen(store, 1).await? && is_seen(store, 2).await? && is_seen(store, 3).await?);
     // No picture, no link.
     shots.link(&hash(4), printer, 2, &app).await?;
     check!(!is_seen(store, 4).await?);

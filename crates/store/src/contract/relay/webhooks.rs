@@ -15,6 +15,7 @@ cases! { RelayStore,
     what_is_noted_counts_for_the_webhook_as_it_was_set_then,
     after_too_many_given_up_a_webhook_is_off_until_it_is_set_again,
     a_webhook_is_due_when_there_is_something_to_tell,
+    the_webhook_whose_last_call_is_the_longest_ago_is_the_next,
     a_webhook_goes_with_its_app_connection_however_that_ends,
     each_sees_the_webhooks_of_their_own_apps_and_the_owner_all,
 }
@@ -177,6 +178,39 @@ async fn a_webhook_is_due_when_there_is_something_to_tell(store: &RelayStore) ->
     check_eq!(due(store, 2_000).await?, 0);
     check_eq!(hooks.prune(at(499)).await?, 0);
     check_eq!(hooks.prune(at(500)).await?, 1);
+    Ok(())
+}
+
+async fn the_webhook_whose_last_call_is_the_longest_ago_is_the_next(store: &RelayStore) -> Outcome {
+    let make = Maker::default();
+    let ann = make.household(store, "ann@example.net").await?;
+    let bob = make.household(store, "bob@example.net").await?;
+    let (hooks, anns, bobs) = (store.webhooks(), &ann.connection.id, &bob.connection.id);
+    let next = async || -> Result<Option<AppConnectionId>, StoreError> {
+        let due = hooks.list_due(at(0), at(900), 1).await?;
+        Ok(due.into_iter().next().map(|(id, _)| id))
+    };
+    for house in [&ann, &bob] {
+        check!(hooks.set(&house.connection.id, &new(b"one", 500)).await?);
+        happen(store, &house.printer.id, 9).await?;
+    }
+    // One that always succeeds does not come before one that has to be tried again.
+    let failed = load(store, bobs).await?;
+    hooks.note_failed(&failed, at(800), "500", at(600)).await?;
+    let hook = load(store, anns).await?;
+    hooks.note_told(&told(&hook, 1, "200")).await?;
+    check_eq!(next().await?, Some(bobs.clone()));
+    let later = ToldWebhook {
+        at: at(800),
+        ..told(&failed, 1, "200")
+    };
+    hooks.note_told(&later).await?;
+    check_eq!(next().await?, Some(anns.clone()));
+    // Nor does one that was deleted and set again.
+    check!(hooks.delete(bobs).await?);
+    check!(hooks.set(bobs, &new(b"one", 850)).await?);
+    happen(store, &bob.printer.id, 1).await?;
+    check_eq!(next().await?, Some(anns.clone()));
     Ok(())
 }
 

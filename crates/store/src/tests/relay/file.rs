@@ -123,6 +123,31 @@ async fn two_processes_can_write_in_turn() {
     assert_eq!(ended.len(), 60);
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn locks_hold_when_the_file_is_made_ready_once_more_in_the_process() {
+    use std::os::unix::fs::MetadataExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("relay.db");
+    let store = RelayStore::open(&path).await.unwrap();
+    Maker::default()
+        .household(&store, "ann@example.com")
+        .await
+        .unwrap();
+    let file = format!(":{} ", fs::metadata(&path).unwrap().ino());
+    let is_locked = || fs::read_to_string("/proc/locks").unwrap().contains(&file);
+    assert!(is_locked(), "SQLite holds it for as long as it is open");
+    store.check().await.unwrap();
+    let versions = store.versions().await.unwrap();
+    assert_eq!(versions.found, versions.known);
+    crate::pool::prepare_file(&path).unwrap();
+    assert!(
+        is_locked(),
+        "else another process takes itself for the last"
+    );
+}
+
 #[tokio::test]
 async fn dropped_work_changes_nothing_and_blocks_nobody() {
     let store = RelayStore::open_in_memory().await.unwrap();
