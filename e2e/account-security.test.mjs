@@ -97,7 +97,7 @@ for (const device of [PHONE, DESKTOP]) {
 
     // It counts for both factors: the demo's account runs the relay.
     await page.goto(at('/admin'));
-    await page.getByRole('heading', { level: 1, name: 'Accounts' }).waitFor();
+    await page.getByRole('heading', { level: 1, name: 'Administration' }).waitFor();
     await page.goto(at('/sign-in/again?then=/account/security'));
     await page.getByRole('button', { name: 'Use a passkey' }).click();
     await page.waitForURL(at('/account/security'));
