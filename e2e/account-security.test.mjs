@@ -87,11 +87,11 @@ for (const device of [PHONE, DESKTOP]) {
     await page.goto(at('/sign-in?then=/account/security'));
     // Somebody else has the phone in their hands.
     await authenticator.verified(false);
-    await page.getByRole('button', { name: 'Sign in with a passkey' }).click();
+    await page.getByRole('button', { name: 'Use a passkey' }).click();
     await page.getByText('Nothing happened').waitFor();
     await looksWell(page, `passkey-stopped-${device.name}`);
     await authenticator.verified(true);
-    await page.getByRole('button', { name: 'Sign in with a passkey' }).click();
+    await page.getByRole('button', { name: 'Use a passkey' }).click();
     await page.waitForURL(at('/account/security'));
     await page.getByText('last used').waitFor();
 
