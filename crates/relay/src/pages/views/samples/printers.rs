@@ -33,7 +33,7 @@ fn list(words: &Words, pages: &mut Pages) {
     };
     let full = Printers {
         shell: words.viewer().bar(&words.site(), Tab::Printers),
-        address: format!("https://{}", words.relay),
+        address: words.relay.into(),
         site: words.site(),
         reminder: Some(Reminder {
             email: words.email.into(),
