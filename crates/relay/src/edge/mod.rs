@@ -346,9 +346,12 @@ impl Edge {
         ))
     }
 
-    async fn find(&self, label: &ConnectionLabel) -> Result<Option<FoundAppConnection>, Trouble> {
+    async fn find(
+        &self,
+        label: &ConnectionLabel,
+    ) -> Result<Option<Arc<FoundAppConnection>>, Trouble> {
         let store = self.shared.store.app_connections();
-        let found = store.find_by_label_hash(&label.hash()).await;
+        let found = store.recall_by_label_hash(&label.hash()).await;
         found.map_err(|error| doubt(&error))
     }
 
