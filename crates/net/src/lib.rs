@@ -9,6 +9,7 @@
 pub mod authority;
 pub mod body;
 pub mod client_addr;
+pub mod cores;
 pub mod egress;
 pub mod executor;
 pub mod gate;

@@ -10,6 +10,7 @@ use latchkey_model::chance::Chance;
 use latchkey_model::clock::Clock;
 use latchkey_model::sealed::MasterKey;
 use latchkey_net::client_addr::TrustedPeers;
+use latchkey_net::cores::Deal;
 use latchkey_net::egress::Egress;
 use latchkey_net::key_file::{self, KeyFileError};
 use latchkey_net::listen::{self, ListenError, ListenSettings, Stop};
@@ -101,6 +102,13 @@ pub struct Relay {
 }
 
 impl Relay {
+    /// Lets connections run on runtimes of their own.
+    #[must_use]
+    pub fn on(mut self, deal: Deal) -> Self {
+        self.settings.deal = Some(deal);
+        self
+    }
+
     /// Where a relay with this data directory keeps its database.
     pub fn database(data: &std::path::Path) -> PathBuf {
         data.join(DATABASE)

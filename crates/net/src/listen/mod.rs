@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use crate::authority::Authority;
 use crate::body::Body;
 use crate::client_addr::{Caller, TrustedPeers};
+use crate::cores::Deal;
 use crate::gate::Rejection;
 use crate::tls::Exporter;
 
@@ -93,6 +94,8 @@ pub struct ListenSettings {
     /// Open connections of one address (IPv4) or /64 (IPv6); trusted peers and
     /// loopback are exempt.
     pub max_connections_per_address: usize,
+    /// Where connections run; on the runtime that accepts them if nothing is said.
+    pub deal: Option<Deal>,
 }
 
 impl Default for ListenSettings {
@@ -108,6 +111,7 @@ impl Default for ListenSettings {
             body_stall: Duration::from_secs(30),
             max_connections: 10_000,
             max_connections_per_address: 100,
+            deal: None,
         }
     }
 }
@@ -168,12 +172,30 @@ pub async fn serve<H: Handler>(
             peer,
         };
         let hard = stop.hard.clone();
-        tracker.spawn(async move {
+        let run = async move |stream| {
             tokio::select! {
                 () = task.run(stream, place) => {}
                 () = hard.cancelled() => {}
             }
-        });
+        };
+        match &settings.deal {
+            None => {
+                tracker.spawn(run(stream));
+            }
+            Some(deal) => {
+                // It is registered with the runtime that it runs on.
+                let Ok(stream) = stream.into_std() else {
+                    continue;
+                };
+                let moved = async move {
+                    match TcpStream::from_std(stream) {
+                        Ok(stream) => run(stream).await,
+                        Err(error) => tracing::warn!(%error, "cannot take over a connection"),
+                    }
+                };
+                tracker.spawn_on(moved, deal.next());
+            }
+        }
     }
 }
 
