@@ -13,11 +13,12 @@ use latchkey_net::client_addr::TrustedPeers;
 use latchkey_net::egress::Egress;
 use latchkey_net::key_file::{self, KeyFileError};
 use latchkey_net::listen::{self, ListenError, ListenSettings, Stop};
+use latchkey_net::proxy::coding::Tally;
 use latchkey_net::tls::{Shown, TlsError};
 use latchkey_net::tunnel::{Acceptor, AcceptorConfig, Settings};
 use latchkey_store::{RelayStore, StoreError};
 use latchkey_web::health::Health;
-use latchkey_web::metrics::Metrics;
+use latchkey_web::metrics::{CodedBytes, Metrics};
 use latchkey_web::request_id::RequestIds;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +29,7 @@ use crate::activity::Activity;
 use crate::app_connections::origins::{Origins, Writer};
 use crate::app_connections::usage::Usage;
 use crate::audit::{self, Audit};
+use crate::cache::Cache;
 use crate::certificate::{Keeping, Reload};
 use crate::config::Config;
 use crate::edge::{Edge, Shared};
@@ -155,6 +157,7 @@ impl Relay {
             endings: Endings::default(),
             clock: Arc::clone(&clock),
             tracker: TaskTracker::new(),
+            cache: Cache::new(config.cache),
         });
         let events = Events::new(store.clone());
         Ok(Self {
@@ -303,6 +306,8 @@ impl Relay {
             metrics: Arc::clone(metrics),
             ids: RequestIds::default(),
             issued: Issued::new(Arc::clone(&self.clock)),
+            cache: self.life.cache().clone(),
+            undone: undone(metrics),
             tracker: callers.clone(),
             stopping: self.stop.soft.clone(),
         };
@@ -319,6 +324,8 @@ impl Relay {
         tasks.spawn(shared.limits.clone().watch(served.clone()));
         tasks.spawn(shared.activity.clone().watch(served.clone()));
         tasks.spawn(rates::watch(tunnels.clone(), served.clone()));
+        shared.cache.register(&shared.metrics);
+        tasks.spawn(shared.cache.clone().watch(served.clone()));
         tasks.spawn(presence::watch(
             tunnels.clone(),
             self.store.clone(),
@@ -419,6 +426,12 @@ impl Relay {
         let edge = Edge::new(shared);
         Router { edge, web_origin }
     }
+}
+
+/// Counts what hosts made shorter for the tunnel.
+fn undone(metrics: &Metrics) -> Tally {
+    let bytes = CodedBytes::register(metrics);
+    Arc::new(move |one| bytes.add(one.plain, one.coded))
 }
 
 fn health(metrics: &Arc<Metrics>, store: &RelayStore) -> Health {
