@@ -239,6 +239,8 @@ pub struct Relay {
     pub app_keys: bool,
     /// Whether the relay hears what the printer does, and may look at its camera.
     pub printing: bool,
+    /// Whether answers take fewer bytes on the way to a relay that can undo it.
+    pub compression: bool,
 }
 
 /// How long the upstream may take.

@@ -12,6 +12,7 @@ use latchkey_model::access::KeyScope;
 use latchkey_net::body::{self, Body};
 use latchkey_net::gate::{self, Rejection};
 use latchkey_net::listen::{Call, Handler};
+use latchkey_net::proxy::coding::Coder;
 use latchkey_net::proxy::endless::end_with;
 use latchkey_net::proxy::failure::{FAILURE, HostFailure};
 use latchkey_net::proxy::splice::Farewell;
@@ -71,6 +72,8 @@ pub(crate) struct TunnelDoor {
     pub(crate) local_api: LocalApi,
     /// Missing where the relay hears nothing of the printer.
     pub(crate) printing: Option<Printing>,
+    /// Missing where answers go as they are.
+    pub(crate) coder: Option<Coder>,
 }
 
 impl Handler for LanDoor {
@@ -192,12 +195,20 @@ impl StreamService for TunnelDoor {
             websocket: passed.websocket,
             request_id: head.request,
         };
+        let coder = self.coder.as_ref().filter(|_| head.may_code);
+        let method = request.method().clone();
         let (outcome, line, socket) = self.doors.ask(request.map(body::boxed), &inbound).await;
         match outcome {
             Ok(Answer::Plain(response)) if inbound.websocket => {
                 boxed(line.follow(upgrade::refuse(response)))
             }
-            Ok(Answer::Plain(response)) => boxed(line.follow(response)),
+            Ok(Answer::Plain(response)) => {
+                let response = boxed(line.follow(response));
+                match coder {
+                    Some(coder) => coder.code(&method, response),
+                    None => response,
+                }
+            }
             Ok(Answer::WebSocket(headers, upstream, hold)) => {
                 self.doors
                     .join(socket, (upstream, hold), line, StatusCode::OK);

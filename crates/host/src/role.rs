@@ -10,10 +10,11 @@ use latchkey_model::clock::Clock;
 use latchkey_model::id::{HostId, PrinterId};
 use latchkey_net::client_addr::TrustedPeers;
 use latchkey_net::listen::{self, ListenError, ListenSettings, Stop};
+use latchkey_net::proxy::coding::Coder;
 use latchkey_net::tunnel::{DialError, DialState, HostIdentity, relay_name};
 use latchkey_store::host::HostStore;
 use latchkey_web::health::Health;
-use latchkey_web::metrics::Metrics;
+use latchkey_web::metrics::{CodedBytes, Metrics};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
@@ -158,6 +159,7 @@ impl Host {
             keys: KeysThroughRelay::new(relay.clone(), maker(&config, &judged), tracker.clone()),
             local_api: local_api.clone(),
             printing,
+            coder: coder(&doors.metrics),
         };
         // What cannot be dialled for what the configuration says is told at the start.
         if let Some(relay) = &config.relay {
@@ -337,6 +339,12 @@ fn local_api(
         relay: relay.transpose()?,
     };
     Ok(LocalApi::open(facts, Some(config.data.join("local.json"))))
+}
+
+/// What makes answers shorter on their way to the relay.
+fn coder(metrics: &Metrics) -> Coder {
+    let sizes = CodedBytes::register(metrics);
+    Coder::new(Arc::new(move |one| sizes.add(one.plain, one.coded)))
 }
 
 /// Who makes the keys that the relay asks for.

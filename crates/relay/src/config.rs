@@ -48,6 +48,10 @@ pub struct Config {
     pub smtp: Option<Smtp>,
     /// Whom webhooks may reach, and what goes with them.
     pub webhooks: Webhooks,
+    /// Whether hosts may compress answers for the way through the tunnel.
+    pub compression: bool,
+    /// How much is kept of answers, so that they need not come through the tunnel again.
+    pub cache: CacheBounds,
     /// How long a host may take to begin an answer, after its own limit has passed.
     pub first_byte: Duration,
     /// How long running requests may go on after the first stop signal.
@@ -83,6 +87,24 @@ pub enum UnregisteredApps {
     Loopback,
     /// None.
     Refuse,
+}
+
+/// How much is kept of answers. Zero of either is nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheBounds {
+    /// Bytes of all printers together.
+    pub max_bytes: u64,
+    /// Bytes of each printer.
+    pub max_bytes_per_printer: u64,
+}
+
+impl Default for CacheBounds {
+    fn default() -> Self {
+        Self {
+            max_bytes: 256 * 1024 * 1024,
+            max_bytes_per_printer: 8 * 1024 * 1024,
+        }
+    }
 }
 
 /// Whom webhooks may reach, and what goes with them.

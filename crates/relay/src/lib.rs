@@ -11,6 +11,7 @@ mod app_api;
 mod app_connections;
 pub mod apps;
 pub mod audit;
+mod cache;
 mod camera;
 pub mod certificate;
 mod codes;

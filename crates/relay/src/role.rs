@@ -14,11 +14,12 @@ use latchkey_net::cores::Deal;
 use latchkey_net::egress::Egress;
 use latchkey_net::key_file::{self, KeyFileError};
 use latchkey_net::listen::{self, ListenError, ListenSettings, Stop};
+use latchkey_net::proxy::coding::Tally;
 use latchkey_net::tls::{Shown, TlsError};
 use latchkey_net::tunnel::{Acceptor, AcceptorConfig, Settings};
 use latchkey_store::{RelayStore, StoreError};
 use latchkey_web::health::Health;
-use latchkey_web::metrics::Metrics;
+use latchkey_web::metrics::{CodedBytes, Metrics};
 use latchkey_web::request_id::RequestIds;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +30,7 @@ use crate::activity::Activity;
 use crate::app_connections::origins::{Origins, Writer};
 use crate::app_connections::usage::Usage;
 use crate::audit::{self, Audit};
+use crate::cache::Cache;
 use crate::certificate::{Keeping, Reload};
 use crate::config::Config;
 use crate::edge::{Edge, Shared};
@@ -163,6 +165,7 @@ impl Relay {
             endings: Endings::default(),
             clock: Arc::clone(&clock),
             tracker: TaskTracker::new(),
+            cache: Cache::new(config.cache),
         });
         let events = Events::new(store.clone());
         Ok(Self {
@@ -311,6 +314,8 @@ impl Relay {
             metrics: Arc::clone(metrics),
             ids: RequestIds::default(),
             issued: Issued::new(Arc::clone(&self.clock)),
+            cache: self.life.cache().clone(),
+            undone: undone(metrics),
             tracker: callers.clone(),
             stopping: self.stop.soft.clone(),
         };
@@ -327,6 +332,8 @@ impl Relay {
         tasks.spawn(shared.limits.clone().watch(served.clone()));
         tasks.spawn(shared.activity.clone().watch(served.clone()));
         tasks.spawn(rates::watch(tunnels.clone(), served.clone()));
+        shared.cache.register(&shared.metrics);
+        tasks.spawn(shared.cache.clone().watch(served.clone()));
         tasks.spawn(presence::watch(
             tunnels.clone(),
             self.store.clone(),
@@ -427,6 +434,12 @@ impl Relay {
         let edge = Edge::new(shared);
         Router { edge, web_origin }
     }
+}
+
+/// Counts what hosts made shorter for the tunnel.
+fn undone(metrics: &Metrics) -> Tally {
+    let bytes = CodedBytes::register(metrics);
+    Arc::new(move |one| bytes.add(one.plain, one.coded))
 }
 
 fn health(metrics: &Arc<Metrics>, store: &RelayStore) -> Health {

@@ -15,6 +15,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
+pub use prometheus_client::metrics::counter::Counter as Count;
 pub use prometheus_client::metrics::gauge::Gauge;
 
 /// From a file served out of memory to a print file sent over a slow line.
@@ -239,6 +240,38 @@ impl Metrics {
                 .get_or_create(&ByteLabels { class, direction })
                 .inc_by(count);
         }
+    }
+}
+
+/// Bytes of answers that went through the tunnel in fewer; each role counts at its end of it.
+#[derive(Debug, Clone, Default)]
+pub struct CodedBytes {
+    plain: Count,
+    coded: Count,
+}
+
+impl CodedBytes {
+    pub fn register(metrics: &Metrics) -> Self {
+        let bytes = Self::default();
+        metrics.register(|registry| {
+            registry.register(
+                "tunnel_plain_bytes",
+                "Bytes of answers that were coded for the tunnel, as callers get them",
+                bytes.plain.clone(),
+            );
+            registry.register(
+                "tunnel_coded_bytes",
+                "The same, as they went through the tunnel",
+                bytes.coded.clone(),
+            );
+        });
+        bytes
+    }
+
+    /// Counts one answer.
+    pub fn add(&self, plain: u64, coded: u64) {
+        self.plain.inc_by(plain);
+        self.coded.inc_by(coded);
     }
 }
 

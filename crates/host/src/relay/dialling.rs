@@ -1,6 +1,7 @@
 //! Dialling a relay, with what this host can do and what answers there.
 
 use latchkey_net::authority::Authority;
+use latchkey_net::proxy::coding::Coder;
 use latchkey_net::tunnel::{
     DialError, Dialler, DiallerConfig, FEATURE_APP_KEYS, FEATURE_CAMERA, FEATURE_ENDS,
     FEATURE_LOCAL_ADDRESS, FEATURE_PRINTING, FEATURE_SCOPES, HostIdentity,
@@ -22,6 +23,7 @@ pub(crate) struct Dialling {
     pub(crate) keys: KeysThroughRelay,
     pub(crate) local_api: LocalApi,
     pub(crate) printing: Printing,
+    pub(crate) coder: Coder,
 }
 
 impl Dialling {
@@ -50,6 +52,7 @@ impl Dialling {
             keys: self.keys.clone(),
             local_api: self.local_api.clone(),
             printing: relay.printing.then(|| self.printing.clone()),
+            coder: relay.compression.then(|| self.coder.clone()),
         };
         let tracker = self.doors.tracker.clone();
         Dialler::new(config, self.identity.clone(), door, tracker)

@@ -258,6 +258,7 @@ fn target(configured: Option<&Relay>, kept: &KeptRelay) -> Option<Relay> {
             allow_unbound: false,
             app_keys: true,
             printing: true,
+            compression: true,
         }),
     }
 }

@@ -11,6 +11,7 @@ fn parts(configured: Option<&str>, file: Option<PathBuf>) -> Parts {
             allow_unbound: false,
             app_keys: true,
             printing: true,
+            compression: true,
         }),
         file,
         identity: HostIdentity::generate().unwrap(),

@@ -113,6 +113,8 @@ pub(crate) struct RawRelayLink {
     pub(crate) app_keys: RawAllowed,
     #[serde(default)]
     pub(crate) printing: RawAllowed,
+    #[serde(default = "default_true")]
+    pub(crate) compression: bool,
 }
 
 /// Whether the relay may do something: have app keys made for apps that somebody lets in there, or
@@ -294,6 +296,7 @@ fn relay(file: &Checking<'_>, raw: RawRelayLink) -> Result<host::Relay, ConfigEr
         allow_unbound: raw.allow_unbound,
         app_keys: raw.app_keys == RawAllowed::Allow,
         printing: raw.printing == RawAllowed::Allow,
+        compression: raw.compression,
     })
 }
 

@@ -127,6 +127,7 @@ fn filled_host() -> RawHost {
             allow_unbound: true,
             app_keys: RawAllowed::Refuse,
             printing: RawAllowed::Refuse,
+            compression: true,
         }),
         timeouts: RawTimeouts {
             connect_seconds: 1.0,
@@ -179,6 +180,8 @@ fn filled_relay() -> RawRelay {
             ca: Some("x".into()),
             ..relay::RawWebhooks::default()
         },
+        tunnel: relay::RawTunnel::default(),
+        cache: relay::RawCache::default(),
         timeouts: relay::RawTimeouts {
             first_byte_seconds: 1.0,
         },

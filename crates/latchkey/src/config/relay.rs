@@ -49,6 +49,10 @@ pub(crate) struct RawRelay {
     #[serde(default)]
     pub(crate) webhooks: RawWebhooks,
     #[serde(default)]
+    pub(crate) tunnel: RawTunnel,
+    #[serde(default)]
+    pub(crate) cache: RawCache,
+    #[serde(default)]
     pub(crate) timeouts: RawTimeouts,
     #[serde(default = "default_drain")]
     pub(crate) drain_seconds: u32,
@@ -174,6 +178,37 @@ impl From<RawUnregisteredApps> for relay::UnregisteredApps {
     }
 }
 
+/// What goes through tunnels.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawTunnel {
+    pub(crate) compression: bool,
+}
+
+impl Default for RawTunnel {
+    fn default() -> Self {
+        Self { compression: true }
+    }
+}
+
+/// What need not come through tunnels again.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawCache {
+    pub(crate) max_bytes: u64,
+    pub(crate) max_bytes_per_printer: u64,
+}
+
+impl Default for RawCache {
+    fn default() -> Self {
+        let bounds = relay::CacheBounds::default();
+        Self {
+            max_bytes: bounds.max_bytes,
+            max_bytes_per_printer: bounds.max_bytes_per_printer,
+        }
+    }
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RawTimeouts {
@@ -283,6 +318,11 @@ pub(super) fn check(
         default_plan: raw.default_plan,
         plans: raw.plans,
         administrators_factor: raw.administration.second_factor.into(),
+        compression: raw.tunnel.compression,
+        cache: relay::CacheBounds {
+            max_bytes: raw.cache.max_bytes,
+            max_bytes_per_printer: raw.cache.max_bytes_per_printer,
+        },
     };
     Ok(Checked { config, notes })
 }

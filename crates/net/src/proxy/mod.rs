@@ -1,6 +1,7 @@
 //! Passing requests on: which fields cross a hop, how bodies keep pace, how a
 //! WebSocket is spliced, and which side failed.
 
+pub mod coding;
 pub mod cookies;
 pub mod cut;
 pub mod endings;

@@ -44,7 +44,7 @@ pub use dialler::Dialler;
 pub use head::{HeadError, Scheme, Scope, StreamHead};
 pub use hello::{Binding, HostHello, Mistrust, OLDEST_PROTOCOL, PROTOCOL, Unproven};
 pub use identity::{HostIdentity, IdentityError};
-pub use open::{ActiveStream, SendError, Tunnel};
+pub use open::{ActiveStream, HostRun, SendError, Tunnel};
 pub use pairing::{
     PairingAnswer, PairingProblem, PairingStart, PairingStarted, PairingState, ProofError,
 };

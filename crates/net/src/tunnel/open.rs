@@ -99,6 +99,10 @@ impl Drop for Count {
     }
 }
 
+/// Which run of the host's program gave an answer; among the answer's extensions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct HostRun(pub [u8; 16]);
+
 impl Tunnel {
     pub(super) fn new(
         id: String,
@@ -166,6 +170,8 @@ impl Tunnel {
             Ok(response) => {
                 let mut response = active.clone().keep(response);
                 response.extensions_mut().insert(active);
+                let run = HostRun(self.hello().instance);
+                response.extensions_mut().insert(run);
                 Ok(response)
             }
             Err(mut failed) => {

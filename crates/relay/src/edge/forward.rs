@@ -52,6 +52,7 @@ impl Edge {
                 KeyScope::View => Scope::View,
             },
             request: line.request_id().to_owned(),
+            may_code: self.may_code(&request, call, admission),
         };
         let progress = Progress::start();
         let received = line.received();
@@ -61,7 +62,7 @@ impl Edge {
             let counted = CountedBody::new(body, received);
             body::boxed(Observed::new(counted, progress.clone()))
         });
-        let answer = self.send(host, request, &head);
+        let answer = self.ask(host, request, &head, &admission.printer);
         let Some(answer) = progress.within(self.config().first_byte, answer).await else {
             return Err(trouble(RelayStatus::TimedOut, Side::Tunnel, "timed_out"));
         };
@@ -86,7 +87,7 @@ impl Edge {
 
     /// Sends through the host's tunnel; through its next one if the first went away
     /// before it took the request.
-    async fn send(
+    pub(super) async fn send(
         &self,
         host: &HostId,
         request: Request<Body>,
@@ -250,7 +251,7 @@ fn not_connected() -> Trouble {
     trouble(RelayStatus::NotConnected, Side::Tunnel, "not_connected")
 }
 
-fn trouble(status: RelayStatus, side: Side, reason: &'static str) -> Trouble {
+pub(super) fn trouble(status: RelayStatus, side: Side, reason: &'static str) -> Trouble {
     Trouble::Status(status, Some((side, reason)))
 }
 

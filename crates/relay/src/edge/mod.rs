@@ -5,6 +5,7 @@ mod activity;
 mod credential;
 mod forward;
 mod headers;
+mod lean;
 mod origin;
 mod own;
 
@@ -21,6 +22,7 @@ use latchkey_model::relay_status::RelayStatus;
 use latchkey_model::secret::ConnectionLabel;
 use latchkey_net::body::{self, Body};
 use latchkey_net::listen::Call;
+use latchkey_net::proxy::coding::Tally;
 use latchkey_net::proxy::endings::Hold;
 use latchkey_store::relay::FoundAppConnection;
 use latchkey_store::{RelayStore, StoreError};
@@ -38,6 +40,7 @@ use self::credential::Credential;
 use crate::activity::{Activity, Moving};
 use crate::app_connections::origins::Origins;
 use crate::app_connections::usage::{Running, Usage};
+use crate::cache::Cache;
 use crate::config::Config;
 use crate::guesses::Guesses;
 use crate::issued::Issued;
@@ -69,6 +72,10 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) ids: RequestIds,
     pub(crate) issued: Issued,
+    /// What need not come through a tunnel again.
+    pub(crate) cache: Cache,
+    /// Counts what came through tunnels in fewer bytes.
+    pub(crate) undone: Tally,
     /// Spliced sockets live here, so that a drain waits for them.
     pub(crate) tracker: TaskTracker,
     /// Ends what does not end by itself: sockets and camera streams.

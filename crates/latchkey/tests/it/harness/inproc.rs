@@ -424,6 +424,8 @@ fn relay_config(data: &TempDir) -> relay::Config {
         administrators_factor: relay::AdministratorsFactor::IfSet,
         smtp: None,
         webhooks: relay::Webhooks::default(),
+        compression: true,
+        cache: relay::CacheBounds::default(),
         default_plan: PLAN.parse().unwrap(),
         plans: Plans::new(plans.into_iter().collect()),
         first_byte: Duration::from_secs(35),
@@ -454,6 +456,7 @@ fn host_config(printer: SocketAddr, data: &TempDir, relay: Option<url::Url>) -> 
             app_keys: true,
             // A test that plays the printer's server hears its own callers only.
             printing: false,
+            compression: true,
             url,
             ca_file: None,
             allow_unbound: false,

@@ -106,6 +106,7 @@ fn head() -> StreamHead {
         app_connection: Some("app-7".to_owned()),
         scope: Scope::Full,
         request: "req-1".to_owned(),
+        may_code: false,
     }
 }
 
