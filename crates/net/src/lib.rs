@@ -8,6 +8,7 @@
 
 pub mod authority;
 pub mod body;
+mod calm;
 pub mod client_addr;
 pub mod egress;
 pub mod executor;
@@ -18,3 +19,4 @@ pub mod proxy;
 pub mod resolve;
 pub mod tls;
 pub mod tunnel;
+pub mod turns;

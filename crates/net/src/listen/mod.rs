@@ -3,7 +3,9 @@
 //! Every request passes the [`gate`](crate::gate) before the handler sees it. A role
 //! gives a [`Handler`]; this module knows nothing of what it serves.
 
+mod descriptors;
 mod limits;
+mod refuse;
 mod serve;
 mod socket;
 mod stop;
@@ -27,6 +29,7 @@ use crate::client_addr::{Caller, TrustedPeers};
 use crate::gate::Rejection;
 use crate::tls::Exporter;
 
+pub use descriptors::connections_within;
 pub use socket::CallerWatch;
 pub use stop::Stop;
 pub use tap::Tap;
@@ -140,6 +143,7 @@ pub async fn serve<H: Handler>(
     // A listener that ends before it was asked to takes its role with it.
     let _ended = stop.soft.clone().drop_guard();
     let limits = limits::Limits::new(&settings);
+    let refusals = refuse::Refusals::new(settings.tls.is_none());
     let settings = Arc::new(settings);
     loop {
         let accepted = tokio::select! {
@@ -157,7 +161,8 @@ pub async fn serve<H: Handler>(
             }
         };
         let Some(place) = limits.admit(peer.ip()) else {
-            tracing::debug!(peer.port = peer.port(), "too many connections, closed one");
+            tracing::debug!(peer.port = peer.port(), "too many connections, refused one");
+            refusals.tell(stream, &tracker);
             continue;
         };
         let task = serve::Connection {
