@@ -39,6 +39,7 @@ mod role;
 mod router;
 mod second_factors;
 mod sessions;
+mod shares;
 mod snapshots;
 mod state;
 mod sweep;

@@ -112,6 +112,8 @@ fn filled_host() -> RawHost {
             kind: RawKind::Generic,
             url: url(),
             api_key_file: Some("x".into()),
+            max_concurrent: 1,
+            max_long: 1,
         },
         authority: RawAuthority::Host,
         webcams: vec![RawWebcam {
@@ -179,6 +181,7 @@ fn filled_relay() -> RawRelay {
             ca: Some("x".into()),
             ..relay::RawWebhooks::default()
         },
+        admission: relay::RawAdmission::default(),
         timeouts: relay::RawTimeouts {
             first_byte_seconds: 1.0,
         },

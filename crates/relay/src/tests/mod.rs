@@ -335,6 +335,7 @@ pub(crate) fn config() -> Config {
         administrators_factor: AdministratorsFactor::IfSet,
         smtp: None,
         webhooks: Webhooks::default(),
+        admission: crate::config::Admission::default(),
         first_byte: Duration::from_secs(35),
         drain: Duration::from_secs(5),
     }
