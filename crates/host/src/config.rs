@@ -92,6 +92,27 @@ pub struct Upstream {
     pub address: UpstreamAddress,
     /// What the host proves itself with.
     pub credential: Option<Credential>,
+    /// How much it is given to do at once.
+    pub load: Load,
+}
+
+/// How much a server is given to do at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// Requests.
+    pub max_concurrent: usize,
+    /// Sockets, streams, long polls and whatever else takes long, beside them.
+    pub max_long: usize,
+}
+
+impl Default for Load {
+    /// For OctoPrint on a Raspberry Pi: a browser opens six connections, and this is a few of those.
+    fn default() -> Self {
+        Self {
+            max_concurrent: 16,
+            max_long: 64,
+        }
+    }
 }
 
 /// The kinds of printer server whose ways are known.

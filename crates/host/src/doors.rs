@@ -39,7 +39,12 @@ use crate::pages::Pages;
 use crate::printing::Printing;
 use crate::public;
 use crate::service::{Door, Inbound, Service};
+use crate::upstream::crowds::Turn;
 use crate::upstream::{Answer, ServeSocket};
+
+/// Seconds after which it is worth asking a busy server again.
+const RETRY_AFTER: u32 = 2;
+const BUSY: &str = "The printer's own server has as much to do as it can. Try again in a moment.";
 
 /// What both doors share.
 #[derive(Clone)]
@@ -107,10 +112,11 @@ impl Handler for LanDoor {
                 boxed(line.follow(upgrade::decline(asked.version, response)))
             }
             Ok(Answer::Plain(response)) => boxed(line.follow(response)),
-            Ok(Answer::WebSocket(headers, upstream, hold)) => {
+            Ok(Answer::WebSocket(headers, upstream, hold, turn)) => {
                 let response = upgrade::open(asked.version, headers);
                 let status = response.status();
-                self.doors.join(socket, (upstream, hold), line, status);
+                self.doors
+                    .join(socket, (upstream, hold, turn), line, status);
                 response
             }
             Ok(Answer::OwnSocket(headers, serve)) => {
@@ -149,8 +155,15 @@ impl LanDoor {
             HostFailure::Unreachable | HostFailure::Broken => StatusCode::BAD_GATEWAY,
             HostFailure::TimedOut => StatusCode::GATEWAY_TIMEOUT,
             HostFailure::CallerTooSlow => StatusCode::REQUEST_TIMEOUT,
+            HostFailure::Busy => StatusCode::SERVICE_UNAVAILABLE,
         };
-        Problem::from_status(status)
+        let problem = match failure {
+            HostFailure::Busy => {
+                Problem::new(status, failure.as_str(), BUSY).retry_after(RETRY_AFTER)
+            }
+            _ => Problem::from_status(status),
+        };
+        problem
             .request_id(&inbound.request_id)
             .respond(
                 &asked.about,
@@ -209,9 +222,9 @@ impl StreamService for TunnelDoor {
                     None => response,
                 }
             }
-            Ok(Answer::WebSocket(headers, upstream, hold)) => {
+            Ok(Answer::WebSocket(headers, upstream, hold, turn)) => {
                 self.doors
-                    .join(socket, (upstream, hold), line, StatusCode::OK);
+                    .join(socket, (upstream, hold, turn), line, StatusCode::OK);
                 opened(headers)
             }
             Ok(Answer::OwnSocket(headers, serve)) => {
@@ -292,12 +305,15 @@ impl Doors {
     fn join(
         &self,
         caller: Option<OnUpgrade>,
-        (upstream, hold): (OnUpgrade, Option<Hold>),
+        (upstream, hold, turn): (OnUpgrade, Option<Hold>, Option<Turn>),
         line: RequestLine,
         status: StatusCode,
     ) {
         let end = Farewell::when(self.stopping.clone(), hold);
-        let join = |caller| upgrade::join(caller, upstream, end).boxed();
+        let join = |caller| {
+            let joined = upgrade::join(caller, upstream, end);
+            joined.inspect(move |_| drop(turn)).boxed()
+        };
         self.hold(caller, Box::new(join), line, status);
     }
 

@@ -37,6 +37,10 @@ use crate::upstream::Upstream;
 use crate::upstream::probe::{self, Trust};
 use crate::upstream_authority::UpstreamAuthority;
 
+/// Descriptors that are kept from callers: the database, the tunnel, the status listener, refusals.
+/// Of the rest each caller may need a second one, for the printer's server.
+const DESCRIPTORS: usize = 48;
+
 /// Why a host cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
@@ -255,6 +259,7 @@ impl Host {
         } = self;
         let settings = ListenSettings {
             trusted: trusted(&config.trusted_proxies),
+            max_connections: listen::connections_within(20_000, DESCRIPTORS) / 2,
             ..ListenSettings::default()
         };
         let trust = lan.pages.trust.clone();

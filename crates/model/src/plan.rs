@@ -77,6 +77,8 @@ pub struct Entitlements {
     pub max_concurrent_streams: Option<u64>,
     /// How many bytes of bodies and sockets may pass in a month of the calendar (UTC), both ways.
     pub max_bytes_per_month: Option<u64>,
+    /// How many bytes of bodies may pass in a second, both ways and of everything that is open.
+    pub max_bytes_per_second: Option<u64>,
     /// How many printers of its own the account may have.
     pub max_printers: Option<u64>,
     /// How many app connections the account may have allowed.
@@ -97,6 +99,7 @@ impl Default for Entitlements {
             webcam_window_seconds: None,
             max_concurrent_streams: None,
             max_bytes_per_month: None,
+            max_bytes_per_second: None,
             max_printers: None,
             max_app_connections: None,
         }
@@ -130,6 +133,7 @@ impl Entitlements {
             ("webcam_window_seconds", self.webcam_window_seconds),
             ("max_concurrent_streams", self.max_concurrent_streams),
             ("max_bytes_per_month", self.max_bytes_per_month),
+            ("max_bytes_per_second", self.max_bytes_per_second),
         ]
         .into_iter()
         .filter_map(|(name, limit)| (limit == Some(0)).then_some(name))

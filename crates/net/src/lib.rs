@@ -8,6 +8,7 @@
 
 pub mod authority;
 pub mod body;
+mod calm;
 pub mod client_addr;
 pub mod cores;
 pub mod egress;
@@ -19,3 +20,4 @@ pub mod proxy;
 pub mod resolve;
 pub mod tls;
 pub mod tunnel;
+pub mod turns;

@@ -52,10 +52,35 @@ pub struct Config {
     pub compression: bool,
     /// How much is kept of answers, so that they need not come through the tunnel again.
     pub cache: CacheBounds,
+    /// How many requests may be on their way at once.
+    pub admission: Admission,
     /// How long a host may take to begin an answer, after its own limit has passed.
     pub first_byte: Duration,
     /// How long running requests may go on after the first stop signal.
     pub drain: Duration,
+}
+
+/// How many requests to printers may be on their way at once. What goes on for more than a few
+/// seconds does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Admission {
+    /// In all.
+    pub max_concurrent: usize,
+    /// Of one account.
+    pub max_concurrent_per_account: usize,
+    /// To one printer.
+    pub max_concurrent_per_printer: usize,
+}
+
+impl Default for Admission {
+    fn default() -> Self {
+        Self {
+            max_concurrent: 2048,
+            max_concurrent_per_account: 512,
+            // Two pages over HTTP/2 at full width, and less than a tunnel carries.
+            max_concurrent_per_printer: 192,
+        }
+    }
 }
 
 /// Who may make an account.

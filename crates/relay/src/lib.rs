@@ -40,6 +40,7 @@ mod role;
 mod router;
 mod second_factors;
 mod sessions;
+mod shares;
 mod snapshots;
 mod state;
 mod sweep;

@@ -45,6 +45,7 @@ use crate::notices::Notices;
 use crate::own_access::OwnAccess;
 use crate::portal;
 use crate::router::Router;
+use crate::shares::Shares;
 use crate::state::{Making, State};
 use crate::sweep;
 use crate::tunnels::{Desk, Reception, Tunnels, presence, rates};
@@ -59,6 +60,10 @@ const KEY_PREFIX: &str = "latchkey-relay-master-1:";
 
 /// Hosts told to move spread their return over this long.
 const RECONNECT_SPREAD: Duration = Duration::from_secs(2);
+
+/// Descriptors that are kept from callers and tunnels: the database, the status listener, calls of
+/// webhooks, refusals.
+const DESCRIPTORS: usize = 96;
 
 /// Why a relay cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -146,6 +151,7 @@ impl Relay {
         let settings = ListenSettings {
             tls,
             trusted: TrustedPeers::new(config.trusted_proxies.clone()),
+            max_connections: listen::connections_within(10_000, DESCRIPTORS),
             ..ListenSettings::default()
         };
         let webhooks = &config.webhooks;
@@ -311,6 +317,7 @@ impl Relay {
             guesses: Guesses::new(Arc::clone(&self.clock)),
             usage: Usage::new(self.store.clone(), Arc::clone(&self.clock)),
             limits: self.limits(callers),
+            shares: Shares::new(self.config.admission),
             metrics: Arc::clone(metrics),
             ids: RequestIds::default(),
             issued: Issued::new(Arc::clone(&self.clock)),

@@ -60,6 +60,7 @@ impl Bench {
                 kind,
                 address: address.clone(),
                 credential: None,
+                load: crate::config::Load::default(),
             },
             webcams: vec![Webcam {
                 path: "/webcam/".to_owned(),
@@ -258,7 +259,7 @@ async fn a_socket_is_closed_as_not_allowed_when_its_key_ends() {
         bench.pass(get("/sockjs/websocket"), true),
         bench.take(SWITCH)
     );
-    let Answer::WebSocket(_, socket, hold) = answer else {
+    let Answer::WebSocket(_, socket, hold, _turn) = answer else {
         panic!("refused");
     };
     let (mut own, upgrade) = caller(&tracker).await;

@@ -62,6 +62,10 @@ pub(crate) struct RawUpstream {
     pub(crate) url: Url,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) api_key_file: Option<PathBuf>,
+    #[serde(default = "default_max_concurrent")]
+    pub(crate) max_concurrent: u16,
+    #[serde(default = "default_max_long")]
+    pub(crate) max_long: u16,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ValueEnum)]
@@ -142,6 +146,14 @@ impl Default for RawTimeouts {
             first_byte_seconds: timeouts.first_byte.as_secs_f64(),
         }
     }
+}
+
+fn default_max_concurrent() -> u16 {
+    16
+}
+
+fn default_max_long() -> u16 {
+    64
 }
 
 fn default_fresh() -> u32 {
@@ -234,7 +246,18 @@ fn upstream(file: &Checking<'_>, raw: &RawUpstream) -> Result<host::Upstream, Co
         credential: credential
             .map(|path| self::credential(file, path))
             .transpose()?,
+        load: host::Load {
+            max_concurrent: at_least_one(file, "upstream.max_concurrent", raw.max_concurrent)?,
+            max_long: at_least_one(file, "upstream.max_long", raw.max_long)?,
+        },
     })
+}
+
+fn at_least_one(file: &Checking<'_>, key: &str, value: u16) -> Result<usize, ConfigError> {
+    if value == 0 {
+        return Err(file.wrong(key, "0 needs to be at least 1"));
+    }
+    Ok(value.into())
 }
 
 fn credential(file: &Checking<'_>, path: &Path) -> Result<host::Credential, ConfigError> {

@@ -112,6 +112,8 @@ fn filled_host() -> RawHost {
             kind: RawKind::Generic,
             url: url(),
             api_key_file: Some("x".into()),
+            max_concurrent: 1,
+            max_long: 1,
         },
         authority: RawAuthority::Host,
         webcams: vec![RawWebcam {
@@ -182,6 +184,7 @@ fn filled_relay() -> RawRelay {
         },
         tunnel: relay::RawTunnel::default(),
         cache: relay::RawCache::default(),
+        admission: relay::RawAdmission::default(),
         timeouts: relay::RawTimeouts {
             first_byte_seconds: 1.0,
         },

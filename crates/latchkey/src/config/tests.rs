@@ -284,6 +284,7 @@ fn a_limit_that_leaves_nothing_to_do_is_refused() {
         "webcam_window_seconds",
         "max_concurrent_streams",
         "max_bytes_per_month",
+        "max_bytes_per_second",
     ] {
         let plan = format!("free: {{{limit}: 0}}, supporter");
         let error = checked_relay(&RELAY.replacen("supporter", &plan, 1)).unwrap_err();

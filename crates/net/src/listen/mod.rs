@@ -3,7 +3,9 @@
 //! Every request passes the [`gate`](crate::gate) before the handler sees it. A role
 //! gives a [`Handler`]; this module knows nothing of what it serves.
 
+mod descriptors;
 mod limits;
+mod refuse;
 mod serve;
 mod socket;
 mod stop;
@@ -28,6 +30,7 @@ use crate::cores::Deal;
 use crate::gate::Rejection;
 use crate::tls::Exporter;
 
+pub use descriptors::connections_within;
 pub use socket::CallerWatch;
 pub use stop::Stop;
 pub use tap::Tap;
@@ -144,6 +147,7 @@ pub async fn serve<H: Handler>(
     // A listener that ends before it was asked to takes its role with it.
     let _ended = stop.soft.clone().drop_guard();
     let limits = limits::Limits::new(&settings);
+    let refusals = refuse::Refusals::new(settings.tls.is_none());
     let settings = Arc::new(settings);
     loop {
         let accepted = tokio::select! {
@@ -161,7 +165,8 @@ pub async fn serve<H: Handler>(
             }
         };
         let Some(place) = limits.admit(peer.ip()) else {
-            tracing::debug!(peer.port = peer.port(), "too many connections, closed one");
+            tracing::debug!(peer.port = peer.port(), "too many connections, refused one");
+            refusals.tell(stream, &tracker);
             continue;
         };
         let task = serve::Connection {

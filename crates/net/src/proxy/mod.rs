@@ -12,4 +12,5 @@ pub mod metered;
 pub mod pace;
 pub mod patience;
 pub mod splice;
+pub mod throttle;
 pub mod upgrade;

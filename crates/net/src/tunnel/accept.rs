@@ -19,6 +19,7 @@ use super::hello::{
 };
 use super::open::Tunnel;
 use super::settings::Settings;
+use crate::calm::Calm;
 use crate::tls::Exporter;
 
 /// What a relay is called and how it runs its tunnels.
@@ -93,6 +94,7 @@ impl Acceptor {
         let line = Line::new(&CancellationToken::new());
         // Whatever goes wrong below, also a dropped future, takes the connection along.
         let cut = line.cut_on_drop();
+        let io = Calm::from_server(io);
         let io = TokioIo::new(Carrier::new(io, line.clone(), settings.dead_after()));
         let handshake = settings.client(&self.tracker).handshake(io);
         let (mut sender, connection) = timeout_at(deadline, handshake)

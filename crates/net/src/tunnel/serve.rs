@@ -25,6 +25,7 @@ use super::printing;
 use super::questions::{self, AppKeyRefusal, AppKeyWish, MadeAppKey};
 use super::settings::Settings;
 use crate::body::Body;
+use crate::calm::Calm;
 use crate::tls::Exporter;
 
 /// Longest explanation a relay may give.
@@ -161,6 +162,7 @@ impl HostTunnel {
             let server = Arc::clone(&server);
             async move { Ok::<_, Infallible>(server.answer(request).await.map(Frames)) }
         });
+        let io = Calm::from_client(io);
         let io = TokioIo::new(Carrier::new(io, line.clone(), run.settings.dead_after()));
         let connection = run
             .settings

@@ -20,6 +20,7 @@ use latchkey_net::proxy::upgrade;
 use latchkey_net::tunnel::{ActiveStream, Scope, SendError, StreamHead, Tunnel};
 use latchkey_web::request_log::{CountedBody, Outcome, RequestLine, Side};
 
+use super::busy::Busy;
 use super::{Admission, Asker, Edge, Open, Trouble, headers};
 use crate::limits::{Pass, Socket};
 
@@ -260,6 +261,7 @@ fn trouble_of(failure: HostFailure) -> Trouble {
         HostFailure::Unreachable | HostFailure::Broken => RelayStatus::Unknown,
         HostFailure::TimedOut => RelayStatus::TimedOut,
         HostFailure::CallerTooSlow => return Trouble::CallerTooSlow,
+        HostFailure::Busy => return Trouble::Busy(Busy::Upstream),
     };
     trouble(status, Side::Upstream, failure.as_str())
 }

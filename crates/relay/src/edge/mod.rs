@@ -2,6 +2,7 @@
 //! tunnel. Bodies stream; nothing here holds one whole.
 
 mod activity;
+mod busy;
 mod credential;
 mod forward;
 mod headers;
@@ -36,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::activity::mark_camera;
+use self::busy::Busy;
 use self::credential::Credential;
 use crate::activity::{Activity, Moving};
 use crate::app_connections::origins::Origins;
@@ -47,6 +49,7 @@ use crate::issued::Issued;
 use crate::life::Endings;
 use crate::limits::{Limits, NotNow, Pass, Subject, asks_for_webcam};
 use crate::own_access::{OwnAccess, cookie};
+use crate::shares::Shares;
 use crate::tunnels::Tunnels;
 
 /// The relay's entry for traffic on app-connection hostnames.
@@ -65,6 +68,8 @@ pub(crate) struct Shared {
     pub(crate) own: OwnAccess,
     pub(crate) usage: Usage,
     pub(crate) limits: Limits,
+    /// What each may take of this relay.
+    pub(crate) shares: Shares,
     /// What is done, for those whose printers they are.
     pub(crate) activity: Activity,
     pub(crate) origins: Origins,
@@ -125,6 +130,8 @@ enum Trouble {
     HostTooOld,
     /// A limit of the account's plan is reached.
     Limit(Reached),
+    /// There is too much to do, here or at the printer's server.
+    Busy(Busy),
     /// A page of another origin is behind it.
     Forged,
     /// The caller was too slow with its own request.
@@ -250,6 +257,7 @@ impl Edge {
             printer: &admission.printer,
             plan: &admission.plan,
         };
+        let share = self.share(call, admission).await?;
         let of_webcam = asks_for_webcam(request.uri());
         let pass = self.shared.limits.begin(subject, of_webcam).await;
         let pass = pass.map_err(|not_now| match not_now {
@@ -257,6 +265,7 @@ impl Edge {
             NotNow::Store(error) => doubt(&error),
             NotNow::NoPlan => unknown_plan(),
         })?;
+        let pass = pass.with(share);
         let method = request.method().clone();
         let request = pass.request(request).map_err(Trouble::Limit)?;
         let forwarded = tokio::select! {
@@ -385,6 +394,10 @@ impl Edge {
                 line.set_failure(Side::Caller, reached.limit.name());
                 let relay_url = self.config().public_url.to_string();
                 limit_reached(reached, &relay_url, line.request_id(), asker)
+            }
+            Trouble::Busy(busy) => {
+                line.set_failure(busy.side(), busy.reason());
+                busy.problem().request_id(line.request_id()).json()
             }
             Trouble::Forged => {
                 line.set_failure(Side::Caller, "foreign_origin");

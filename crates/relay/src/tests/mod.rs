@@ -339,6 +339,7 @@ pub(crate) fn config() -> Config {
         webhooks: Webhooks::default(),
         compression: true,
         cache: CacheBounds::default(),
+        admission: crate::config::Admission::default(),
         first_byte: Duration::from_secs(35),
         drain: Duration::from_secs(5),
     }

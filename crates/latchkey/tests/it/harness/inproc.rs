@@ -428,6 +428,7 @@ fn relay_config(data: &TempDir) -> relay::Config {
         cache: relay::CacheBounds::default(),
         default_plan: PLAN.parse().unwrap(),
         plans: Plans::new(plans.into_iter().collect()),
+        admission: relay::Admission::default(),
         first_byte: Duration::from_secs(35),
         drain: Duration::from_secs(5),
     }
@@ -445,6 +446,7 @@ fn host_config(printer: SocketAddr, data: &TempDir, relay: Option<url::Url>) -> 
             kind: host::UpstreamKind::OctoPrint,
             address: upstream(printer),
             credential: None,
+            load: host::Load::default(),
         },
         // What callers write arrives as it is; who they are is another test's business.
         authority: host::AuthorityMode::Upstream,

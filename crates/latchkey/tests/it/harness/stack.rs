@@ -424,6 +424,12 @@ impl Process {
         self.entrance = machine.entrance().to_vec();
     }
 
+    /// Lets it have no more than so many descriptors from its next start on.
+    pub(crate) fn limit_descriptors(&mut self, most: u32) {
+        let script = format!("ulimit -n {most} && exec \"$@\"");
+        self.entrance = ["sh", "-c", &script, "sh"].map(OsString::from).to_vec();
+    }
+
     /// Starts it, and waits for nothing.
     pub(crate) fn start(&mut self) {
         assert!(self.child.is_none(), "the {} runs already", self.role);

@@ -3,6 +3,7 @@
 mod dialling;
 mod ends;
 mod greeting;
+mod hostile;
 mod lifetime;
 mod questions;
 mod streams;

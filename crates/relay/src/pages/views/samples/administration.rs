@@ -45,6 +45,7 @@ fn plans(words: &Words, pages: &mut Pages) {
                 max_webcam_seconds_per_window: Some(3_600),
                 max_concurrent_streams: Some(20),
                 max_bytes_per_month: Some(50_000_000_000),
+                max_bytes_per_second: Some(2_000_000),
                 max_printers: Some(3),
                 max_app_connections: Some(10),
                 ..Entitlements::default()
