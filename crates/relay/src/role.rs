@@ -28,6 +28,7 @@ use crate::activity::Activity;
 use crate::app_connections::origins::{Origins, Writer};
 use crate::app_connections::usage::Usage;
 use crate::audit::{self, Audit};
+use crate::camera::Camera;
 use crate::certificate::{Keeping, Reload};
 use crate::config::Config;
 use crate::edge::{Edge, Shared};
@@ -303,6 +304,11 @@ impl Relay {
             metrics: Arc::clone(metrics),
             ids: RequestIds::default(),
             issued: Issued::new(Arc::clone(&self.clock)),
+            camera: Camera::new(
+                self.life.tunnels().clone(),
+                callers.clone(),
+                self.stop.soft.clone(),
+            ),
             tracker: callers.clone(),
             stopping: self.stop.soft.clone(),
         };
@@ -406,6 +412,7 @@ impl Relay {
             audit: self.audit(),
             notices,
             limits: shared.limits.clone(),
+            camera: shared.camera.clone(),
             key: MasterKey::from_bytes(*self.key.expose()),
         });
         let soft = self.stop.soft.clone();

@@ -10,5 +10,6 @@ pub mod headers;
 pub mod metered;
 pub mod pace;
 pub mod patience;
+pub mod shared_camera;
 pub mod splice;
 pub mod upgrade;

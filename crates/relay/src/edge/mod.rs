@@ -2,6 +2,7 @@
 //! tunnel. Bodies stream; nothing here holds one whole.
 
 mod activity;
+mod camera;
 mod credential;
 mod forward;
 mod headers;
@@ -34,10 +35,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::activity::mark_camera;
+use self::camera::Forwarding;
 use self::credential::Credential;
 use crate::activity::{Activity, Moving};
 use crate::app_connections::origins::Origins;
 use crate::app_connections::usage::{Running, Usage};
+use crate::camera::Camera;
 use crate::config::Config;
 use crate::guesses::Guesses;
 use crate::issued::Issued;
@@ -62,6 +65,8 @@ pub(crate) struct Shared {
     pub(crate) own: OwnAccess,
     pub(crate) usage: Usage,
     pub(crate) limits: Limits,
+    /// Pictures that callers share.
+    pub(crate) camera: Camera,
     /// What is done, for those whose printers they are.
     pub(crate) activity: Activity,
     pub(crate) origins: Origins,
@@ -250,12 +255,18 @@ impl Edge {
             NotNow::Store(error) => doubt(&error),
             NotNow::NoPlan => unknown_plan(),
         })?;
+        let with = Forwarding {
+            call,
+            admission,
+            line,
+            hold,
+        };
         let method = request.method().clone();
         let request = pass.request(request).map_err(Trouble::Limit)?;
         let forwarded = tokio::select! {
             biased;
             reached = pass.stopped() => return Err(Trouble::Limit(reached)),
-            forwarded = self.forward(request, call, admission, line, hold) => forwarded?,
+            forwarded = self.forward_or_show(request, with, &pass) => forwarded?,
         };
         Ok(match forwarded {
             forward::Forwarded::Plain(response) => {

@@ -33,6 +33,7 @@ use tower::ServiceExt as _;
 use crate::accounts::SigningUp;
 use crate::activity::Activity;
 use crate::audit::{self, Audit};
+use crate::camera::Camera;
 use crate::config::{
     AdministratorsFactor, Config, PublicUrl, Registration, Sender, Smtp, SmtpTls, UnregisteredApps,
     Webhooks,
@@ -269,6 +270,11 @@ pub(crate) fn state(
         own_access: OwnAccess::new(&config, &store, clock, chance, &key),
         config,
         limits,
+        camera: Camera::new(
+            life.tunnels().clone(),
+            TaskTracker::new(),
+            CancellationToken::new(),
+        ),
         clock: Arc::clone(clock),
         chance: Arc::clone(chance),
         tunnels: life.tunnels().clone(),
