@@ -100,11 +100,15 @@ impl Camera {
     /// watches that.
     pub(crate) async fn snapshot(&self, host: &HostId) -> Result<Picture, CameraError> {
         let tunnel = self.tunnel(host)?;
-        if self.register.shows(host)
-            && let Ok(name) = self.name(host, &tunnel).await
-            && let Some(picture) = self.newest(host, &name)
-        {
-            return Ok(picture);
+        if self.register.shows(host) {
+            let name = match self.register.named(host) {
+                Some(name) => Ok(name),
+                None => self.name(host, &tunnel).await,
+            };
+            let picture = name.ok().and_then(|name| self.newest(host, &name));
+            if let Some(picture) = picture.or_else(|| self.newest(host, UNNAMED)) {
+                return Ok(picture);
+            }
         }
         let (kind, bytes) = tunnel.snapshot().await.map_err(|error| reason(&error))?;
         let kind = picture_kind(&kind).ok_or(CameraError::Failed)?;
@@ -128,7 +132,9 @@ impl Camera {
         let name = self.name(host, &tunnel).await?;
         let watched = match self.watch(host, &name, pace.clone(), None).await {
             // A camera that shows itself to its neighbours alone.
-            Err(error) if name != UNNAMED && error != CameraError::TooMany.into() => {
+            Err(WatchError::Camera(CameraError::Failed | CameraError::NoCamera))
+                if name != UNNAMED =>
+            {
                 self.watch(host, UNNAMED, pace, None).await
             }
             watched => watched,
@@ -196,12 +202,14 @@ impl Camera {
         Ok(Response::from_parts(head, body))
     }
 
-    /// The name of the picture that the host shows the relay.
+    /// The name of the picture that the host shows the relay. A name that was given a while ago is
+    /// good only while the picture runs.
     async fn name(&self, host: &HostId, tunnel: &Tunnel) -> Result<String, CameraError> {
         if !tunnel.names_cameras() {
             return Ok(UNNAMED.to_owned());
         }
-        if let Some(name) = self.register.named(host) {
+        let known = self.register.named(host);
+        if let Some(name) = known.filter(|name| self.register.runs(host, name)) {
             return Ok(name);
         }
         let name = tunnel.camera_name().await;

@@ -43,6 +43,13 @@ type Key = (HostId, String);
 #[derive(Default)]
 struct Slot(tokio::sync::Mutex<State>);
 
+impl Slot {
+    fn runs(&self) -> bool {
+        let state = self.0.try_lock();
+        state.is_ok_and(|state| matches!(&*state, State::Running(_, running) if !running.is_over()))
+    }
+}
+
 #[derive(Default)]
 enum State {
     #[default]
@@ -145,12 +152,18 @@ impl Register {
         }
     }
 
-    /// Whether anything of a host's is running.
+    /// Whether a picture is running.
+    pub(super) fn runs(&self, host: &HostId, name: &str) -> bool {
+        let pictures = self.pictures();
+        let slot = pictures.get(&(host.clone(), name.to_owned()));
+        slot.is_some_and(|slot| slot.runs())
+    }
+
+    /// Whether any picture of a host's is.
     pub(super) fn shows(&self, host: &HostId) -> bool {
         let pictures = self.pictures();
-        pictures.iter().any(|((of, _), slot)| {
-            of == host && slot.0.try_lock().is_ok_and(|state| state.is_of_use())
-        })
+        let mut of_host = pictures.iter().filter(|((of, _), _)| of == host);
+        of_host.any(|(_, slot)| slot.runs())
     }
 
     /// The name of the picture that a host shows the relay, if it said so lately.

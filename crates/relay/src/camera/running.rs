@@ -93,8 +93,7 @@ pub(super) type SharedSlot = Arc<Mutex<Slot>>;
 pub(super) struct Running {
     pub(super) boundary: Boundary,
     pub(super) shown: watch::Sender<Shown>,
-    /// How many are ready for a frame.
-    ready: watch::Sender<usize>,
+    demand: watch::Sender<Demand>,
     viewers: Mutex<Viewers>,
     kept: Arc<AtomicUsize>,
     began: Instant,
@@ -102,6 +101,15 @@ pub(super) struct Running {
     has_tunnel: Box<dyn Fn() -> bool + Send + Sync>,
     /// Nobody watches any more.
     left: CancellationToken,
+}
+
+/// What those who watch are about to take.
+#[derive(Debug, Clone, Copy, Default)]
+struct Demand {
+    /// How many are ready for a frame.
+    ready: usize,
+    /// How often somebody was.
+    asked: u64,
 }
 
 #[derive(Default)]
@@ -144,7 +152,7 @@ impl Running {
         let running = Arc::new(Self {
             boundary,
             shown: watch::Sender::default(),
-            ready: watch::Sender::new(0),
+            demand: watch::Sender::default(),
             viewers: Mutex::default(),
             kept: Arc::default(),
             began: Instant::now(),
@@ -212,7 +220,10 @@ impl Running {
 
     /// Somebody is ready for a frame, for as long as this is there.
     pub(super) fn is_awaited(&self) -> Awaited<'_> {
-        self.ready.send_modify(|ready| *ready += 1);
+        self.demand.send_modify(|demand| {
+            demand.ready += 1;
+            demand.asked = demand.asked.wrapping_add(1);
+        });
         Awaited(self)
     }
 
@@ -222,8 +233,8 @@ impl Running {
     }
 
     async fn read(&self, mut body: Body, mut parts: Parts) -> End {
-        let mut ready = self.ready.subscribe();
-        let (mut number, mut ahead) = (0, 0);
+        let mut demand = self.demand.subscribe();
+        let (mut number, mut ahead, mut asked) = (0, 0, 0);
         loop {
             loop {
                 match parts.next() {
@@ -237,13 +248,13 @@ impl Running {
                     Err(unreadable) => return End::Unreadable(unreadable),
                 }
             }
-            if *ready.borrow_and_update() > 0 {
-                ahead = 0;
-            } else if ahead > AHEAD {
-                if ready.wait_for(|ready| *ready > 0).await.is_err() {
-                    return End::Broken;
-                }
-                ahead = 0;
+            let wants = |demand: &Demand| demand.ready > 0 || demand.asked != asked;
+            if ahead > AHEAD && demand.wait_for(wants).await.is_err() {
+                return End::Broken;
+            }
+            let now = *demand.borrow_and_update();
+            if now.ready > 0 || now.asked != asked {
+                (ahead, asked) = (0, now.asked);
             }
             match body.frame().await {
                 Some(Ok(frame)) => {
@@ -315,7 +326,7 @@ pub(super) struct Awaited<'a>(&'a Running);
 
 impl Drop for Awaited<'_> {
     fn drop(&mut self) {
-        self.0.ready.send_modify(|ready| *ready -= 1);
+        self.0.demand.send_modify(|demand| demand.ready -= 1);
     }
 }
 
@@ -333,6 +344,8 @@ impl Drop for Place {
         if viewers.slots.is_empty() {
             viewers.closed = true;
             self.running.left.cancel();
+            // It is looked up a while longer, and keeps nothing for that.
+            self.running.shown.send_modify(|shown| shown.newest = None);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What one who watches is sent: whole frames, always the newest, at their own pace.
 
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::stream::{self, StreamExt as _};
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame as BodyFrame;
 use latchkey_net::body::{self, Body, BodyError};
@@ -55,7 +55,7 @@ impl Viewer {
             let piece = viewer.next().await?;
             Some((piece.map(BodyFrame::data), viewer))
         });
-        body::boxed(StreamBody::new(pieces))
+        body::boxed(StreamBody::new(pieces.fuse()))
     }
 
     async fn next(&mut self) -> Option<Result<Bytes, BodyError>> {
@@ -91,7 +91,9 @@ impl Viewer {
         };
         let shown = tokio::select! {
             biased;
-            () = no_longer(held) => return Some(Err(BrokenOff::NoLongerAllowed)),
+            is_orderly = no_longer(held) => {
+                return (!is_orderly).then_some(Err(BrokenOff::NoLongerAllowed));
+            }
             fresh = fresh => fresh.ok()?,
         };
         let newest = shown.newest.filter(|frame| frame.number > *seen);
@@ -142,10 +144,16 @@ impl Viewer {
     }
 }
 
-/// Waits until the host says that somebody may no longer watch.
-async fn no_longer(held: &mut Option<Body>) {
+/// Waits until the host says that somebody may no longer watch. Whether it only stops.
+async fn no_longer(held: &mut Option<Body>) -> bool {
     let Some(held) = held else {
         return std::future::pending().await;
     };
-    while let Some(Ok(_)) = held.frame().await {}
+    loop {
+        match held.frame().await {
+            Some(Ok(_)) => {}
+            Some(Err(_)) => return false,
+            None => return true,
+        }
+    }
 }

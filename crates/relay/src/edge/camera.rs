@@ -2,7 +2,7 @@
 //! the picture is fetched once.
 
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RANGE};
-use http::{HeaderValue, Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use latchkey_model::id::HostId;
 use latchkey_model::relay_status::RelayStatus;
 use latchkey_net::body::{self, Body};
@@ -47,7 +47,8 @@ impl Edge {
             Forwarded::Plain(response) => response,
             socket @ Forwarded::WebSocket(..) => return Ok(socket),
         };
-        let Some(shown) = SharedCamera::take(response.headers_mut()) else {
+        let shown = SharedCamera::take(response.headers_mut());
+        let Some(shown) = shown.filter(|_| response.status() == StatusCode::OK) else {
             return self.alone(response, pace).map(Forwarded::Plain);
         };
         match self.show(host, &shown, response, pace.clone()).await {
@@ -101,6 +102,8 @@ impl Edge {
                 };
                 let watched = camera.watch(host, &shown.name, pace, held).await?;
                 drop(seen);
+                // Of the host's answer, which has no byte.
+                head.headers.remove(CONTENT_LENGTH);
                 head.headers.insert(CONTENT_TYPE, watched.kind);
                 watched.body
             }

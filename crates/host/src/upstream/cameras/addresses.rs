@@ -119,7 +119,7 @@ mod tests {
             let uri: Uri = format!("http://127.0.0.1:8080{asked}").parse().unwrap();
             let found = plain(&uri).unwrap();
             assert_eq!(
-                found,
+                found.to_string(),
                 format!("http://127.0.0.1:8080{plain_one}"),
                 "{asked}"
             );
