@@ -16,7 +16,7 @@ use super::running::{End, Frame, NoPlace, Place, Running, Source};
 use super::{CameraError, WatchError};
 
 /// Pictures of one host at a time. What comes besides is not shared.
-const MOST_OF_A_HOST: usize = 8;
+const MOST_OF_A_HOST: usize = 16;
 /// All that run at this relay.
 const MOST: usize = 2_000;
 /// For so long nobody tries to share a picture again that could not be read, and the name of a

@@ -360,7 +360,7 @@ async fn a_host_has_so_many_pictures_at_a_time_and_forgets_what_is_over() {
         }
     };
     let mut places = Vec::new();
-    for number in 0..8 {
+    for number in 0..16 {
         places.push(open(number.to_string()).await.unwrap());
     }
     let more = open("more".to_owned()).await;
