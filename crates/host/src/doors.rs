@@ -267,6 +267,18 @@ impl StreamService for TunnelDoor {
             None => Err(CameraRefusal::NoCamera),
         }
     }
+
+    async fn camera_name(&self) -> Result<String, CameraRefusal> {
+        let printing = self.printing.as_ref().ok_or(CameraRefusal::NoCamera)?;
+        let place = printing.running_picture().await;
+        let name = place.and_then(|place| self.doors.service.upstream().name_camera(place));
+        name.ok_or(CameraRefusal::NoCamera)
+    }
+
+    async fn shared_camera(&self, name: String) -> Result<Response<Body>, CameraRefusal> {
+        let shown = self.doors.service.upstream().show_camera(&name).await?;
+        Ok(end_with(shown, &self.doors.stopping))
+    }
 }
 
 impl Doors {

@@ -31,6 +31,7 @@ use crate::app_connections::origins::{Origins, Writer};
 use crate::app_connections::usage::Usage;
 use crate::audit::{self, Audit};
 use crate::cache::Cache;
+use crate::camera::Camera;
 use crate::certificate::{Keeping, Reload};
 use crate::config::Config;
 use crate::edge::{Edge, Shared};
@@ -323,6 +324,11 @@ impl Relay {
             issued: Issued::new(Arc::clone(&self.clock)),
             cache: self.life.cache().clone(),
             undone: undone(metrics),
+            camera: Camera::new(
+                self.life.tunnels().clone(),
+                callers.clone(),
+                self.stop.soft.clone(),
+            ),
             tracker: callers.clone(),
             stopping: self.stop.soft.clone(),
         };
@@ -428,6 +434,7 @@ impl Relay {
             audit: self.audit(),
             notices,
             limits: shared.limits.clone(),
+            camera: shared.camera.clone(),
             key: MasterKey::from_bytes(*self.key.expose()),
         });
         let soft = self.stop.soft.clone();

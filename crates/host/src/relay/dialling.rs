@@ -4,7 +4,7 @@ use latchkey_net::authority::Authority;
 use latchkey_net::proxy::coding::Coder;
 use latchkey_net::tunnel::{
     DialError, Dialler, DiallerConfig, FEATURE_APP_KEYS, FEATURE_CAMERA, FEATURE_ENDS,
-    FEATURE_LOCAL_ADDRESS, FEATURE_PRINTING, FEATURE_SCOPES, HostIdentity,
+    FEATURE_LOCAL_ADDRESS, FEATURE_PRINTING, FEATURE_SCOPES, FEATURE_SHARED_CAMERA, HostIdentity,
 };
 
 use crate::app_connections::AppConnections;
@@ -34,6 +34,7 @@ impl Dialling {
             FEATURE_ENDS,
             FEATURE_APP_KEYS,
             FEATURE_LOCAL_ADDRESS,
+            FEATURE_SHARED_CAMERA,
         ];
         if relay.printing {
             features.extend([FEATURE_PRINTING, FEATURE_CAMERA]);

@@ -1,5 +1,6 @@
 //! The proxy towards the printer's own server and its cameras.
 
+mod cameras;
 pub(crate) mod credentials;
 pub(crate) mod crowds;
 pub(crate) mod headers;
@@ -30,6 +31,7 @@ use latchkey_net::proxy::patience::{Observed, Progress};
 use latchkey_net::proxy::splice::Copied;
 
 use self::crowds::{Crowds, Turn};
+use self::cameras::Cameras;
 use self::headers::RequestPolicy;
 use self::probe::Trust;
 use self::routes::{Route, Routes, Target};
@@ -75,6 +77,7 @@ struct Shared {
     routes: Routes,
     trust: Trust,
     crowds: Crowds,
+    cameras: Cameras,
 }
 
 impl Upstream {
@@ -101,6 +104,7 @@ impl Upstream {
                 config,
                 routes,
                 trust,
+                cameras: Cameras::default(),
             }),
             client,
             fresh,
@@ -150,6 +154,11 @@ impl Upstream {
             && let Some(refusal) = self.refusal(&request, inbound, &route, level)
         {
             return Ok(Answer::Plain(refusal));
+        }
+        if let Some(wish) = self.wish(&request, inbound, &route, admission)
+            && let Some(answer) = self.share(wish, inbound, &route, admission).await?
+        {
+            return Ok(answer);
         }
         let blank = self.tells_secrets(&request, &route, admission, inbound);
         let is_head = request.method() == Method::HEAD;
@@ -227,17 +236,21 @@ impl Upstream {
         if method == Method::TRACE {
             return Some(refusals::no_trace());
         }
-        let socket = inbound.websocket;
+        let needed = self.needed(method, uri, route, inbound.websocket);
+        (needed > level).then(|| refusals::too_little(needed))
+    }
+
+    /// How far a caller has to be let in for a request.
+    fn needed(&self, method: &Method, uri: &Uri, route: &Route<'_>, socket: bool) -> Access {
         // A WebSocket over HTTP/2 is a CONNECT here and a GET at the server.
         let method = if socket { &Method::GET } else { method };
-        let needed = match route.target {
+        match route.target {
             Target::Webcam => access::needed_at_camera(method, uri.query(), socket),
             Target::Printer => {
                 let kind = self.shared.config.upstream.kind;
                 access::needed(kind, method, uri.path(), uri.query(), socket)
             }
-        };
-        (needed > level).then(|| refusals::too_little(needed))
+        }
     }
 
     /// The request as the upstream is to see it.

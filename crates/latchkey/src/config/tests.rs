@@ -282,6 +282,8 @@ fn a_limit_that_leaves_nothing_to_do_is_refused() {
         "max_download_bytes",
         "max_webcam_stream_seconds",
         "webcam_window_seconds",
+        "max_webcam_fps",
+        "max_webcam_bytes_per_second",
         "max_concurrent_streams",
         "max_bytes_per_month",
         "max_bytes_per_second",

@@ -108,7 +108,8 @@ fn with_length(status: u16, length: u64) -> String {
 fn camera() -> String {
     let kind = "multipart/x-mixed-replace;boundary=x";
     let pixels = "x".repeat(2_000);
-    format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n\r\n--x\r\n\r\n{pixels}picture\r\n")
+    let part = format!("--x\r\nContent-Length: 2007\r\n\r\n{pixels}picture\r\n");
+    format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n\r\n{part}")
 }
 
 fn chunk(size: usize) -> String {

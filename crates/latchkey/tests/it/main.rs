@@ -26,6 +26,7 @@ mod app_keys;
 mod app_request;
 mod audit_commands;
 mod bounds;
+mod camera_sharing;
 mod certificate;
 mod clients_discovery;
 mod clients_session_key_examples;

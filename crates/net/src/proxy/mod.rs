@@ -11,6 +11,7 @@ pub mod headers;
 pub mod metered;
 pub mod pace;
 pub mod patience;
+pub mod shared_camera;
 pub mod splice;
 pub mod throttle;
 pub mod upgrade;

@@ -34,7 +34,8 @@ mod tests;
 
 pub use accept::{Acceptor, AcceptorConfig, Arrival, HelloError};
 pub use camera::{
-    CameraError, CameraRefusal, FEATURE_CAMERA, LARGEST_PICTURE, PICTURE_DEADLINE, View,
+    CameraError, CameraRefusal, FEATURE_CAMERA, FEATURE_SHARED_CAMERA, LARGEST_PICTURE,
+    PICTURE_DEADLINE, SharesCamera, View,
 };
 pub use carrier::{End, tune_socket};
 pub use control::{ControlError, Refusal, RefusalCode};

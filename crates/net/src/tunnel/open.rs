@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2::SendRequest;
 use tokio::time::Instant;
 
+use super::camera::{SHARES, SHARES_CAMERA, SharesCamera};
 use super::carried::Carried;
 use super::carrier::{End, Line};
 use super::control::{self, ControlError, Drain};
@@ -336,6 +337,9 @@ impl std::fmt::Debug for Tunnel {
 fn prepare(request: &mut Request<Body>, head: &StreamHead) -> Result<(), SendError> {
     head.encode(request.headers_mut())?;
     request.headers_mut().insert(KIND, KIND_REQUEST);
+    if request.extensions().get::<SharesCamera>().is_some() {
+        request.headers_mut().insert(SHARES, SHARES_CAMERA);
+    }
     let authority = match request.uri().authority() {
         Some(authority) => authority.as_str().to_owned(),
         None => host_field(request).ok_or(SendError::Target)?,

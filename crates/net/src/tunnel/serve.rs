@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::camera::{self, CameraRefusal, View};
+use super::camera::{self, CameraRefusal, SHARES, SHARES_CAMERA, SharesCamera, View};
 use super::carrier::{Carrier, End, Line};
 use super::control::{self, Drain, EndedNotice, ReadError, Refusal, Welcome};
 use super::frames::Frames;
@@ -84,6 +84,19 @@ pub trait StreamService: Clone + Send + Sync + 'static {
     fn camera(
         &self,
         _view: View,
+    ) -> impl Future<Output = Result<Response<Body>, CameraRefusal>> + Send {
+        std::future::ready(Err(CameraRefusal::NoCamera))
+    }
+
+    /// The name of the running picture that [`Self::camera`] shows.
+    fn camera_name(&self) -> impl Future<Output = Result<String, CameraRefusal>> + Send {
+        std::future::ready(Err(CameraRefusal::NoCamera))
+    }
+
+    /// Shows a running picture that was named lately.
+    fn shared_camera(
+        &self,
+        _name: String,
     ) -> impl Future<Output = Result<Response<Body>, CameraRefusal>> + Send {
         std::future::ready(Err(CameraRefusal::NoCamera))
     }
@@ -250,6 +263,10 @@ impl<S: StreamService> Server<S> {
                 "a host is no way to other addresses; CONNECT is for WebSockets only",
             );
         }
+        let shares = request.headers().get(SHARES) == Some(&SHARES_CAMERA);
+        if shares {
+            request.extensions_mut().insert(SharesCamera);
+        }
         match StreamHead::decode(request.headers_mut()) {
             Ok(head) => self.service.serve(request, head).await,
             Err(error) => control::problem(StatusCode::BAD_REQUEST, "head", error.to_string()),
@@ -274,7 +291,7 @@ impl<S: StreamService> Server<S> {
             "/drain" => self.drain(body).await,
             "/ended" => self.ended(body).await,
             "/app-key" | "/local-address" | "/app-connections" | "/printing" | "/snapshot"
-            | "/stream"
+            | "/stream" | "/camera-name" | "/shared-camera"
                 if !self.is_open() =>
             {
                 return not_welcomed();
@@ -285,6 +302,8 @@ impl<S: StreamService> Server<S> {
             "/printing" => printing::tell(&self.service, body, within).await,
             "/snapshot" => camera::show(&self.service, body, View::Snapshot, within).await,
             "/stream" => camera::show(&self.service, body, View::Stream, within).await,
+            "/camera-name" => camera::tell_name(&self.service, body, within).await,
+            "/shared-camera" => camera::show_shared(&self.service, body, within).await,
             "/ping" => control::read(body, self.settings.control_deadline)
                 .await
                 .map(|_| done()),

@@ -17,7 +17,7 @@ use latchkey_net::proxy::failure::HostFailure;
 use latchkey_net::proxy::patience::{Observed, Progress};
 use latchkey_net::proxy::splice::{Counts, Farewell};
 use latchkey_net::proxy::upgrade;
-use latchkey_net::tunnel::{ActiveStream, Scope, SendError, StreamHead, Tunnel};
+use latchkey_net::tunnel::{ActiveStream, Scope, SendError, SharesCamera, StreamHead, Tunnel};
 use latchkey_web::request_log::{CountedBody, Outcome, RequestLine, Side};
 
 use super::busy::Busy;
@@ -231,7 +231,11 @@ fn prepare(request: Request<Body>, call: &Call, scheme: &str) -> Result<Request<
         .map_err(|_| trouble(RelayStatus::Unknown, Side::Us, "target"))?;
     parts.version = Version::HTTP_2;
     parts.headers.remove(http::header::HOST);
+    let shares = parts.extensions.remove::<SharesCamera>();
     parts.extensions = http::Extensions::new();
+    if let Some(shares) = shares {
+        parts.extensions.insert(shares);
+    }
     if call.websocket {
         parts.method = Method::CONNECT;
         parts.extensions.insert(Protocol::from_static("websocket"));

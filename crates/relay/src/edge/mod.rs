@@ -3,6 +3,7 @@
 
 mod activity;
 mod busy;
+mod camera;
 mod credential;
 mod forward;
 mod headers;
@@ -38,11 +39,13 @@ use tokio_util::task::TaskTracker;
 
 use self::activity::mark_camera;
 use self::busy::Busy;
+use self::camera::Forwarding;
 use self::credential::Credential;
 use crate::activity::{Activity, Moving};
 use crate::app_connections::origins::Origins;
 use crate::app_connections::usage::{Running, Usage};
 use crate::cache::Cache;
+use crate::camera::Camera;
 use crate::config::Config;
 use crate::guesses::Guesses;
 use crate::issued::Issued;
@@ -70,6 +73,8 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     /// What each may take of this relay.
     pub(crate) shares: Shares,
+    /// Pictures that callers share.
+    pub(crate) camera: Camera,
     /// What is done, for those whose printers they are.
     pub(crate) activity: Activity,
     pub(crate) origins: Origins,
@@ -266,12 +271,18 @@ impl Edge {
             NotNow::NoPlan => unknown_plan(),
         })?;
         let pass = pass.with(share);
+        let with = Forwarding {
+            call,
+            admission,
+            line,
+            hold,
+        };
         let method = request.method().clone();
         let request = pass.request(request).map_err(Trouble::Limit)?;
         let forwarded = tokio::select! {
             biased;
             reached = pass.stopped() => return Err(Trouble::Limit(reached)),
-            forwarded = self.forward(request, call, admission, line, hold) => forwarded?,
+            forwarded = self.forward_or_show(request, with, &pass) => forwarded?,
         };
         Ok(match forwarded {
             forward::Forwarded::Plain(response) => {

@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use super::book::{Book, Counts};
 use super::webcam;
 use crate::shares::Share;
+use crate::camera::Caps;
 
 /// How often the bytes of a socket are counted.
 const SOCKET_EVERY: Duration = Duration::from_secs(1);
@@ -86,6 +87,18 @@ impl Pass {
             }
         };
         Ok(request.map(|body| self.passing.at_its_pace(metered(body, known, meter))))
+    }
+
+    /// How fast a webcam's picture may be shown, now and later.
+    pub(crate) fn caps(&self) -> impl Fn() -> Caps + Send + Sync + 'static + use<> {
+        let book = Arc::clone(&self.passing.book);
+        move || {
+            let counts = book.counts();
+            Caps {
+                frames_per_second: counts.plan().max_webcam_fps,
+                bytes_per_second: counts.plan().max_webcam_bytes_per_second,
+            }
+        }
     }
 
     /// Waits until the request's body is stopped by a limit.

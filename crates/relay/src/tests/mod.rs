@@ -34,6 +34,7 @@ use crate::accounts::SigningUp;
 use crate::activity::Activity;
 use crate::audit::{self, Audit};
 use crate::cache::Cache;
+use crate::camera::Camera;
 use crate::config::{
     AdministratorsFactor, CacheBounds, Config, PublicUrl, Registration, Sender, Smtp, SmtpTls,
     UnregisteredApps, Webhooks,
@@ -271,6 +272,11 @@ pub(crate) fn state(
         own_access: OwnAccess::new(&config, &store, clock, chance, &key),
         config,
         limits,
+        camera: Camera::new(
+            life.tunnels().clone(),
+            TaskTracker::new(),
+            CancellationToken::new(),
+        ),
         clock: Arc::clone(clock),
         chance: Arc::clone(chance),
         tunnels: life.tunnels().clone(),
