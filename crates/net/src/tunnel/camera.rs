@@ -83,7 +83,7 @@ impl Tunnel {
     /// A picture as it is now: its media type, as the host says, and the whole of it.
     pub async fn snapshot(&self) -> Result<(HeaderValue, Bytes), CameraError> {
         let asked = async {
-            let (parts, body) = self.look("/snapshot").await?.into_parts();
+            let (parts, body) = self.look("/snapshot", View::Snapshot).await?.into_parts();
             let whole = body::read_up_to(LARGEST_PICTURE, body).await;
             let whole = whole.map_err(|_| CameraRefusal::Failed)?;
             Ok((kind(&parts.headers)?, whole))
@@ -96,7 +96,7 @@ impl Tunnel {
     /// The running picture, as the host says it: with a media type and a body without end, and
     /// no other field.
     pub async fn camera_stream(&self) -> Result<Response<Body>, CameraError> {
-        let looking = tokio::time::timeout(PICTURE_DEADLINE, self.look("/stream"));
+        let looking = tokio::time::timeout(PICTURE_DEADLINE, self.look("/stream", View::Stream));
         let looking = looking
             .await
             .unwrap_or(Err(CameraRefusal::TimedOut.into()))?;
@@ -108,13 +108,16 @@ impl Tunnel {
         Ok(response)
     }
 
-    async fn look(&self, path: &'static str) -> Result<Response<Body>, CameraError> {
+    async fn look(&self, path: &'static str, view: View) -> Result<Response<Body>, CameraError> {
         if !self.can(FEATURE_CAMERA) {
             return Err(CameraRefusal::NoCamera.into());
         }
         let mut sender = self.sender().ok_or(ControlError::Finished)?;
         // It may go on for as long as a forwarded one.
         let active = self.count().ok_or(CameraRefusal::TooMany)?;
+        if view == View::Stream {
+            active.note_heavy();
+        }
         let nothing = serde_json::json!({});
         let asked = control::ask(&mut sender, path, &nothing, PICTURE_DEADLINE).await?;
         let status = asked.status();

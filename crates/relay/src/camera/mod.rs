@@ -12,7 +12,7 @@ use latchkey_model::limit::Reached;
 use latchkey_net::body::{self, Body};
 use latchkey_net::tunnel::{self, CameraRefusal, ControlError, Tunnel};
 
-use crate::tunnels::Tunnels;
+use crate::tunnels::{Kind, Tunnels};
 
 /// So many may look at one camera at the same time.
 const MOST_VIEWERS: usize = 8;
@@ -92,7 +92,8 @@ impl Camera {
     }
 
     fn enter(&self, host: &HostId) -> Result<(Tunnel, Viewer), CameraError> {
-        let tunnel = self.tunnels.find(host).ok_or(CameraError::NotConnected)?;
+        let tunnel = self.tunnels.find_for(host, Kind::Bulk);
+        let tunnel = tunnel.ok_or(CameraError::NotConnected)?;
         let viewer = self.viewers.enter(host).ok_or(CameraError::TooMany)?;
         Ok((tunnel, viewer))
     }

@@ -5,6 +5,7 @@ mod ends;
 mod greeting;
 mod lifetime;
 mod questions;
+mod several;
 mod streams;
 
 use std::sync::Arc;
