@@ -20,6 +20,7 @@ use latchkey_net::tunnel::{
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_util::task::TaskTracker;
 
 use crate::harness::http::{self, Answer, Generated};
@@ -67,6 +68,8 @@ impl StreamService for Connection {
             // Each knows why it is waited for.
             "/waits" if self.name == "zero" => std::future::pending().await,
             "/echo" => {
+                let key = request.headers()["sec-websocket-key"].as_bytes();
+                let accept = derive_accept_key(key);
                 let upgrade = hyper::upgrade::on(&mut request);
                 tokio::spawn(async move {
                     let mut io = TokioIo::new(upgrade.await.unwrap());
@@ -76,6 +79,7 @@ impl StreamService for Connection {
                         let _ = io.write_all(&unmasked(&bytes[..read])).await;
                     }
                 });
+                let response = response.header("sec-websocket-accept", accept);
                 response.body(body::empty())
             }
             "/fed/pictures" => response.header("content-type", PICTURES).body(fed(feeding)),
@@ -311,8 +315,10 @@ async fn small_requests_keep_off_the_connection_with_bulk() {
     let mut bulk = Vec::new();
     // The first time nobody knows what it is, afterwards everybody does.
     for _ in 0..3 {
-        bulk.push(get(&door, "/fed/pictures").await);
-        assert_eq!(host.asked().await.0, "zero");
+        let pictures = get(&door, "/fed/pictures").await;
+        let (name, _, feed) = host.asked().await;
+        assert_eq!(name, "zero");
+        bulk.push((pictures, feed));
         for _ in 0..3 {
             assert_eq!(who(&door).await, "one");
             host.asked().await;
@@ -335,17 +341,21 @@ async fn small_requests_keep_off_the_connection_with_bulk() {
 async fn what_ended_is_cut_on_all_connections_and_told_once() {
     let relay = RunningRelay::start(|_| {}).await;
     let (mut host, door) = Host::start(&relay).await;
-    let mut open = vec![get(&door, "/fed/pictures").await];
-    assert_eq!(host.asked().await.0, "zero");
-    open.push(get(&door, "/fed/b").await);
-    assert_eq!(host.asked().await.0, "one");
+    let mut open = Vec::new();
+    for (path, wanted) in [("/fed/pictures", "zero"), ("/fed/b", "one")] {
+        let answer = get(&door, path).await;
+        let (name, _, feed) = host.asked().await;
+        assert_eq!(name, wanted);
+        open.push((answer, feed));
+    }
     let (connection, _) = door.ids.clone().unwrap();
     let revoked = relay.life.revoke(&relay.account, &connection).await;
     assert!(revoked.unwrap());
-    for answer in &mut open {
+    for (answer, feed) in &mut open {
         while let Ok(more) = answer.chunk().await {
             assert!(more.is_some());
         }
+        within("the end at the host", feed.as_ref().unwrap().closed()).await;
     }
     let ended = Ended::These(vec![connection.to_string()]);
     match host.next().await {

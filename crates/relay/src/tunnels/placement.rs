@@ -10,8 +10,8 @@ use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
-use http::{HeaderMap, Request};
+use http::Request;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use latchkey_net::tunnel::{HEAVY, Tunnel};
 
 /// Paths of running pictures that are remembered of a host: it has a few cameras.
@@ -86,16 +86,6 @@ pub(super) fn is_large_upload<B: hyper::body::Body>(request: &Request<B>) -> boo
     }
     let chunked = request.headers().contains_key(TRANSFER_ENCODING);
     chunked || request.body().size_hint().lower() > HEAVY
-}
-
-/// Whether an answer is a picture that runs.
-pub(super) fn is_running_picture(headers: &HeaderMap) -> bool {
-    const KIND: &str = "multipart/x-mixed-replace";
-    let kind = headers
-        .get(CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok());
-    let kind = kind.and_then(|kind| kind.get(..KIND.len()));
-    kind.is_some_and(|kind| kind.eq_ignore_ascii_case(KIND))
 }
 
 /// Where a host's running pictures were, so that the next one is known to be one before its answer
@@ -206,18 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn running_pictures_are_known_by_their_kind_and_afterwards_by_their_place() {
-        for (kind, running) in [
-            ("multipart/x-mixed-replace;boundary=a", true),
-            ("Multipart/X-Mixed-Replace", true),
-            ("multipart/form-data", false),
-            ("image/jpeg", false),
-            ("", false),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(CONTENT_TYPE, kind.parse().unwrap());
-            assert_eq!(is_running_picture(&headers), running, "{kind}");
-        }
+    fn running_pictures_are_known_by_where_they_were() {
         let mut pictures = Pictures::default();
         assert!(!pictures.has("/webcam/"));
         for at in 0..100 {

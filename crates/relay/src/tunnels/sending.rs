@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use latchkey_model::id::HostId;
 use latchkey_net::body::Body;
+use latchkey_net::proxy::endless::is_webcam;
 use latchkey_net::proxy::splice::Counts;
 use latchkey_net::tunnel::{ActiveStream, SendError, StreamHead, Tunnel};
 
@@ -73,7 +74,7 @@ impl Tunnels {
 
     /// Counts a picture that runs as heavy from its first byte on.
     fn weigh(&self, host: &HostId, path: &str, response: Response<Body>) -> Response<Body> {
-        if placement::is_running_picture(response.headers()) {
+        if is_webcam(response.headers()) {
             if let Some(stream) = response.extensions().get::<ActiveStream>() {
                 stream.note_heavy();
             }

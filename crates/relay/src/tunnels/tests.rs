@@ -156,6 +156,7 @@ async fn a_newer_one_takes_the_place_of_the_one_with_its_number() {
     let older = bench.tunnel(&process, 1).await;
     let other = bench.tunnel(&process, 0).await;
     let visit = bench.put(&older).visit.unwrap();
+    assert_eq!(bench.lead(&visit).as_deref(), Some(older.id()));
     bench.put(&other);
     assert_eq!(bench.lead(&visit).as_deref(), Some(older.id()));
     let newer = bench.tunnel(&process, 1).await;
