@@ -10,8 +10,8 @@ use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 
-use http::Request;
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::CONTENT_LENGTH;
+use http::{Method, Request};
 use latchkey_net::tunnel::{HEAVY, Tunnel};
 
 /// Paths of running pictures that are remembered of a host: it has a few cameras.
@@ -80,12 +80,16 @@ fn least_busy(kind: Kind, all: &[Busy]) -> Option<usize> {
 
 /// Whether a request brings more than is small, or nobody knows how much.
 pub(super) fn is_large_upload<B: hyper::body::Body>(request: &Request<B>) -> bool {
-    if let Some(length) = request.headers().get(CONTENT_LENGTH) {
-        let length = length.to_str().ok().and_then(|text| text.parse().ok());
-        return length.is_none_or(|length: u64| length > HEAVY);
+    let body = request.body();
+    if body.is_end_stream() || request.method() == Method::CONNECT {
+        return false;
     }
-    let chunked = request.headers().contains_key(TRANSFER_ENCODING);
-    chunked || request.body().size_hint().lower() > HEAVY
+    let said = request.headers().get(CONTENT_LENGTH);
+    let length = match said {
+        Some(length) => length.to_str().ok().and_then(|text| text.parse().ok()),
+        None => body.size_hint().exact(),
+    };
+    length.is_none_or(|length| length > HEAVY)
 }
 
 /// Where a host's running pictures were, so that the next one is known to be one before its answer
@@ -115,7 +119,9 @@ impl Pictures {
 
 #[cfg(test)]
 mod tests {
-    use http_body_util::Full;
+    use futures_util::StreamExt as _;
+    use hyper::body::Frame;
+    use latchkey_net::body::{self, Body};
 
     use super::*;
 
@@ -180,19 +186,29 @@ mod tests {
 
     #[test]
     fn large_uploads_are_known_by_their_heads() {
-        let is_large = |fields: &[(&str, &str)]| {
-            let mut request = Request::post("/");
-            for (name, value) in fields {
-                request = request.header(*name, *value);
+        let of = |method: Method, length: Option<&str>, body: Body| {
+            let mut request = Request::new(body);
+            *request.method_mut() = method;
+            if let Some(length) = length {
+                let length = length.parse().unwrap();
+                request.headers_mut().insert(CONTENT_LENGTH, length);
             }
-            is_large_upload(&request.body(Full::new(bytes::Bytes::new())).unwrap())
+            is_large_upload(&request)
         };
-        assert!(!is_large(&[]));
-        assert!(!is_large(&[("content-length", "65536")]));
-        assert!(is_large(&[("content-length", "65537")]));
-        assert!(is_large(&[("transfer-encoding", "chunked")]));
-        let whole = Full::new(bytes::Bytes::from(vec![0; 70_000]));
-        assert!(is_large_upload(&Request::new(whole)));
+        let unknown = || {
+            let frames = futures_util::stream::pending();
+            body::boxed(http_body_util::StreamBody::new(frames.map(
+                |bytes: Result<bytes::Bytes, body::BodyError>| bytes.map(Frame::data),
+            )))
+        };
+        assert!(!of(Method::GET, None, body::empty()));
+        assert!(!of(Method::POST, None, body::full(vec![0; 65_536])));
+        assert!(of(Method::POST, None, body::full(vec![0; 65_537])));
+        assert!(!of(Method::POST, Some("65536"), unknown()));
+        assert!(of(Method::POST, Some("65537"), unknown()));
+        assert!(of(Method::POST, Some("much"), unknown()));
+        assert!(of(Method::POST, None, unknown()), "nobody knows");
+        assert!(!of(Method::CONNECT, None, unknown()), "a socket");
     }
 
     #[test]
