@@ -256,6 +256,8 @@ pub struct Relay {
     pub ca_file: Option<PathBuf>,
     /// Accept that a proxy in front of the relay ends TLS.
     pub allow_unbound: bool,
+    /// How many connections to it are kept, 1 to 4.
+    pub connections: u8,
     /// Whether the relay may have app keys made for apps that somebody lets in there.
     pub app_keys: bool,
     /// Whether the relay hears what the printer does, and may look at its camera.

@@ -266,6 +266,7 @@ impl Host {
         tracker.spawn(local_api.clone().keep(stop.soft.clone()));
         tracker.spawn(local_api.follow(link.clone(), stop.soft.clone()));
         tracker.spawn(relay.clone().watch_file());
+        report(&lan.doors.metrics, link.clone());
         let health = health(&lan.doors.metrics, link, trust.clone());
         if let Ok(address) = listener.local_addr() {
             let announcement = Announcement::of(&config, address, &identity.public_key());
@@ -373,6 +374,16 @@ fn trusted(configured: &[IpNet]) -> TrustedPeers {
             .chain(configured.iter().copied())
             .collect(),
     )
+}
+
+fn report(metrics: &Metrics, link: watch::Receiver<Link>) {
+    let help = "Connections to the relay that are up";
+    metrics.reading("relay_connections", help, move || {
+        match link.borrow().state {
+            DialState::Connected { connections, .. } => i64::try_from(connections).unwrap_or(0),
+            _ => 0,
+        }
+    });
 }
 
 fn health(metrics: &Arc<Metrics>, link: watch::Receiver<Link>, trust: Trust) -> Health {

@@ -245,6 +245,7 @@ impl Relay {
         let tunnel_tasks = self.life.tracker().clone();
         let metrics: Arc<Metrics> = Arc::default();
         let tunnels = self.life.tunnels().clone();
+        tunnels.report(&metrics);
         let notices = self.notices();
         let (shared, writer) = self.shared(&callers, &metrics, &notices);
         let (usage, activity) = (shared.usage.clone(), shared.activity.clone());

@@ -10,8 +10,11 @@ use std::{
 };
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text::encode},
-    metrics::{counter::Counter, family::Family, histogram::Histogram},
+    collector::Collector,
+    encoding::{
+        DescriptorEncoder, EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text::encode,
+    },
+    metrics::{MetricType, counter::Counter, family::Family, histogram::Histogram},
     registry::Registry,
 };
 
@@ -208,6 +211,42 @@ impl Metrics {
         gauge
     }
 
+    /// Adds one number of a role, which is read when a scraper asks.
+    pub fn reading(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        read: impl Fn() -> i64 + Send + Sync + 'static,
+    ) {
+        let read = move || vec![("", read())];
+        self.read(Reading {
+            name,
+            help,
+            label: None,
+            read,
+        });
+    }
+
+    /// The same of several, told apart by the values of one label.
+    pub fn readings(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        label: &'static str,
+        read: impl Fn() -> Vec<(&'static str, i64)> + Send + Sync + 'static,
+    ) {
+        self.read(Reading {
+            name,
+            help,
+            label: Some(label),
+            read,
+        });
+    }
+
+    fn read(&self, reading: impl Collector) {
+        self.register(|registry| registry.register_collector(Box::new(reading)));
+    }
+
     /// The text format scrapers read.
     pub fn encode(&self) -> String {
         let mut text = String::new();
@@ -275,6 +314,41 @@ impl CodedBytes {
     }
 }
 
+/// Numbers that somebody else keeps.
+struct Reading<F> {
+    name: &'static str,
+    help: &'static str,
+    label: Option<&'static str>,
+    read: F,
+}
+
+impl<F> fmt::Debug for Reading<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reading")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<F> Collector for Reading<F>
+where
+    F: Fn() -> Vec<(&'static str, i64)> + Send + Sync + 'static,
+{
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let kind = MetricType::Gauge;
+        let mut metric = encoder.encode_descriptor(self.name, self.help, None, kind)?;
+        for (value, number) in (self.read)() {
+            match self.label {
+                Some(label) => metric
+                    .encode_family(&[(label, value)])?
+                    .encode_gauge(&number)?,
+                None => metric.encode_gauge(&number)?,
+            }
+        }
+        Ok(())
+    }
+}
+
 fn duration_histogram() -> Histogram {
     Histogram::new(DURATION_BUCKETS)
 }
@@ -282,6 +356,21 @@ fn duration_histogram() -> Histogram {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn readings_are_read_when_somebody_asks() {
+        let metrics = Metrics::new();
+        let read = std::sync::Arc::new(std::sync::atomic::AtomicI64::new(0));
+        let reading = std::sync::Arc::clone(&read);
+        metrics.reading("things", "Things", move || {
+            reading.load(std::sync::atomic::Ordering::Relaxed)
+        });
+        metrics.readings("parts", "Parts", "of", || vec![("one", 1), ("two", 2)]);
+        read.store(7, std::sync::atomic::Ordering::Relaxed);
+        let text = metrics.encode();
+        assert!(text.contains("\nlatchkey_things 7\n"), "{text}");
+        assert!(text.contains("\nlatchkey_parts{of=\"two\"} 2\n"), "{text}");
+    }
 
     #[test]
     fn labels_do_not_grow_with_what_upstreams_invent() {

@@ -41,6 +41,7 @@ impl Dialling {
         }
         let config = DiallerConfig {
             allow_unbound: relay.allow_unbound,
+            connections: relay.connections,
             ca_file: relay.ca_file.clone(),
             features: features.into_iter().map(str::to_owned).collect(),
             ..DiallerConfig::new(relay.url.clone(), self.host_name.clone(), version)

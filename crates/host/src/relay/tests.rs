@@ -9,6 +9,7 @@ fn parts(configured: Option<&str>, file: Option<PathBuf>) -> Parts {
             url: url.parse().unwrap(),
             ca_file: None,
             allow_unbound: false,
+            connections: 2,
             app_keys: true,
             printing: true,
             compression: true,

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use ipnet::IpNet;
 use latchkey_host::config as host;
 use latchkey_net::authority::Authority;
-use latchkey_net::tunnel::relay_name;
+use latchkey_net::tunnel::{MOST_CONNECTIONS, relay_name, usual_connections};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -113,6 +113,8 @@ pub(crate) struct RawRelayLink {
     pub(crate) ca_file: Option<PathBuf>,
     #[serde(default)]
     pub(crate) allow_unbound: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) connections: Option<u8>,
     #[serde(default)]
     pub(crate) app_keys: RawAllowed,
     #[serde(default)]
@@ -313,8 +315,14 @@ fn relay(file: &Checking<'_>, raw: RawRelayLink) -> Result<host::Relay, ConfigEr
     if raw.url.scheme() != "https" && !is_here {
         return Err(wrong("needs https, except for a relay on this machine"));
     }
+    let connections = raw.connections.unwrap_or_else(usual_connections);
+    if !(1..=MOST_CONNECTIONS).contains(&connections) {
+        let message = format!("{connections} is not between 1 and {MOST_CONNECTIONS}");
+        return Err(file.wrong("relay.connections", message));
+    }
     Ok(host::Relay {
         url: raw.url,
+        connections,
         ca_file: raw.ca_file.map(|path| file.resolve(&path)),
         allow_unbound: raw.allow_unbound,
         app_keys: raw.app_keys == RawAllowed::Allow,

@@ -127,6 +127,7 @@ fn filled_host() -> RawHost {
             url: url(),
             ca_file: Some("x".into()),
             allow_unbound: true,
+            connections: Some(1),
             app_keys: RawAllowed::Refuse,
             printing: RawAllowed::Refuse,
             compression: true,

@@ -96,6 +96,11 @@ fn wrong_values_are_named_with_what_is_allowed() {
             "http://relay.example.com",
             "relay.url",
         ),
+        (
+            "relay.example.com\"}",
+            "relay.example.com\", connections: 5}",
+            "relay.connections: 5 is not between 1 and 4",
+        ),
         ("data: ./data", "name: \"\\t\"", "name"),
         (
             "path: /webcam/",

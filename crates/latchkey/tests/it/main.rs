@@ -64,6 +64,7 @@ mod secrets_at_home;
 mod secrets_away;
 mod session_key;
 mod session_keys_at_home;
+mod several_connections;
 mod situations;
 mod threats_at_home;
 mod tunnel_identity;

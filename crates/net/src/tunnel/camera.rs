@@ -176,6 +176,9 @@ impl Tunnel {
         let mut sender = self.sender().ok_or(ControlError::Finished)?;
         // It may go on for as long as a forwarded one.
         let active = self.count().ok_or(CameraRefusal::TooMany)?;
+        if path != "/snapshot" {
+            active.note_heavy();
+        }
         let asked = control::ask(&mut sender, path, value, PICTURE_DEADLINE).await?;
         let status = asked.status();
         if status == StatusCode::OK {

@@ -173,7 +173,7 @@ impl HostTunnel {
         });
         let answer = service_fn(move |request| {
             let server = Arc::clone(&server);
-            async move { Ok::<_, Infallible>(server.answer(request).await.map(Frames)) }
+            async move { Ok::<_, Infallible>(server.answer(request).await.map(Frames::plain)) }
         });
         let io = Calm::from_client(io);
         let io = TokioIo::new(Carrier::new(io, line.clone(), run.settings.dead_after()));
@@ -349,9 +349,11 @@ impl<S: StreamService> Server<S> {
     }
 
     async fn welcome(&self, body: Incoming) -> Result<Response<Body>, ReadError> {
-        let welcome = self.read(body).await?;
-        // Before the first request of this tunnel, and not after it.
-        self.service.hear(Ended::Any);
+        let welcome: Welcome = self.read(body).await?;
+        if !welcome.beside {
+            // Before the first request of this tunnel, and not after it.
+            self.service.hear(Ended::Any);
+        }
         Ok(self.advance(Phase::Welcomed(welcome), done()))
     }
 

@@ -30,7 +30,7 @@ use self::parts::Boundary;
 use self::register::{Opened, Register};
 use self::running::{Frame, Source};
 use self::viewer::Viewer;
-use crate::tunnels::Tunnels;
+use crate::tunnels::{Kind, Tunnels};
 
 /// A picture out of a running one is as good as a single one for so long.
 const FRESH: Duration = Duration::from_secs(2);
@@ -219,7 +219,8 @@ impl Camera {
     }
 
     fn tunnel(&self, host: &HostId) -> Result<Tunnel, CameraError> {
-        self.tunnels.find(host).ok_or(CameraError::NotConnected)
+        let tunnel = self.tunnels.find_for(host, Kind::Bulk);
+        tunnel.ok_or(CameraError::NotConnected)
     }
 }
 

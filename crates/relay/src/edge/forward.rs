@@ -23,6 +23,7 @@ use latchkey_web::request_log::{CountedBody, Outcome, RequestLine, Side};
 use super::busy::Busy;
 use super::{Admission, Asker, Edge, Open, Trouble, headers};
 use crate::limits::{Pass, Socket};
+use crate::tunnels::{NoAnswer, weighed};
 
 /// An answer from the printer's side.
 pub(super) enum Forwarded {
@@ -86,27 +87,16 @@ impl Edge {
         }
     }
 
-    /// Sends through the host's tunnel; through its next one if the first went away
-    /// before it took the request.
+    /// Sends through one of the host's tunnels; through another if the first went away before it
+    /// took the request.
     pub(super) async fn send(
         &self,
         host: &HostId,
         request: Request<Body>,
         head: &StreamHead,
     ) -> Result<Response<Body>, Trouble> {
-        let tunnel = self.shared.tunnels.find(host).ok_or_else(not_connected)?;
-        let unsent = match tunnel.send(request, head).await {
-            Err(SendError::NotSent(request)) => request,
-            outcome => return outcome.map_err(|error| trouble_with(&tunnel, &error)),
-        };
-        let next = self
-            .shared
-            .tunnels
-            .find(host)
-            .filter(|next| next.id() != tunnel.id());
-        let next = next.ok_or_else(not_connected)?;
-        let outcome = next.send(*unsent, head).await;
-        outcome.map_err(|error| trouble_with(&next, &error))
+        let sent = self.shared.tunnels.send(host, request, head);
+        sent.await.map_err(|error| trouble_without(&error))
     }
 
     fn is_secure(&self) -> bool {
@@ -191,8 +181,9 @@ impl Edge {
             (copied.to_caller, copied.from_caller)
         });
         self.shared.tracker.spawn(async move {
-            let copied = upgrade::join_counted(caller, printer, end, &counts).await;
-            drop((stream, running, moving));
+            let joined = upgrade::join_counted(caller, printer, end, &counts);
+            let copied = weighed(stream, &counts, joined).await;
+            drop((running, moving));
             let Some(copied) = copied else {
                 return line.finish(Outcome::Broken);
             };
@@ -270,9 +261,17 @@ fn trouble_of(failure: HostFailure) -> Trouble {
     trouble(status, Side::Upstream, failure.as_str())
 }
 
+fn trouble_without(answer: &NoAnswer) -> Trouble {
+    match answer {
+        NoAnswer::NotConnected => not_connected(),
+        NoAnswer::Full => trouble(RelayStatus::Unknown, Side::Tunnel, "full"),
+        NoAnswer::Failed(tunnel, error) => trouble_with(tunnel, error),
+    }
+}
+
 fn trouble_with(tunnel: &Tunnel, error: &SendError) -> Trouble {
     match error {
-        SendError::NotSent(_) | SendError::Refused(_) => not_connected(),
+        SendError::NotSent(_) | SendError::Refused(_) | SendError::Broken(..) => not_connected(),
         SendError::Full(_) => trouble(RelayStatus::Unknown, Side::Tunnel, "full"),
         SendError::ScopeUnknown => Trouble::HostTooOld,
         SendError::Lost(_) if !tunnel.is_open() => not_connected(),

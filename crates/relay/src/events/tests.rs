@@ -279,7 +279,7 @@ async fn a_camera_shows_pictures_and_nothing_else() {
         let camera = Camera::new(tunnels.clone(), TaskTracker::new(), stopping);
         let none = camera.snapshot(&host).await;
         assert_eq!(none.unwrap_err(), CameraError::NotConnected);
-        tunnels.admit(host.clone(), scene.tunnel.clone());
+        tunnels.admit(&host, &scene.tunnel);
         match camera.snapshot(&host).await {
             Ok(picture) => {
                 assert!(snapshot, "{kind}");

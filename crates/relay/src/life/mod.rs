@@ -236,17 +236,15 @@ impl Life {
             return;
         }
         let ids: Vec<String> = ended.iter().map(ToString::to_string).collect();
-        for tunnel in self.0.tunnels.all() {
-            if let Some(telling) = tunnel.hear_of_ends(&ids) {
-                self.0.tracker.spawn(telling);
-            }
+        for telling in self.0.tunnels.hear_of_ends(&ids) {
+            self.0.tracker.spawn(telling);
         }
     }
 
     /// Ends the tunnels of hosts that are no longer paired.
     fn send_away(&self, hosts: impl IntoIterator<Item = HostId>) {
         for host in hosts {
-            if let Some(tunnel) = self.0.tunnels.forget(&host) {
+            for tunnel in self.0.tunnels.forget(&host) {
                 self.0.tracker.spawn(async move {
                     tunnel.dismiss(crate::tunnels::unknown_host()).await;
                 });

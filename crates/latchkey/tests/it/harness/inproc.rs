@@ -462,6 +462,7 @@ fn host_config(printer: SocketAddr, data: &TempDir, relay: Option<url::Url>) -> 
             url,
             ca_file: None,
             allow_unbound: false,
+            connections: 2,
         }),
         timeouts: host::Timeouts::default(),
         session_apps: host::FileApps::default(),

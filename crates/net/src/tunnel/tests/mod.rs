@@ -6,6 +6,7 @@ mod greeting;
 mod hostile;
 mod lifetime;
 mod questions;
+mod several;
 mod streams;
 
 use std::sync::Arc;
