@@ -307,13 +307,15 @@ pub fn tune_socket(socket: &tokio::net::TcpStream) {
 pub const MOST_CONNECTIONS: u8 = 4;
 
 /// Whether this process may choose BBR for its sockets.
+#[cfg(target_os = "linux")]
 pub fn allows_bbr() -> bool {
-    #[cfg(target_os = "linux")]
-    {
-        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
-        return socket.is_ok_and(|socket| socket.set_tcp_congestion(b"bbr").is_ok());
-    }
-    #[cfg(not(target_os = "linux"))]
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+    socket.is_ok_and(|socket| socket.set_tcp_congestion(b"bbr").is_ok())
+}
+
+/// Whether this process may choose BBR for its sockets: Linux has it, others do not.
+#[cfg(not(target_os = "linux"))]
+pub const fn allows_bbr() -> bool {
     false
 }
 
