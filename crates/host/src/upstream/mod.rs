@@ -30,8 +30,8 @@ use latchkey_net::proxy::failure::HostFailure;
 use latchkey_net::proxy::patience::{Observed, Progress};
 use latchkey_net::proxy::splice::Copied;
 
-use self::crowds::{Crowds, Turn};
 use self::cameras::Cameras;
+use self::crowds::{Crowds, Turn};
 use self::headers::RequestPolicy;
 use self::probe::Trust;
 use self::routes::{Route, Routes, Target};

@@ -17,8 +17,8 @@ use tokio_util::task::TaskTracker;
 
 use super::book::{Book, Counts};
 use super::webcam;
-use crate::shares::Share;
 use crate::camera::Caps;
+use crate::shares::Share;
 
 /// How often the bytes of a socket are counted.
 const SOCKET_EVERY: Duration = Duration::from_secs(1);
