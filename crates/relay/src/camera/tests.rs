@@ -405,6 +405,7 @@ async fn a_viewer_goes_when_the_host_says_so_and_the_others_stay() {
     let mut viewer = Viewer::new(place, Pace::default(), Some(held_body)).into_body();
     feed.frame(1, 10).await;
     sees(&mut viewer, 1, 10).await;
+    sees(&mut other, 1, 10).await;
     held.0.send(Err("revoked".into())).await.unwrap();
     assert!(next(&mut viewer).await.unwrap().is_err());
     feed.frame(2, 10).await;

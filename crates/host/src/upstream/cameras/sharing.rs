@@ -12,6 +12,7 @@ use latchkey_net::proxy::shared_camera::Shows;
 use latchkey_net::tunnel::SharesCamera;
 
 use super::super::credentials::{self, X_API_KEY};
+use super::super::crowds;
 use super::super::headers::{X_FORWARDED_FOR, X_REAL_IP};
 use super::super::routes::{Route, Target};
 use super::super::{Answer, Upstream};
@@ -102,11 +103,14 @@ impl Upstream {
         if shows == Shows::Picture {
             return Ok(None);
         }
+        let turn = self.shared.crowds.enter(route.target, inbound).await?;
         let response = self.send(parts, body::empty()).await?;
         Ok(match cameras.begin(uri, response, held) {
+            // It takes no place of this caller's: it is nobody's, and there are few.
             Sharing::Shared(shown) => Some(Answer::Plain(shown)),
             Sharing::Own(response) if !is_less => {
-                Some(self.returned(response, inbound, route, admission))
+                let answer = self.returned(response, inbound, route, admission);
+                Some(crowds::keep(answer, turn)?)
             }
             Sharing::Own(_) | Sharing::Neither => None,
         })
