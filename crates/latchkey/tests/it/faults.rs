@@ -55,7 +55,9 @@ async fn what_waits_on_a_line_that_forgot_is_told_and_the_host_comes_back() {
     // From now on both ends send into nothing, and nobody says so.
     stack.line().blackhole();
     let asked = connection.get(ASKED).via(stack.relay_address());
-    let waiting = timeout(NOTICED + SLACK, async { asked.try_send().await.unwrap().read().await });
+    let waiting = timeout(NOTICED + SLACK, async {
+        asked.try_send().await.unwrap().read().await
+    });
     let told = waiting.await.expect("an answer in time");
     assert_relay_status(&told, 601);
     // It is the relay's own answer, and at once.

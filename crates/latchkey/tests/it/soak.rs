@@ -146,6 +146,7 @@ impl<'a> Watched<'a> {
     }
 
     /// What is more at the end than it was.
+    #[expect(clippy::print_stdout, reason = "what was measured is to be seen")]
     fn judge(&self, looks: &[Look], before: &Look, after: &Look) -> Vec<String> {
         let role = self.process.role();
         let (first, second) = looks.split_at(looks.len() / 2);
@@ -199,14 +200,18 @@ async fn call(stack: &Stack, done: &Done, end: &CancellationToken) {
             .get("/api/version")
             .header("X-Api-Key", Simulator::KEY)
             .via(stack.relay_address());
-        match timeout(Duration::from_secs(40), asked.try_send()).await {
-            Ok(Ok(answer)) => {
+        let answered = timeout(Duration::from_secs(40), asked.try_send()).await;
+        match answered.expect("a request has no answer") {
+            Ok(answer) => {
                 let status = answer.status().as_u16();
                 assert!([200, 600, 601].contains(&status), "{status}");
-                one_more(if status == 200 { &done.requests } else { &done.refused });
+                one_more(if status == 200 {
+                    &done.requests
+                } else {
+                    &done.refused
+                });
             }
-            Ok(Err(error)) => panic!("{error}"),
-            Err(_) => panic!("a request has no answer"),
+            Err(error) => panic!("{error}"),
         }
         sleep(Duration::from_millis(5)).await;
     }
@@ -221,7 +226,7 @@ async fn view(stack: &Stack, done: &Done, end: &CancellationToken, number: usize
         if let Ok(mut answer) = asked.via(stack.relay_address()).try_send().await {
             let stay = Duration::from_millis(u64::from(byte(&chance)) * 20);
             let looked = async {
-                if number % 4 == 0 {
+                if number.is_multiple_of(4) {
                     std::future::pending::<()>().await;
                 }
                 while let Ok(Some(_)) = answer.chunk().await {}

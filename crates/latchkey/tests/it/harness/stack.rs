@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use http::{Method, StatusCode};
+use latchkey_bench::shaper::{Line, Shaper};
 use latchkey_model::access::KeyScope;
 use latchkey_model::account::{Account, Email};
 use latchkey_model::app::{AppId, AppName};
@@ -18,7 +19,6 @@ use latchkey_model::chance::SystemChance;
 use latchkey_model::clock::{Clock as _, SystemClock};
 use latchkey_model::id::{AccountId, AppConnectionId, PrinterId};
 use latchkey_model::printer::{HostKey, Printer, PrinterName, Seen};
-use latchkey_bench::shaper::{Line, Shaper};
 use latchkey_net::tunnel::HostIdentity;
 use latchkey_store::RelayStore;
 use serde_json::{Value, json};
