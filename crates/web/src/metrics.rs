@@ -17,6 +17,7 @@ use prometheus_client::{
     metrics::{MetricType, counter::Counter, family::Family, histogram::Histogram},
     registry::Registry,
 };
+use tokio::runtime::Handle;
 
 pub use prometheus_client::metrics::counter::Counter as Count;
 pub use prometheus_client::metrics::gauge::Gauge;
@@ -152,6 +153,7 @@ pub struct Metrics {
     durations: Family<ClassLabel, Histogram>,
     in_flight: Family<ClassLabel, Gauge>,
     bytes: Family<ByteLabels, Counter>,
+    tasks: Gauge,
 }
 
 impl fmt::Debug for Metrics {
@@ -190,12 +192,15 @@ impl Metrics {
             in_flight.clone(),
         );
         registry.register("body_bytes", "Bytes of bodies, by direction", bytes.clone());
+        let tasks = Gauge::default();
+        registry.register("tasks", "Tasks that run in this process", tasks.clone());
         Self {
             registry: Mutex::new(registry),
             requests,
             durations,
             in_flight,
             bytes,
+            tasks,
         }
     }
 
@@ -249,6 +254,11 @@ impl Metrics {
 
     /// The text format scrapers read.
     pub fn encode(&self) -> String {
+        // Whatever is forgotten, a connection or a viewer, is a task that stays.
+        if let Ok(runtime) = Handle::try_current() {
+            let tasks = runtime.metrics().num_alive_tasks();
+            self.tasks.set(i64::try_from(tasks).unwrap_or(i64::MAX));
+        }
         let mut text = String::new();
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         encode(&mut text, &registry).expect("encoding writes to memory");
@@ -356,6 +366,18 @@ fn duration_histogram() -> Histogram {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn tasks_that_stay_are_counted() {
+        let metrics = Metrics::new();
+        assert!(metrics.encode().contains("\nlatchkey_tasks 0\n"));
+        let tracker = tokio_util::task::TaskTracker::new();
+        let stays = tracker.spawn(std::future::pending::<()>());
+        assert!(metrics.encode().contains("\nlatchkey_tasks 1\n"));
+        stays.abort();
+        assert!(stays.await.is_err());
+        assert!(metrics.encode().contains("\nlatchkey_tasks 0\n"));
+    }
 
     #[test]
     fn readings_are_read_when_somebody_asks() {
