@@ -172,6 +172,52 @@ fn a_relay_never_shows_credentials_in_plain() {
 }
 
 #[test]
+fn a_relay_gets_its_certificate_itself_if_it_is_told_how() {
+    const FILES: &str = "{cert: fullchain.pem, key: key.pem}";
+    let with = |tls: &str| checked_relay(&RELAY.replacen(FILES, tls, 1));
+    let directory = "directory: \"https://acme.example/directory\"";
+    let good = format!(
+        "{{acme: {{{directory}, email: Op@example.net, ca: ca.pem, dns: {{exec: hook}}}}}}"
+    );
+    let relay = with(&good).unwrap().config;
+    let acme = relay.acme.unwrap();
+    assert_eq!(acme.directory.as_str(), "https://acme.example/directory");
+    assert_eq!(acme.email.unwrap().as_str(), "op@example.net");
+    assert_eq!(acme.ca.unwrap(), Path::new("/etc/latchkey/ca.pem"));
+    assert_eq!(acme.hook, Path::new("/etc/latchkey/hook"));
+    let files = relay.tls.unwrap();
+    assert_eq!(files.cert, relay.data.join("certificate.pem"));
+    assert_eq!(files.key, files.cert);
+    assert!(with(FILES).unwrap().config.acme.is_none());
+    for (tls, said) in [
+        ("{}".to_owned(), "tls: "),
+        ("{cert: a}".to_owned(), "tls.key"),
+        ("{key: a}".to_owned(), "tls.cert"),
+        (good.replace("{acme", "{cert: a, acme"), "tls.acme"),
+        (good.replace("https:", "http:"), "tls.acme.directory"),
+        (
+            good.replace("acme.example", "u:secret@acme.example"),
+            "tls.acme.directory",
+        ),
+        (good.replace("Op@", ""), "tls.acme.email"),
+        (good.replace("{exec: hook}", "{}"), "exec"),
+        (good.replace("exec", "shell"), "shell"),
+    ] {
+        let error = with(&tls).unwrap_err().to_string();
+        assert!(error.contains(said), "{tls}: {error}");
+        assert!(!error.contains("secret"), "{error}");
+    }
+    for (from, to, said) in [
+        ("relay.example.com", "192.0.2.1", "public_url"),
+        ("printers.example.net", "192.0.2.1", "connection_domain"),
+    ] {
+        let text = RELAY.replacen(FILES, &good, 1).replacen(from, to, 1);
+        let error = checked_relay(&text).unwrap_err().to_string();
+        assert!(error.contains(said), "{to}: {error}");
+    }
+}
+
+#[test]
 fn a_mail_server_is_checked() {
     let with = |smtp: &str| checked_relay(&format!("{RELAY}smtp: {smtp}\n"));
     let smtp = |text: &str| with(text).unwrap().config.smtp.unwrap();

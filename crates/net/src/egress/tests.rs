@@ -272,3 +272,44 @@ async fn certificates_are_looked_at() {
     let other = format!("https://other.example:{port}/");
     assert_eq!(post(&known, &other).await, Err(EgressError::Certificate));
 }
+
+#[tokio::test]
+async fn a_whole_answer_is_taken_and_none_that_is_too_long() {
+    let answer = "HTTP/1.1 201 Created\r\nReplay-Nonce: n\r\nContent-Length: 5\r\n\r\nhello";
+    let (port, mut asked) = server(answer).await;
+    let egress = Egress::new(lenient(), None).unwrap();
+    let request = |host: &str| {
+        Request::post(format!("http://{host}:{port}/new?x=1"))
+            .header(CONTENT_TYPE, "application/jose+json")
+            .header(USER_AGENT, "somebody")
+            .body(Bytes::from_static(b"{}"))
+            .unwrap()
+    };
+    let answer = egress.send(request("127.0.0.1"), 5, WITHIN).await.unwrap();
+    assert_eq!(answer.status().as_u16(), 201);
+    assert_eq!(answer.headers()["replay-nonce"], "n");
+    assert_eq!(answer.body(), "hello");
+    let seen = asked.recv().await.unwrap().to_lowercase();
+    assert!(seen.starts_with("post /new?x=1 http/1.1\r\n"), "{seen}");
+    for line in [
+        format!("host: 127.0.0.1:{port}").as_str(),
+        "user-agent: latchkey",
+        "content-type: application/jose+json",
+        "content-length: 2",
+    ] {
+        assert!(seen.contains(&format!("\r\n{line}\r\n")), "{seen}");
+    }
+    let too_long = egress.send(request("127.0.0.1"), 4, WITHIN).await;
+    assert_eq!(too_long.unwrap_err(), EgressError::Connection);
+    // Whoever the operator named may be anywhere, but not in plain.
+    let anywhere = Egress::new(EgressRules::anywhere(), None).unwrap();
+    let plain = anywhere.send(request("127.0.0.1"), 5, WITHIN).await;
+    assert_eq!(plain.unwrap_err(), EgressError::Refused);
+    for home in [
+        "https://10.0.0.1/",
+        "https://[fd00::1]:8443/",
+        "https://127.0.0.1/",
+    ] {
+        assert!(anywhere.read(home).is_ok(), "{home}");
+    }
+}

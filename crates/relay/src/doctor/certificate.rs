@@ -4,6 +4,7 @@ use latchkey_model::clock::Timestamp;
 use latchkey_net::tls::Certificate;
 
 use super::{Finding, wrong};
+use crate::acme;
 use crate::certificate::{self, Stage};
 use crate::config::Config;
 
@@ -11,6 +12,22 @@ pub(super) fn examine(config: &Config, now: Timestamp) -> Finding {
     let Some(files) = &config.tls else {
         return Finding::Note("TLS ends elsewhere: on loopback, or at a proxy in front".to_owned());
     };
+    if let Some(acme) = &config.acme
+        && !acme::can_run(&acme.hook)
+    {
+        return wrong(
+            format!("{} is no program that can be run", acme.hook.display()),
+            "`tls.acme.dns.exec` needs an executable file; without it no certificate is renewed",
+        );
+    }
+    if let Some(acme) = &config.acme
+        && !files.cert.exists()
+    {
+        let directory = &acme.directory;
+        return Finding::Note(format!(
+            "there is no certificate yet; the relay asks {directory} for one when it starts"
+        ));
+    }
     let certificate = match Certificate::from_files(files) {
         Ok(certificate) => certificate,
         Err(error) => {
