@@ -87,17 +87,17 @@ for (const device of [PHONE, DESKTOP]) {
     await page.goto(at('/sign-in?then=/account/security'));
     // Somebody else has the phone in their hands.
     await authenticator.verified(false);
-    await page.getByRole('button', { name: 'Sign in with a passkey' }).click();
+    await page.getByRole('button', { name: 'Use a passkey' }).click();
     await page.getByText('Nothing happened').waitFor();
     await looksWell(page, `passkey-stopped-${device.name}`);
     await authenticator.verified(true);
-    await page.getByRole('button', { name: 'Sign in with a passkey' }).click();
+    await page.getByRole('button', { name: 'Use a passkey' }).click();
     await page.waitForURL(at('/account/security'));
     await page.getByText('last used').waitFor();
 
     // It counts for both factors: the demo's account runs the relay.
     await page.goto(at('/admin'));
-    await page.getByRole('heading', { level: 1, name: 'Accounts' }).waitFor();
+    await page.getByRole('heading', { level: 1, name: 'Administration' }).waitFor();
     await page.goto(at('/sign-in/again?then=/account/security'));
     await page.getByRole('button', { name: 'Use a passkey' }).click();
     await page.waitForURL(at('/account/security'));

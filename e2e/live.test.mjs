@@ -142,7 +142,7 @@ test('a link that ends with the print shows how it ended', async () => {
   await owner.context().close();
   const stranger = await open(browser, { device: PHONE });
   await stranger.goto(link, { waitUntil: 'commit' });
-  await stranger.getByText('This link ends when the print does.').waitFor();
+  await stranger.getByText('This link ends when the print does, in').waitFor();
   const { url } = demo.app_connections.find(({ access }) => access === 'none');
   const app = await open(browser);
   await app.goto(url, { waitUntil: 'commit' });

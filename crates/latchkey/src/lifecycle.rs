@@ -1,4 +1,4 @@
-//! From running to stopped: the first signal drains, the second cuts.
+//! From running to stopped: of a role the first signal drains and the second cuts; a command ends.
 
 use anyhow::{Context, bail};
 use latchkey_net::listen::Stop;
@@ -31,5 +31,20 @@ pub(crate) async fn run_until_signalled(
             tracing::info!("stopping: running requests finish, new ones are not taken");
             stop.soft.cancel();
         }
+    }
+}
+
+/// Runs a command's work unless SIGINT or SIGTERM asks it to stop. They are caught before the work
+/// begins: whoever sees something of it may send one.
+pub(crate) async fn unless_signalled(
+    work: impl Future<Output = anyhow::Result<()>>,
+    stopped: impl FnOnce() -> anyhow::Error,
+) -> anyhow::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
+    tokio::select! {
+        done = work => done,
+        _ = interrupt.recv() => Err(stopped()),
+        _ = terminate.recv() => Err(stopped()),
     }
 }

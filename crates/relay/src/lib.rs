@@ -14,6 +14,7 @@ pub mod apps;
 pub mod audit;
 mod camera;
 pub mod certificate;
+mod codes;
 pub mod config;
 mod dashboard;
 pub mod doctor;

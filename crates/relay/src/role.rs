@@ -238,14 +238,14 @@ impl Relay {
         let tunnel_tasks = self.life.tracker().clone();
         let metrics: Arc<Metrics> = Arc::default();
         let tunnels = self.life.tunnels().clone();
-        let (shared, writer) = self.shared(&callers, &metrics);
+        let notices = self.notices();
+        let (shared, writer) = self.shared(&callers, &metrics, &notices);
         let (usage, activity) = (shared.usage.clone(), shared.activity.clone());
         // Also while running requests finish.
         let served = CancellationToken::new();
         tunnel_tasks.spawn(writer.run(served.clone()));
         self.watch(&shared, &tunnel_tasks, &served);
-        let audit = self.audit();
-        let router = self.router(shared, &tunnel_tasks, audit.clone());
+        let router = self.router(shared, &tunnel_tasks, notices);
         if let Some(keeping) = self.keeping.take() {
             tunnel_tasks.spawn(keeping.run(Arc::clone(&metrics), self.stop.soft.clone()));
         }
@@ -256,12 +256,6 @@ impl Relay {
             tunnel_tasks.spawn(post.run(self.stop.soft.clone()));
         }
         self.note_all_lost(&tunnel_tasks).await;
-        tunnel_tasks.spawn(sweep::run(
-            self.store.clone(),
-            audit,
-            Arc::clone(&self.clock),
-            self.stop.soft.clone(),
-        ));
         if let Some(listener) = self.status_listener.take() {
             self.serve_status(listener, &metrics, &tunnel_tasks);
         }
@@ -295,8 +289,14 @@ impl Relay {
         self.store.close().await;
     }
 
-    fn shared(&self, callers: &TaskTracker, metrics: &Arc<Metrics>) -> (Shared, Writer) {
-        let (origins, writer) = self.origins();
+    fn shared(
+        &self,
+        callers: &TaskTracker,
+        metrics: &Arc<Metrics>,
+        notices: &Notices,
+    ) -> (Shared, Writer) {
+        let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
+        let (origins, writer) = Origins::new(store, clock, notices.clone());
         let shared = Shared {
             origins,
             own: OwnAccess::new(
@@ -381,17 +381,12 @@ impl Relay {
         });
     }
 
-    fn origins(&self) -> (Origins, Writer) {
-        let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
-        Origins::new(store, clock, self.notices())
-    }
-
     fn notices(&self) -> Notices {
         let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
         Notices::new(store, clock, self.mail.clone())
     }
 
-    fn router(&self, shared: Shared, tunnel_tasks: &TaskTracker, audit: Audit) -> Router {
+    fn router(&self, shared: Shared, tunnel_tasks: &TaskTracker, notices: Notices) -> Router {
         let acceptor = AcceptorConfig {
             relay_name: self.config.public_url.authority().to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -406,7 +401,7 @@ impl Relay {
             tracker: tunnel_tasks.clone(),
             comings: self.comings.clone(),
             events: self.events.clone(),
-            notices: self.notices(),
+            notices: notices.clone(),
             stopping: self.stop.soft.clone(),
         });
         let state = State::new(Making {
@@ -422,7 +417,8 @@ impl Relay {
             own_access: shared.own.clone(),
             activity: shared.activity.clone(),
             stopping: self.stop.soft.clone(),
-            audit,
+            audit: self.audit(),
+            notices,
             limits: shared.limits.clone(),
             key: MasterKey::from_bytes(*self.key.expose()),
         });
@@ -431,7 +427,7 @@ impl Relay {
         tunnel_tasks.spawn(portal::forget(state.clone(), self.stop.soft.clone()));
         tunnel_tasks.spawn(state.webhooks.clone().run(self.stop.soft.clone()));
         tunnel_tasks.spawn(state.print_letters.clone().run(self.stop.soft.clone()));
-        tunnel_tasks.spawn(sweep::told(state.clone(), self.stop.soft.clone()));
+        tunnel_tasks.spawn(sweep::run(state.clone(), self.stop.soft.clone()));
         let metrics = Arc::clone(&shared.metrics);
         let web_origin = WebOrigin::new(state, reception, metrics, shared.tracker.clone());
         let edge = Edge::new(shared);

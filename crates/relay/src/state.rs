@@ -82,6 +82,7 @@ pub(crate) struct Making {
     pub(crate) tunnels: Tunnels,
     pub(crate) life: Life,
     pub(crate) mail: Mail,
+    pub(crate) notices: Notices,
     pub(crate) events: Events,
     /// The way out to addresses that others name.
     pub(crate) egress: Egress,
@@ -150,14 +151,14 @@ impl Making {
         (watching, live_links)
     }
 
-    fn portal(&self, notices: &Notices) -> Portal {
+    fn portal(&self) -> Portal {
         Portal::new(portal::Parts {
             config: Arc::clone(&self.config),
             store: self.store.clone(),
             clock: Arc::clone(&self.clock),
             chance: Arc::clone(&self.chance),
             keys: Keys::new(self.tunnels.clone()),
-            notices: notices.clone(),
+            notices: self.notices.clone(),
             life: self.life.clone(),
             activity: self.activity.clone(),
             audit: self.audit.clone(),
@@ -177,8 +178,7 @@ impl State {
         let pairings = Pairings::new(config, store, clock, chance);
         let second_factors = SecondFactors::new(config, store, clock, chance, key);
         let passkeys = Passkeys::new(config, store, clock, chance, key);
-        let notices = Notices::new(store.clone(), Arc::clone(clock), making.mail.clone());
-        let portal = making.portal(&notices);
+        let portal = making.portal();
         Self(Arc::new(Parts {
             watching,
             live_links,
@@ -191,8 +191,8 @@ impl State {
             pairings,
             second_factors,
             passkeys,
-            notices,
             portal,
+            notices: making.notices,
             activity: making.activity,
             audit: making.audit,
             events: making.events,

@@ -1,14 +1,13 @@
-//! Forgets what is over: sessions, links and pairings past their time, and what happened long ago.
+//! Forgets what is over: sessions, links and pairings past their time, what happened and was told
+//! long ago.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use latchkey_model::clock::{Clock, Timestamp};
-use latchkey_store::{RelayStore, StoreError};
+use latchkey_model::clock::Timestamp;
+use latchkey_store::StoreError;
 use tokio_util::sync::CancellationToken;
 
 use crate::activity;
-use crate::audit::Audit;
 use crate::limits;
 use crate::state::State;
 
@@ -20,26 +19,11 @@ const MOST_EVENTS: u32 = 1_000;
 const EVENTS_FOR_MILLIS: i64 = 90 * 24 * 60 * 60 * 1_000;
 
 /// Sweeps until stopped.
-pub(crate) async fn run(
-    store: RelayStore,
-    audit: Audit,
-    clock: Arc<dyn Clock>,
-    stop: CancellationToken,
-) {
+pub(crate) async fn run(state: State, stop: CancellationToken) {
     loop {
-        if let Err(error) = sweep(&store, &audit, &*clock).await {
+        if let Err(error) = sweep(&state).await {
             tracing::warn!(%error, "cannot forget what is over");
         }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(EVERY) => {}
-        }
-    }
-}
-
-/// The same for what was told: webhooks that nobody set again, and pictures.
-pub(crate) async fn told(state: State, stop: CancellationToken) {
-    loop {
         for swept in [state.webhooks.prune().await, state.snapshots.prune().await] {
             if let Err(error) = swept {
                 tracing::warn!(%error, "cannot forget what was told");
@@ -52,8 +36,8 @@ pub(crate) async fn told(state: State, stop: CancellationToken) {
     }
 }
 
-async fn sweep(store: &RelayStore, audit: &Audit, clock: &dyn Clock) -> Result<(), StoreError> {
-    let now = clock.now();
+async fn sweep(state: &State) -> Result<(), StoreError> {
+    let (store, now) = (&state.store, state.clock.now());
     store.sessions().prune(now).await?;
     store.links().prune(now).await?;
     store.pairings().prune(now).await?;
@@ -63,7 +47,7 @@ async fn sweep(store: &RelayStore, audit: &Audit, clock: &dyn Clock) -> Result<(
     store.origins().prune().await?;
     let old = Timestamp::from_millis(now.millis().saturating_sub(EVENTS_FOR_MILLIS));
     store.events().forget(old, MOST_EVENTS).await?;
-    audit.forget().await?;
+    state.audit.forget().await?;
     limits::forget(store, now).await?;
     Ok(())
 }

@@ -78,7 +78,8 @@ function fill(place, now) {
   place.classList.toggle('calls', place.classList.contains('seen') && (now.needs || place.hasAttribute('data-copied')));
   hide('bar', now.file === null);
   hide('print', now.file === null);
-  hide('idle', now.file !== null);
+  // Of a print that may go on unseen nothing is said.
+  hide('idle', now.file !== null || now.look === 'offline');
   place.querySelector('progress').value = now.percent ?? 0;
   say(part('line'), now.line ?? '');
   put(part('summary'), now.summary);

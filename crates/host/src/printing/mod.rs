@@ -1,8 +1,8 @@
 //! What the printer does: followed at its server, in that server's own language, and told to the
 //! relay.
 //!
-//! Each kind of server has a file that turns what it says into [`Seen`] and [`Told`]; [`tale`] makes
-//! states and events of those, for all alike; [`outbox`] keeps what the relay has not heard.
+//! Each kind of server has a file that turns what it says into `Seen` and `Told`; `tale` makes
+//! states and events of those, for all alike; `outbox` keeps what the relay has not heard.
 //! `docs/reference/printer-events.md` says what is known of which server.
 
 mod asking;

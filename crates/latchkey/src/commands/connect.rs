@@ -7,7 +7,6 @@ use anyhow::{Context as _, anyhow};
 use latchkey_model::chance::SystemChance;
 use latchkey_web::returned::Returned;
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
 use crate::app_side::client::Client;
@@ -18,16 +17,12 @@ use crate::app_side::server::Server;
 use crate::app_side::{UsageError, waiting};
 use crate::browser;
 use crate::cli::ConnectArgs;
+use crate::lifecycle::unless_signalled;
 use crate::output;
 
 pub(crate) async fn run(args: ConnectArgs) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
     let stopped = || anyhow!("stopped; nothing was kept");
-    tokio::select! {
-        done = connect(&args) => done,
-        _ = tokio::signal::ctrl_c() => Err(stopped()),
-        _ = terminate.recv() => Err(stopped()),
-    }
+    unless_signalled(Box::pin(connect(&args)), stopped).await
 }
 
 async fn connect(args: &ConnectArgs) -> anyhow::Result<()> {

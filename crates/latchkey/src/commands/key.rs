@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use latchkey_model::session_key::STRONG_BITS;
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app_side::client::Client;
 use crate::app_side::private_key::{self, PrivateKey};
@@ -14,18 +13,14 @@ use crate::app_side::session_key::{self, App};
 use crate::app_side::{UsageError, key_request, waiting};
 use crate::browser;
 use crate::cli::{KeyRequestArgs, KeySessionArgs, ServerArgs};
+use crate::lifecycle::unless_signalled;
 use crate::output;
 
 pub(crate) async fn request(args: KeyRequestArgs) -> anyhow::Result<()> {
     if args.name.trim().is_empty() {
         return Err(UsageError("--name needs to say what the app is called".to_owned()).into());
     }
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
-    tokio::select! {
-        done = ask(&args) => done,
-        _ = tokio::signal::ctrl_c() => Err(stopped()),
-        _ = terminate.recv() => Err(stopped()),
-    }
+    unless_signalled(Box::pin(ask(&args)), stopped).await
 }
 
 fn stopped() -> anyhow::Error {

@@ -13,12 +13,12 @@ use latchkey_net::tunnel::{
 };
 use latchkey_web::qr::Qr;
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 use url::Url;
 
 use crate::app_side::{UsageError, waiting};
 use crate::cli::PairArgs;
 use crate::config::{self, Checking, relay_line};
+use crate::lifecycle::unless_signalled;
 use crate::output;
 
 /// The pause after a question that got no answer grows by this, up to that.
@@ -26,12 +26,7 @@ const SLOWER: Duration = Duration::from_secs(5);
 const SLOWEST: Duration = Duration::from_secs(30);
 
 pub(crate) async fn run(args: PairArgs) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
-    tokio::select! {
-        done = pair(&args) => done,
-        _ = tokio::signal::ctrl_c() => Err(stopped()),
-        _ = terminate.recv() => Err(stopped()),
-    }
+    unless_signalled(Box::pin(pair(&args)), stopped).await
 }
 
 fn stopped() -> anyhow::Error {

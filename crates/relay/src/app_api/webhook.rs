@@ -49,6 +49,7 @@ struct Wish {
         })),
         AppApiRefusals,
         (status = 400, description = "No token, or two that differ; or the body is not good, over 16 KiB, or broke off; or the address may not be called.", body = RefusalAnswer),
+        (status = 429, description = "It was set and deleted more than 10 times in a minute.", body = RefusalAnswer, headers(("Retry-After" = u32, description = "In seconds"))),
     )
 )]
 pub(crate) async fn set(
@@ -91,6 +92,7 @@ pub(crate) async fn set(
             "Status": 200, "Error": "", "IsUserError": false, "Result": {}
         })),
         AppApiRefusals,
+        (status = 429, description = "It was set and deleted more than 10 times in a minute.", body = RefusalAnswer, headers(("Retry-After" = u32, description = "In seconds"))),
     )
 )]
 pub(crate) async fn delete(

@@ -141,12 +141,15 @@ async fn page(asking: Asking) -> Result<Response, Response> {
                 printer,
                 now: guest.now_of(&found),
                 has_place: guest.state.live_links.viewers(&found.link) < MOST_BY_LINK,
-                ends: match found.link.print {
-                    Some(_) => LiveEnds::WithPrint,
-                    None => LiveEnds::At(Moment {
-                        at: found.link.expires,
-                        now,
-                    }),
+                ends: {
+                    let at = found.link.expires;
+                    let latest = Moment { at, now };
+                    let with_print = found.link.print.is_some();
+                    (if with_print {
+                        LiveEnds::WithPrint
+                    } else {
+                        LiveEnds::At
+                    })(latest)
                 },
             };
             return Ok(page_with(StatusCode::OK, &page));

@@ -226,7 +226,7 @@ async fn a_link_ends_with_its_print_and_shows_how_for_a_day() {
     let path = path_of(&made);
     let mut stranger = scene.bench.browser();
     let page = stranger.get(&path).await;
-    page.says("This link ends when the print does.");
+    page.says("This link ends when the print does, in ");
     // The next print is not this one.
     scene.does(Condition::Ready, Some(&scene.print));
     scene.happens(EventKind::Complete, &scene.print).await;

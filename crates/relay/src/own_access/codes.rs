@@ -1,30 +1,22 @@
 //! Codes that carry a session from the web origin to a hostname, once and for a minute.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-
 use latchkey_model::chance::Chance;
 use latchkey_model::clock::Timestamp;
 use latchkey_model::id::SessionId;
 use latchkey_model::own_access::OwnLabel;
 use latchkey_model::secret::{OwnCode, OwnCodeHash};
 
-/// How long a code is good.
-const LASTS: Duration = Duration::from_mins(1);
-/// Most codes of one session at a time, and of all; then its oldest, or the oldest of all, go.
-const MOST_OF_A_SESSION: usize = 20;
+use crate::codes;
+
 const MOST: usize = 10_000;
 
-/// Codes that wait, in memory only. After a restart people come to the page anew.
-#[derive(Default)]
-pub(super) struct Codes(Mutex<VecDeque<Waiting>>);
+/// Codes that wait. After a restart people come to the page anew.
+pub(super) struct Codes(codes::Codes<OwnCodeHash, OwnLabel>);
 
-struct Waiting {
-    session: SessionId,
-    label: OwnLabel,
-    hash: OwnCodeHash,
-    until: Timestamp,
+impl Default for Codes {
+    fn default() -> Self {
+        Self(codes::Codes::new(MOST))
+    }
 }
 
 impl Codes {
@@ -36,31 +28,14 @@ impl Codes {
         now: Timestamp,
     ) -> OwnCode {
         let code = OwnCode::generate(chance);
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.retain(|one| one.until > now);
-        if waiting.iter().filter(|one| one.session == *session).count() >= MOST_OF_A_SESSION {
-            let oldest = waiting.iter().position(|one| one.session == *session);
-            oldest.and_then(|at| waiting.remove(at));
-        } else if waiting.len() >= MOST {
-            waiting.pop_front();
-        }
-        waiting.push_back(Waiting {
-            session: session.clone(),
-            label: label.clone(),
-            hash: code.hash(),
-            until: now.plus(LASTS),
-        });
+        self.0.put(session, code.hash(), label.clone(), now);
         code
     }
 
     /// Whose code it is. It is used up, also at another hostname than its own.
     pub(super) fn take(&self, code: &str, label: &OwnLabel, now: Timestamp) -> Option<SessionId> {
-        let hash = OwnCodeHash::of(code);
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = waiting.iter().position(|one| one.hash == hash)?;
-        let taken = waiting.remove(at)?;
-        let good = taken.until > now && taken.label == *label;
-        good.then_some(taken.session)
+        let (session, own) = self.0.take(&OwnCodeHash::of(code), now)?;
+        (own == *label).then_some(session)
     }
 }
 
@@ -69,6 +44,7 @@ mod tests {
     use latchkey_model::chance::SeededChance;
 
     use super::*;
+    use crate::codes::MOST_OF_A_SESSION;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_millis(seconds * 1000)

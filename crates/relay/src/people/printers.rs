@@ -64,6 +64,7 @@ async fn list(visit: Visit, Query(told): Query<Told>) -> Answered {
     let site = visit.site();
     let page = Printers {
         shell: visit.viewer(account).bar(&site, Tab::Printers),
+        address: visit.state.config.public_url.to_string(),
         site,
         reminder: reminder(&visit, account),
         done: match told.done.as_str() {

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::{printer_path, used};
 use crate::pages::ids::Id;
-use crate::pages::views::{LetterChoice, ListedWebhook, Telling, WebhookHealth};
+use crate::pages::views::{LetterChoice, ListedWebhook, Telling, WebhookFailure, WebhookHealth};
 use crate::pages::visit::{Answered, Visit};
 use crate::state::State;
 use crate::webhooks::Answer;
@@ -84,16 +84,18 @@ fn webhook(visit: &Visit, webhook: &Webhook) -> ListedWebhook {
     let answer = webhook.last_answer.as_ref();
     let failed = answer.and_then(|(word, at)| match Answer::parse(word)? {
         Answer::Status(status) if status.as_u16() == 200 => None,
-        Answer::Status(status) => Some((Some(status.as_u16()), visit.moment(*at))),
-        Answer::None(_) => Some((None, visit.moment(*at))),
+        Answer::Status(status) => {
+            Some((WebhookFailure::Status(status.as_u16()), visit.moment(*at)))
+        }
+        Answer::None(error) => Some((WebhookFailure::None(error), visit.moment(*at))),
     });
     let health = match (webhook.disabled, failed) {
         _ if !webhooks.lives(webhook) => WebhookHealth::Over,
         (Some(at), failed) => WebhookHealth::Off {
             since: visit.moment(at),
-            status: failed.and_then(|(status, _)| status),
+            why: failed.map(|(why, _)| why),
         },
-        (None, Some((status, at))) => WebhookHealth::Failing { status, at },
+        (None, Some((why, at))) => WebhookHealth::Failing { why, at },
         (None, None) => WebhookHealth::Good(answer.map(|(_, at)| visit.moment(*at))),
     };
     ListedWebhook {

@@ -1,8 +1,6 @@
 //! Codes that stand for what an app was given, for a minute and once.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use latchkey_model::chance::Chance;
 use latchkey_model::clock::Timestamp;
@@ -10,22 +8,17 @@ use latchkey_model::id::SessionId;
 use latchkey_model::portal::{CodeChallenge, Completion};
 use latchkey_model::secret::{PortalCode, PortalCodeHash};
 
-/// How long a code is good.
-const LASTS: Duration = Duration::from_mins(1);
-/// Most codes of one session at a time, and of all; then its oldest, or the oldest of all, go.
-const MOST_OF_A_SESSION: usize = 20;
+use crate::codes;
+
 const MOST: usize = 1000;
 
-/// Codes that wait, in memory only: what they stand for is secret.
-#[derive(Default)]
-pub(super) struct Codes(Mutex<VecDeque<Waiting>>);
+/// Codes that wait; what they stand for is secret.
+pub(super) struct Codes(codes::Codes<PortalCodeHash, (CodeChallenge, Arc<Completion>)>);
 
-struct Waiting {
-    session: SessionId,
-    hash: PortalCodeHash,
-    challenge: CodeChallenge,
-    values: Arc<Completion>,
-    until: Timestamp,
+impl Default for Codes {
+    fn default() -> Self {
+        Self(codes::Codes::new(MOST))
+    }
 }
 
 impl Codes {
@@ -39,28 +32,14 @@ impl Codes {
         now: Timestamp,
     ) -> PortalCode {
         let code = PortalCode::generate(chance);
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.retain(|one| one.until > now);
-        if waiting.iter().filter(|one| one.session == *session).count() >= MOST_OF_A_SESSION {
-            let oldest = waiting.iter().position(|one| one.session == *session);
-            oldest.and_then(|at| waiting.remove(at));
-        } else if waiting.len() >= MOST {
-            waiting.pop_front();
-        }
-        waiting.push_back(Waiting {
-            session: session.clone(),
-            hash: code.hash(),
-            challenge,
-            values: Arc::new(values),
-            until: now.plus(LASTS),
-        });
+        let value = (challenge, Arc::new(values));
+        self.0.put(session, code.hash(), value, now);
         code
     }
 
     /// Lets go of what is past.
     pub(super) fn forget(&self, now: Timestamp) {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.retain(|one| one.until > now);
+        self.0.forget(now);
     }
 
     /// What a code stands for. It is used up, also by who cannot prove that they asked for it.
@@ -70,12 +49,8 @@ impl Codes {
         verifier: &str,
         now: Timestamp,
     ) -> Option<Arc<Completion>> {
-        let hash = PortalCodeHash::of(code);
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = waiting.iter().position(|one| one.hash == hash)?;
-        let taken = waiting.remove(at)?;
-        let good = taken.until > now && taken.challenge.is_met_by(verifier);
-        good.then_some(taken.values)
+        let (_, (challenge, values)) = self.0.take(&PortalCodeHash::of(code), now)?;
+        challenge.is_met_by(verifier).then_some(values)
     }
 }
 
@@ -127,11 +102,11 @@ mod tests {
             issue(&codes, seed, at(0));
         }
         assert!(codes.take(first.expose(), VERIFIER, at(0)).is_none());
-        assert_eq!(codes.0.lock().unwrap().len(), MOST);
+        assert_eq!(codes.0.len(), MOST);
         issue(&codes, 2000, at(61));
-        assert_eq!(codes.0.lock().unwrap().len(), 1);
+        assert_eq!(codes.0.len(), 1);
         codes.forget(at(121));
-        assert_eq!(codes.0.lock().unwrap().len(), 0);
+        assert_eq!(codes.0.len(), 0);
     }
 
     #[test]
@@ -142,7 +117,7 @@ mod tests {
         let own: Vec<_> = (1..=21)
             .map(|seed| issue_in(&session, &codes, seed, at(0)))
             .collect();
-        assert_eq!(codes.0.lock().unwrap().len(), 21);
+        assert_eq!(codes.0.len(), 21);
         let good = |code: &PortalCode| codes.take(code.expose(), VERIFIER, at(1)).is_some();
         assert!(!good(&own[0]) && good(&own[1]) && good(&own[20]) && good(&others));
     }

@@ -41,6 +41,7 @@ use crate::events::Events;
 use crate::life::{Endings, Life, Parts};
 use crate::limits::Limits;
 use crate::mail::{self, Mail, Post};
+use crate::notices::Notices;
 use crate::own_access::OwnAccess;
 use crate::pages::visit::Arrival;
 use crate::state::{Making, State};
@@ -268,12 +269,13 @@ pub(crate) fn state(
         own_access: OwnAccess::new(&config, &store, clock, chance, &key),
         config,
         limits,
-        store,
         clock: Arc::clone(clock),
         chance: Arc::clone(chance),
         tunnels: life.tunnels().clone(),
         life,
+        notices: Notices::new(store.clone(), Arc::clone(clock), mail.clone()),
         mail,
+        store,
         events,
         activity,
         stopping: CancellationToken::new(),

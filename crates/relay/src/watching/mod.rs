@@ -155,7 +155,7 @@ impl Watching {
             }
         };
         let pass = self.0.limits.begin_picture(printer).await;
-        let pass = pass.map_err(refusal)?;
+        let pass = pass.map_err(|not_now| refusal(&not_now))?;
         let picture = self.0.pictures.get(host, take).await?;
         pass.show(picture.bytes.len())?;
         Ok(picture)
@@ -231,7 +231,7 @@ impl Place {
         let shared = Arc::clone(&self.watching.0);
         let open = async {
             let pass = shared.limits.begin_webcam(&self.viewer.printer).await;
-            let pass = pass.map_err(refusal)?;
+            let pass = pass.map_err(|not_now| refusal(&not_now))?;
             Ok::<_, CameraError>((self.watching.source().stream(host).await?, pass))
         };
         let (stream, pass) = tokio::select! {
@@ -263,9 +263,9 @@ impl Place {
 }
 
 /// Why there is no picture, where the plan of the printer's owner is what it failed at.
-fn refusal(not_now: NotNow) -> CameraError {
+fn refusal(not_now: &NotNow) -> CameraError {
     match not_now {
-        NotNow::Reached(reached) => reached.into(),
+        NotNow::Reached(reached) => (*reached).into(),
         NotNow::Store(_) | NotNow::NoPlan => {
             tracing::error!(error = %not_now, "cannot count a picture against a plan");
             CameraError::Failed

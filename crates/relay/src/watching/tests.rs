@@ -170,7 +170,7 @@ async fn a_stopping_relay_waits_for_nobody_who_watches() {
     }
 }
 
-fn limit_of<T>(shown: Result<T, CameraError>) -> Limit {
+fn limit_of<T>(shown: &Result<T, CameraError>) -> Limit {
     match shown {
         Err(CameraError::Limit(reached)) => reached.limit,
         Err(error) => panic!("{error}"),
@@ -190,7 +190,7 @@ async fn running_pictures_are_open_for_the_printers_owner() {
         place.stream(&host()).await
     };
     let first = watch(1).await.unwrap();
-    assert_eq!(limit_of(watch(2).await), Limit::WebcamStreams);
+    assert_eq!(limit_of(&watch(2).await), Limit::WebcamStreams);
     assert_eq!(watching.viewers().len(), 1, "places are given back");
     // However many wait for single pictures, they keep nothing from the owner.
     watching.snapshot(&printer, &host()).await.unwrap();
@@ -211,14 +211,14 @@ async fn running_pictures_take_the_time_that_the_owners_plan_has_for_the_webcam(
         printer: printer.clone(),
         window: WebcamWindow {
             began: bench.clock.now(),
-            used: std::time::Duration::from_secs(60),
+            used: std::time::Duration::from_mins(1),
         },
     };
     let usage = bench.store().account_usage();
     usage.keep(&[], &[used_up]).await.unwrap();
     let place = watching.enter(viewer(&printer, 1)).unwrap();
     let refused = place.stream(&host()).await;
-    assert_eq!(limit_of(refused), Limit::WebcamTime);
+    assert_eq!(limit_of(&refused), Limit::WebcamTime);
     watching.0.tracker.close();
     watching.0.tracker.wait().await;
     assert!(watching.viewers().is_empty(), "places are given back");
@@ -238,6 +238,6 @@ async fn every_picture_counts_in_the_month_of_the_printers_owner() {
     watching.snapshot(&printer, &host()).await.unwrap();
     // Of the 16 bytes a frame took 5 and a picture 7. The same picture is no cheaper.
     let again = watching.snapshot(&printer, &host()).await;
-    assert_eq!(limit_of(again), Limit::Month);
+    assert_eq!(limit_of(&again), Limit::Month);
     assert!(body.frame().await.is_none(), "it ends in good order");
 }

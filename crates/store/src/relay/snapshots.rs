@@ -5,7 +5,6 @@ use latchkey_model::id::{AccountId, AppConnectionId, PrinterId};
 use latchkey_model::secret::SnapshotHash;
 use sqlx::Row as _;
 
-use crate::dialect::Connection;
 use crate::error::StoreError;
 use crate::pool::Pools;
 
@@ -45,7 +44,7 @@ WHERE l.hash = $1 AND s.taken_at > $2 AND a.suspended_at IS NULL AND o.suspended
     OR EXISTS (SELECT 1 FROM printer_members m
         WHERE m.printer_id = p.id AND m.account_id = l.account_id))";
 
-const DELETE_LINKS: &str = "DELETE FROM snapshot_links WHERE app_connection_id = $1";
+pub(super) const DELETE_LINKS: &str = "DELETE FROM snapshot_links WHERE app_connection_id = $1";
 
 const PRUNE: &str = "
 DELETE FROM snapshots WHERE taken_at <= $1 OR NOT EXISTS (SELECT 1 FROM snapshot_links l
@@ -195,18 +194,4 @@ impl<'a> Snapshots<'a> {
             .await?;
         Ok(done.rows_affected())
     }
-}
-
-/// Forgets the links that were given to app connections that end in this transaction.
-pub(super) async fn end_with(
-    work: &mut Connection,
-    ended: &[AppConnectionId],
-) -> Result<(), StoreError> {
-    for id in ended {
-        sqlx::query(DELETE_LINKS)
-            .bind(id.as_str())
-            .execute(&mut *work)
-            .await?;
-    }
-    Ok(())
 }

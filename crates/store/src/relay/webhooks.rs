@@ -9,7 +9,7 @@ use latchkey_model::id::{AccountId, AppConnectionId, PrinterId};
 use latchkey_model::webhook::EventFilter;
 use sqlx::Row as _;
 
-use crate::dialect::{Connection, Row};
+use crate::dialect::Row;
 use crate::error::StoreError;
 use crate::pool::Pools;
 use crate::row::{number, optional_time, parse, time};
@@ -58,7 +58,7 @@ AND EXISTS (SELECT 1 FROM printer_events e
     WHERE e.printer_id = w.printer_id AND e.number > w.done_number)
 ORDER BY coalesce(w.last_answer_at, w.set_at), w.app_connection_id LIMIT $3";
 
-const DELETE: &str = "DELETE FROM webhooks WHERE app_connection_id = $1";
+pub(super) const DELETE: &str = "DELETE FROM webhooks WHERE app_connection_id = $1";
 
 const PASS: &str = "
 UPDATE webhooks SET done_number = $3, skipped = skipped + $4, tries = 0, due_at = 0
@@ -316,20 +316,6 @@ impl<'a> Webhooks<'a> {
             .await?;
         Ok(done.rows_affected())
     }
-}
-
-/// Forgets the webhooks of app connections that end in this transaction.
-pub(super) async fn end_with(
-    work: &mut Connection,
-    ended: &[AppConnectionId],
-) -> Result<(), StoreError> {
-    for id in ended {
-        sqlx::query(DELETE)
-            .bind(id.as_str())
-            .execute(&mut *work)
-            .await?;
-    }
-    Ok(())
 }
 
 fn webhook(row: &Row) -> Result<Webhook, StoreError> {

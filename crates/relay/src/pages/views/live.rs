@@ -35,7 +35,8 @@ pub struct LivePage {
 /// When a link ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LiveEnds {
-    WithPrint,
+    /// And at this moment at the latest.
+    WithPrint(Moment),
     At(Moment),
 }
 

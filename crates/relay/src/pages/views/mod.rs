@@ -65,7 +65,7 @@ pub use sign_in::{
     WhoMaySignUp,
 };
 pub use swap::SwapHost;
-pub use telling::{LetterChoice, ListedWebhook, Telling, WebhookHealth};
+pub use telling::{LetterChoice, ListedWebhook, Telling, WebhookFailure, WebhookHealth};
 pub use usage::{UsageCard, UsageLine, WatchedWebcam};
 
 /// What all pages of one answer have in common.

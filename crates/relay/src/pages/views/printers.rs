@@ -9,7 +9,7 @@ use latchkey_web::shell::BarShell;
 use super::activity::DataBar;
 use super::{
     ActivityLine, ActivityWhat, AppStanding, DataUsed, Now, Reminder, Site, Telling, UsageLine,
-    WebhookHealth, Word, size,
+    WebhookFailure, WebhookHealth, Word, size,
 };
 
 /// Whether a printer's host is here.
@@ -69,6 +69,8 @@ pub enum PrintersDone {
 pub struct Printers {
     pub shell: BarShell,
     pub site: Site,
+    /// The relay's address, for the command that pairs a host with it.
+    pub address: String,
     pub reminder: Option<Reminder>,
     pub done: Option<PrintersDone>,
     pub cards: Vec<PrinterCard>,
@@ -312,6 +314,7 @@ mod tests {
         let names = cards.each_ref().map(|card| card.name.as_str());
         assert_eq!(names, ["w", "x", "y", "z", "p", "b", "C", "a"]);
         let page = Printers {
+            address: String::new(),
             shell: BarShell {
                 place: latchkey_web::shell::Place::relay("x"),
                 prefix: String::new(),

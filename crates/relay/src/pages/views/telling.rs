@@ -1,5 +1,6 @@
 //! Whom a printer tells what: part of its page.
 
+use latchkey_net::egress::EgressError;
 use latchkey_web::moment::Moment;
 
 /// What a printer's page says of whom it tells what.
@@ -29,12 +30,24 @@ pub struct ListedWebhook {
 pub enum WebhookHealth {
     /// When it last took something.
     Good(Option<Moment>),
-    /// The last call failed; a status, if it answered.
-    Failing { status: Option<u16>, at: Moment },
+    /// The last call failed.
+    Failing { why: WebhookFailure, at: Moment },
     /// It failed too often.
-    Off { since: Moment, status: Option<u16> },
+    Off {
+        since: Moment,
+        why: Option<WebhookFailure>,
+    },
     /// It was not set for too long.
     Over,
+}
+
+/// How a call of a webhook failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WebhookFailure {
+    /// It answered, and not with 200.
+    Status(u16),
+    /// There was no answer, or not even a call.
+    None(EgressError),
 }
 
 /// What a person wants letters about.

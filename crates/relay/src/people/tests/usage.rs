@@ -36,12 +36,12 @@ async fn use_is_shown_beside_what_the_plan_allows() {
     let mut browser = bench.signed_in(&ann).await;
     let mut administrator = bench.signed_in(&bob).await;
     let page = browser.get("/account").await;
-    page.says("9.4 GB this month. Your plan has no limit.");
+    page.says("9.4 GB this month. Your plan has no limit on that.");
     let page = browser.get(&own).await;
     page.says("9.4 GB this month");
     assert!(!page.text.contains("This camera"));
     let page = administrator.get(&managed).await;
-    page.says("9.4 GB this month. Their plan has no limit.");
+    page.says("9.4 GB this month. Their plan has no limit on that.");
     let accounts = bench.store().accounts();
     let small = "small".parse().unwrap();
     accounts.set_plan(&ann.id, &small).await.unwrap();

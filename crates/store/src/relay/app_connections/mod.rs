@@ -365,8 +365,14 @@ async fn with_what_hangs_on_them(
     rows: &[Row],
 ) -> Result<Vec<AppConnectionId>, StoreError> {
     let ended = ids(rows)?;
-    webhooks::end_with(work, &ended).await?;
-    snapshots::end_with(work, &ended).await?;
+    for delete in [webhooks::DELETE, snapshots::DELETE_LINKS] {
+        for id in &ended {
+            sqlx::query(delete)
+                .bind(id.as_str())
+                .execute(&mut *work)
+                .await?;
+        }
+    }
     Ok(ended)
 }
 

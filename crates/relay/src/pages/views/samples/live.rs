@@ -133,7 +133,7 @@ fn watch(words: &Words, pages: &mut Pages) {
         printer: words.printer.into(),
         now: printing(words),
         has_place: true,
-        ends: LiveEnds::WithPrint,
+        ends: LiveEnds::WithPrint(seconds_ago(-80_000)),
     };
     pages.add("live", &live);
     let full = LivePage {

@@ -1,11 +1,13 @@
 //! Printers, sharing them, and ending things.
 
+use latchkey_net::egress::EgressError;
+
 use super::{Pages, Words, live, seconds_ago};
 use crate::pages::views::{
     AppStanding, Copied, EndAccount, EndAtPrinter, Ending, Invite, InviteProblem, Join, Joining,
     LetterChoice, ListedApp, ListedInvitation, ListedMember, ListedWebhook, Made, NameProblem, Now,
     Ownership, Presence, PrinterCard, PrinterDone, PrinterPage, Printers, PrintersDone, Reminder,
-    Rename, Tab, Telling, UsageLine, WebhookHealth,
+    Rename, Tab, Telling, UsageLine, WebhookFailure, WebhookHealth,
 };
 
 const ID: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567ABCDEFGHIJKLMNOPQRST";
@@ -31,6 +33,7 @@ fn list(words: &Words, pages: &mut Pages) {
     };
     let full = Printers {
         shell: words.viewer().bar(&words.site(), Tab::Printers),
+        address: words.relay.into(),
         site: words.site(),
         reminder: Some(Reminder {
             email: words.email.into(),
@@ -110,14 +113,14 @@ fn telling(words: &Words) -> Telling {
         (WebhookHealth::Good(Some(seconds_ago(90))), 1),
         (
             WebhookHealth::Failing {
-                status: Some(500),
+                why: WebhookFailure::Status(500),
                 at: seconds_ago(40),
             },
             2,
         ),
         (
             WebhookHealth::Failing {
-                status: None,
+                why: WebhookFailure::None(EgressError::Certificate),
                 at: seconds_ago(40),
             },
             0,
@@ -125,14 +128,14 @@ fn telling(words: &Words) -> Telling {
         (
             WebhookHealth::Off {
                 since: seconds_ago(DAY),
-                status: Some(404),
+                why: Some(WebhookFailure::Status(404)),
             },
             31,
         ),
         (
             WebhookHealth::Off {
                 since: seconds_ago(DAY),
-                status: None,
+                why: Some(WebhookFailure::None(EgressError::TimedOut)),
             },
             31,
         ),
