@@ -253,7 +253,7 @@ async fn what_does_not_serve_is_not_kept_and_what_serves_no_longer_is_due() {
     assert!(acme.is_due(day(59)), "another authority is asked now");
 }
 
-fn script(folder: &TempDir, text: &str) -> std::path::PathBuf {
+fn script(folder: &TempDir, text: &str) -> PathBuf {
     let path = folder.path().join("hook");
     fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();

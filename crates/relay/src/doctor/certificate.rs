@@ -73,9 +73,50 @@ fn days_left(stage: Stage, days: i64) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
     use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
     use super::*;
+    use crate::config::Acme;
+
+    #[test]
+    fn a_relay_that_asks_for_its_certificate_is_told_what_it_lacks() {
+        let folder = tempfile::tempdir().unwrap();
+        let hook = folder.path().join("hook");
+        let config = Config {
+            tls: Some(Acme::files(folder.path())),
+            acme: Some(Acme {
+                directory: "https://acme.example/directory".parse().unwrap(),
+                email: None,
+                ca: None,
+                hook: hook.clone(),
+            }),
+            ..crate::tests::config()
+        };
+        let now = Timestamp::from_millis(0);
+        let found = examine(&config, now);
+        let Finding::Wrong { what, .. } = found else {
+            panic!("{found:?}");
+        };
+        assert!(
+            what.ends_with("hook is no program that can be run"),
+            "{what}"
+        );
+        fs::write(&hook, "#!/bin/sh\n").unwrap();
+        fs::set_permissions(&hook, fs::Permissions::from_mode(0o700)).unwrap();
+        let found = examine(&config, now);
+        let Finding::Note(text) = found else {
+            panic!("{found:?}");
+        };
+        assert!(
+            text.contains("asks https://acme.example/directory for one"),
+            "{text}"
+        );
+        fs::write(&config.tls.as_ref().unwrap().cert, "nothing").unwrap();
+        assert!(matches!(examine(&config, now), Finding::Wrong { .. }));
+    }
 
     #[test]
     fn the_days_that_are_left_are_told() {
