@@ -6,6 +6,7 @@
 //! operator named who is called.
 
 mod address;
+mod named;
 #[cfg(test)]
 mod tests;
 
@@ -32,6 +33,8 @@ use url::{Host, Position, Url};
 use crate::body::{self, read_up_to};
 use crate::resolve;
 use crate::tls::{self, TlsError};
+
+pub use self::named::Named;
 
 /// How we name ourselves: which version it is is nobody's business.
 const NAME: &str = "Latchkey";
@@ -186,13 +189,13 @@ impl Egress {
 
     /// Reads a URL that somebody wants to be called. What its name leads to is looked at by each
     /// call.
-    pub fn read(&self, text: &str) -> Result<Url, UrlError> {
+    pub fn read(&self, text: &str) -> Result<Named, UrlError> {
         if text.len() > LONGEST_URL {
             return Err(UrlError::Form);
         }
-        let url = Url::parse(text).map_err(|_| UrlError::Form)?;
-        self.check(&url)?;
-        Ok(url)
+        let named = Named::parse(text).ok_or(UrlError::Form)?;
+        self.check(&named.url)?;
+        Ok(named)
     }
 
     fn check(&self, url: &Url) -> Result<(Host<String>, u16), UrlError> {
@@ -224,11 +227,11 @@ impl Egress {
     /// Sends JSON to a URL, and says with which status it was answered. Dropped, it ends at once.
     pub async fn post_json(
         &self,
-        url: &Url,
+        named: &Named,
         body: Bytes,
         within: Duration,
     ) -> Result<StatusCode, EgressError> {
-        let called = timeout(within, self.call(url, json(body)?, None));
+        let called = timeout(within, self.call(named, json(body)?, None));
         let answer = called.await.unwrap_or(Err(EgressError::TimedOut))?;
         Ok(answer.status())
     }
@@ -243,22 +246,23 @@ impl Egress {
         most: usize,
         within: Duration,
     ) -> Result<Response<Bytes>, EgressError> {
-        let url = self.read(&request.uri().to_string());
-        let url = url.map_err(|_| EgressError::Refused)?;
-        let called = timeout(within, self.call(&url, request, Some(most)));
+        let named = self.read(&request.uri().to_string());
+        let named = named.map_err(|_| EgressError::Refused)?;
+        let called = timeout(within, self.call(&named, request, Some(most)));
         called.await.unwrap_or(Err(EgressError::TimedOut))
     }
 
     /// Calls a URL. The body of the answer is read if there is a number of bytes it may have.
     async fn call(
         &self,
-        url: &Url,
+        named: &Named,
         request: Request<Bytes>,
         most: Option<usize>,
     ) -> Result<Response<Bytes>, EgressError> {
+        let url = &named.url;
         let (host, port) = self.check(url).map_err(|_| EgressError::Refused)?;
         let addresses = self.addresses(&host).await?;
-        let request = addressed(url, request)?;
+        let request = addressed(named, request)?;
         let socket = connect(&addresses, port).await?;
         if url.scheme() == "http" {
             return ask(socket, request, most).await;
@@ -319,11 +323,10 @@ fn json(body: Bytes) -> Result<Request<Bytes>, EgressError> {
 }
 
 /// The request as it goes over the wire: whom it is for stands in `Host`, and we name ourselves.
-fn addressed(url: &Url, request: Request<Bytes>) -> Result<Request<Full<Bytes>>, EgressError> {
-    let authority = &url[Position::BeforeHost..Position::AfterPort];
-    let target = &url[Position::BeforePath..Position::AfterQuery];
+fn addressed(named: &Named, request: Request<Bytes>) -> Result<Request<Full<Bytes>>, EgressError> {
+    let authority = &named.url[Position::BeforeHost..Position::AfterPort];
     let (mut head, body) = request.into_parts();
-    head.uri = target.parse().map_err(|_| EgressError::Refused)?;
+    head.uri = named.target().ok_or(EgressError::Refused)?.into();
     let authority = HeaderValue::from_str(authority).map_err(|_| EgressError::Refused)?;
     for (name, value) in [
         (HOST, authority),

@@ -61,7 +61,7 @@ async fn server(answer: &'static str) -> (u16, mpsc::Receiver<String>) {
 }
 
 async fn post(egress: &Egress, url: &str) -> Result<u16, EgressError> {
-    let url = Url::parse(url).unwrap();
+    let url = Named::parse(url).unwrap();
     let body = Bytes::from_static(b"{}");
     let status = egress.post_json(&url, body, WITHIN).await;
     status.map(|status| status.as_u16())
@@ -78,7 +78,7 @@ fn of_urls_only_those_into_the_open_internet_are_read() {
         "https://[2606:4700::1111]/",
     ] {
         let url = egress.read(good).unwrap();
-        assert!(url.as_str().starts_with(good), "{url}");
+        assert_eq!(url.as_str(), good);
     }
     let long = format!("https://receiver.example/{}", "a".repeat(2048));
     for (bad, why) in [
@@ -229,7 +229,7 @@ async fn who_says_nothing_is_given_up() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let egress = Egress::new(lenient(), None).unwrap();
-    let url = Url::parse(&format!("http://127.0.0.1:{port}/")).unwrap();
+    let url = Named::parse(&format!("http://127.0.0.1:{port}/")).unwrap();
     let body = Bytes::from_static(b"{}");
     let called = egress.post_json(&url, body, Duration::from_millis(50));
     assert_eq!(called.await, Err(EgressError::TimedOut));

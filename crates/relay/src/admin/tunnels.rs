@@ -55,6 +55,9 @@ struct Asked {
 struct Cutting {
     #[serde(default)]
     csrf_token: String,
+    /// Which tunnel was on the page.
+    #[serde(default)]
+    tunnel: String,
 }
 
 async fn show(visit: Visit, Query(asked): Query<Asked>) -> Answered {
@@ -96,6 +99,7 @@ async fn listed(visit: &Visit, tunnel: &Tunnel) -> Result<Option<ListedTunnel>, 
     let version = &tunnel.hello().version;
     Ok(Some(ListedTunnel {
         id: printer.id.to_string(),
+        tunnel: tunnel.id().to_owned(),
         account: account.id.to_string(),
         email: account.email.as_str().to_owned(),
         version: version.chars().take(LONGEST_VERSION).collect(),
@@ -127,8 +131,9 @@ async fn disconnect(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Cuttin
     let found = found.map_err(|failure| visit.failed(&failure))?;
     let printer = found.ok_or_else(|| visit.problem(StatusCode::NOT_FOUND))?;
     let host = printer.host.as_ref().map(HostKey::id);
-    // A second click finds it done, or cuts the next one.
-    if let Some(tunnel) = host.and_then(|host| visit.state.tunnels.find(&host)) {
+    let tunnel = host.and_then(|host| visit.state.tunnels.find(&host));
+    // A second click finds the one that was on the page gone, and leaves the next one alone.
+    if let Some(tunnel) = tunnel.filter(|tunnel| tunnel.id() == form.tunnel) {
         tunnel.close();
         let about = About {
             account: Some(&printer.account),
