@@ -102,6 +102,8 @@ test('a tunnel that is cut comes back by itself', async () => {
   await signIn(page);
   await page.goto(at('/admin/tunnels'));
   const since = await page.locator('td time').first().getAttribute('datetime');
+  const which = () => page.locator('[name=tunnel]').first();
+  const cut = await which().inputValue();
   await page.getByRole('button', { name: /^Disconnect/ }).first().click();
   await page.getByText('The tunnel is cut').waitFor();
   for (;;) {
@@ -110,8 +112,15 @@ test('a tunnel that is cut comes back by itself', async () => {
     if ((await times.count()) > 0 && (await times.first().getAttribute('datetime')) !== since) break;
     await page.waitForTimeout(200);
   }
+  // Clicked once more on the old page, it leaves the new tunnel alone.
+  const next = await which().inputValue();
+  await which().evaluate((field, old) => { field.value = old; }, cut);
+  await page.getByRole('button', { name: /^Disconnect/ }).first().click();
+  await page.getByText('The tunnel is cut').waitFor();
+  assert.equal(await which().inputValue(), next);
   await page.goto(at('/admin/audit'));
   await page.getByRole('rowheader', { name: 'Tunnel disconnected' }).waitFor();
+  assert.equal(await page.getByRole('rowheader', { name: 'Tunnel disconnected' }).count(), 1);
   await page.context().close();
 });
 

@@ -18,6 +18,7 @@ mod key_requests;
 mod local_api;
 mod neighbours;
 mod notices;
+mod openapi;
 mod pages;
 mod printing;
 mod public;

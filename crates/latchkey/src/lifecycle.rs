@@ -2,15 +2,46 @@
 
 use anyhow::{Context, bail};
 use latchkey_net::listen::Stop;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// SIGINT and SIGTERM, caught from when this is made on. None of them is lost between two who wait.
+pub(crate) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    pub(crate) fn catch() -> anyhow::Result<Self> {
+        let caught = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Self {
+            interrupt: caught(SignalKind::interrupt())?,
+            terminate: caught(SignalKind::terminate())?,
+        })
+    }
+
+    /// Returns when one of them came.
+    pub(crate) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
 
 /// Turns SIGINT and SIGTERM into the two stop signals of a role, for as long as it runs.
 pub(crate) async fn run_until_signalled(
     stop: Stop,
     role: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
+    run_until(Signals::catch()?, stop, role).await
+}
+
+/// The same for who caught them before there was a role to stop.
+pub(crate) async fn run_until(
+    mut signals: Signals,
+    stop: Stop,
+    role: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
     tokio::pin!(role);
     let mut asked = false;
     loop {
@@ -21,8 +52,7 @@ pub(crate) async fn run_until_signalled(
                 }
                 bail!("it stopped by itself; the log says more");
             }
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+            () = signals.next() => {}
         }
         if std::mem::replace(&mut asked, true) {
             tracing::warn!("second signal: cutting what still runs");
@@ -40,11 +70,9 @@ pub(crate) async fn unless_signalled(
     work: impl Future<Output = anyhow::Result<()>>,
     stopped: impl FnOnce() -> anyhow::Error,
 ) -> anyhow::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
+    let mut signals = Signals::catch()?;
     tokio::select! {
         done = work => done,
-        _ = interrupt.recv() => Err(stopped()),
-        _ = terminate.recv() => Err(stopped()),
+        () = signals.next() => Err(stopped()),
     }
 }

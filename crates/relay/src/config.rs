@@ -1,10 +1,11 @@
 //! What a relay is told at its start, checked.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use latchkey_model::account::Email;
 use latchkey_model::plan::{PlanName, Plans};
 use latchkey_net::authority::Authority;
 use latchkey_net::client_addr::Scheme;
@@ -28,6 +29,8 @@ pub struct Config {
     pub connection_domain: Authority,
     /// Certificate and key; `None` is plain HTTP, on loopback or behind a proxy.
     pub tls: Option<Files>,
+    /// Who is asked for the certificate of `tls`; without, somebody else keeps the files current.
+    pub acme: Option<Acme>,
     /// Proxies whose forwarded fields are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// State.
@@ -79,6 +82,30 @@ impl Default for Admission {
             max_concurrent_per_account: 512,
             // Two pages over HTTP/2 at full width, and less than a tunnel carries.
             max_concurrent_per_printer: 192,
+        }
+    }
+}
+
+/// Who is asked for a certificate, and how it is proved that the names are ours (ACME, DNS-01).
+#[derive(Debug, Clone)]
+pub struct Acme {
+    /// The authority's directory.
+    pub directory: Url,
+    /// Whom the authority may write to.
+    pub email: Option<Email>,
+    /// Certificates that the authority's own server is believed with, beside the public ones.
+    pub ca: Option<PathBuf>,
+    /// The program that sets and removes records in the DNS.
+    pub hook: PathBuf,
+}
+
+impl Acme {
+    /// Where a relay with this data directory keeps what it was given: chain and key in one file.
+    pub fn files(data: &Path) -> Files {
+        let file = data.join("certificate.pem");
+        Files {
+            cert: file.clone(),
+            key: file,
         }
     }
 }

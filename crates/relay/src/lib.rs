@@ -5,6 +5,7 @@
 //! anything else is answered 421.
 
 mod accounts;
+mod acme;
 mod activity;
 mod admin;
 mod app_api;

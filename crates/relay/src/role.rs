@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::Accounts;
+use crate::acme::{Acme, AcmeError};
 use crate::activity::Activity;
 use crate::app_connections::origins::{Origins, Writer};
 use crate::app_connections::usage::Usage;
@@ -81,6 +82,8 @@ pub enum RelayError {
     Key(#[from] KeyFileError),
     #[error("cannot use the certificate: {0}")]
     Tls(#[from] TlsError),
+    #[error("cannot ask for a certificate: {0}")]
+    Acme(#[from] AcmeError),
     #[error("cannot use `webhooks.ca`: {0}")]
     WebhookCa(TlsError),
     #[error("cannot use the mail server of `smtp`: {0}")]
@@ -97,6 +100,8 @@ pub struct Relay {
     settings: ListenSettings,
     /// Keeps the certificate current, if TLS ends here.
     keeping: Option<Keeping>,
+    /// Gets another one in time, if the relay asks for it itself.
+    acme: Option<Acme>,
     reload: Reload,
     stop: Stop,
     clock: Arc<dyn Clock>,
@@ -128,22 +133,27 @@ impl Relay {
         Ok(MasterKey::from_bytes(*key))
     }
 
-    /// Takes the sockets, opens the database, loads the certificate.
+    /// Opens the database, loads the certificate, takes the sockets. A relay that asks for its
+    /// certificate itself and has none waits for it here.
     pub async fn bind(
         config: Config,
         clock: Arc<dyn Clock>,
         chance: Arc<dyn Chance>,
     ) -> Result<Self, RelayError> {
         let reload = Reload::default();
-        let keeping = Keeping::open(&config, &clock, &reload)?;
-        let tls = keeping.as_ref().map(Keeping::shown);
-        let tls = tls.map(Shown::server_config).transpose()?;
+        let mut acme = Acme::open(&config, &clock, &reload)?;
         let path = Self::database(&config.data);
         let store = RelayStore::open(&path)
             .await
             .map_err(|cause| RelayError::Store { path, cause })?;
         // After the database, which makes the folder.
         let key = Self::master_key(&config.data)?;
+        if let Some(acme) = &mut acme {
+            acme.await_first().await;
+        }
+        let keeping = Keeping::open(&config, &clock, &reload)?;
+        let tls = keeping.as_ref().map(Keeping::shown);
+        let tls = tls.map(Shown::server_config).transpose()?;
         let listener = listen::bind(config.listen).await?;
         let status_listener = match config.status_listen {
             Some(address) => Some(listen::bind(address).await?),
@@ -189,6 +199,7 @@ impl Relay {
             status_listener,
             settings,
             keeping,
+            acme,
             reload,
             stop: Stop::default(),
             clock,
@@ -256,6 +267,9 @@ impl Relay {
         let router = self.router(shared, &tunnel_tasks, notices);
         if let Some(keeping) = self.keeping.take() {
             tunnel_tasks.spawn(keeping.run(Arc::clone(&metrics), self.stop.soft.clone()));
+        }
+        if let Some(acme) = self.acme.take() {
+            tunnel_tasks.spawn(acme.run(self.stop.soft.clone()));
         }
         if let Some(post) = self.post.take() {
             tunnel_tasks.spawn(post.run(self.stop.soft.clone()));

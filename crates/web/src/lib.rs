@@ -17,6 +17,7 @@ pub mod limits;
 pub mod logging;
 pub mod metrics;
 pub mod moment;
+pub mod openapi;
 pub mod page_check;
 pub mod parts;
 pub mod password;

@@ -1,6 +1,7 @@
 //! The key management's route, `/api/plugin/appkeys`.
 
 use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use axum::routing::get;
@@ -12,29 +13,69 @@ use latchkey_model::user::UserName;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::wire::{Generated, KeyEntry, List, One, PendingEntry};
+use super::wire::{CommandBody, Generated, KeyEntry, KeysAnswer, List, One, PendingEntry};
 use crate::authority::Authority;
 use crate::authority::caller::Caller;
 use crate::contract;
+use crate::openapi::described::{BodyRefusals, ErrorBody, Failures};
 
 pub(crate) fn routes() -> Router<Authority> {
     Router::new().route("/api/plugin/appkeys", get(list).post(command))
 }
 
 #[derive(Deserialize)]
-struct Wanted {
+pub(crate) struct Wanted {
     all: Option<String>,
     app: Option<String>,
     user: Option<String>,
 }
 
-async fn list(
+/// List keys
+///
+/// The caller's own, and the requests that wait for the caller. `api_key` is told with `app` alone, not
+/// through an app connection, and not to a key that may only look.
+#[utoipa::path(
+    get,
+    path = "/api/plugin/appkeys",
+    tag = "App keys",
+    security(("app_key" = [])),
+    params(
+        ("all" = Option<bool>, Query, description = "Everybody's keys, for administrators."),
+        ("app" = Option<String>, Query, description = "The key of this app alone."),
+        ("user" = Option<String>, Query, description = "With `app`: whose, for administrators."),
+    ),
+    responses(
+        (status = 200, description = "The keys, or the key.", body = KeysAnswer, example = json!({
+            "keys": [{
+                "app_id": "Fieldglass",
+                "user_id": "ann",
+                "latchkey": {
+                    "id": "ak_4b9c", "scope": "full", "created": 1_790_000_000_000_u64,
+                    "last_used": 1_790_000_360_000_u64, "last_network": "192.168.1.9", "requests": 12
+                }
+            }],
+            "pending": {"9C1D": {
+                "app_id": "Spool Butler", "user_id": null, "user_token": "9C1D", "remote_address": "192.168.1.37"
+            }}
+        })),
+        (status = 400, description = "The query cannot be read.", body = ErrorBody),
+        (status = 403, description = "Nobody who is signed in, or somebody else's key.", body = ErrorBody, example = json!({
+            "error": "This needs a person who is signed in, or an app's key."
+        })),
+        (status = 404, description = "There is no key for that app.", body = ErrorBody),
+        Failures,
+    )
+)]
+pub(crate) async fn list(
     State(authority): State<Authority>,
     Extension(caller): Extension<Caller>,
-    Query(wanted): Query<Wanted>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Response {
     let Some(user) = caller.active_user() else {
         return contract::sign_in_first();
+    };
+    let Ok(Query(wanted)) = wanted else {
+        return bad("The query cannot be read.");
     };
     if let Some(app) = wanted.app.as_deref().filter(|app| !app.is_empty()) {
         return one(&authority, &caller, app, wanted.user.as_deref()).await;
@@ -85,7 +126,28 @@ async fn one(authority: &Authority, caller: &Caller, app: &str, user: Option<&st
     contract::json(StatusCode::OK, &One { key })
 }
 
-async fn command(
+/// Make or revoke a key
+///
+/// For a person who signed in lately, or an app with a key that may do everything. Administrators do
+/// it for others.
+#[utoipa::path(
+    post,
+    path = "/api/plugin/appkeys",
+    tag = "App keys",
+    security(("app_key" = [])),
+    request_body(content = CommandBody, example = json!({"command": "generate", "app": "Fieldglass"})),
+    responses(
+        (status = 200, description = "The key that was made, or is there already.", body = Generated, example = json!({
+            "app_id": "Fieldglass", "user_id": "ann", "api_key": "lk_key_…"
+        })),
+        (status = 204, description = "Revoked."),
+        (status = 403, description = "Nobody who may, or the password was typed too long ago.", body = ErrorBody),
+        (status = 404, description = "There is no such user.", body = ErrorBody),
+        (status = 409, description = "There is a key for that app with another scope.", body = ErrorBody),
+        BodyRefusals,
+    )
+)]
+pub(crate) async fn command(
     State(authority): State<Authority>,
     Extension(caller): Extension<Caller>,
     request: Request<Body>,

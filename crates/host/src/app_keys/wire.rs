@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use latchkey_model::app_key::AppKey;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::key_requests::Shown;
+use crate::key_requests::wire::ScopeWord;
 
 /// A key in a list; what is beyond `app_id` and `user_id` is ours.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct KeyEntry {
     app_id: String,
     user_id: String,
@@ -18,7 +20,7 @@ pub(super) struct KeyEntry {
 }
 
 /// What the host knows of a key beyond the contract. Times are milliseconds since 1970.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct KeyFacts {
     id: String,
     scope: &'static str,
@@ -46,13 +48,53 @@ impl KeyEntry {
     }
 }
 
-#[derive(Serialize)]
+// As it is described; `List` or `One` is sent.
+/// All keys, or the one that was asked for.
+#[derive(ToSchema)]
+#[schema(as = KeysOrKey)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "stands for the answer in the description")]
+pub(super) enum KeysAnswer {
+    All(List),
+    One(One),
+}
+
+// As it is described; it is read member by member.
+/// What is to be done with which key.
+#[derive(ToSchema)]
+#[schema(as = KeyCommand)]
+#[expect(dead_code, reason = "read member by member")]
+pub(super) struct CommandBody {
+    command: CommandWord,
+    /// The app's name. To revoke, `key` will do.
+    #[schema(min_length = 1, max_length = 64)]
+    app: Option<String>,
+    /// Whose key it is; without it the caller's own.
+    user: Option<String>,
+    /// To generate: how far the key goes.
+    scope: Option<ScopeWord>,
+    /// To revoke: the key itself.
+    key: Option<String>,
+}
+
+/// What is to be done.
+#[derive(ToSchema)]
+#[schema(as = KeyCommandWord, rename_all = "lowercase")]
+#[expect(dead_code, reason = "stands for a word in the description")]
+enum CommandWord {
+    Generate,
+    Revoke,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = Keys)]
 pub(super) struct List {
     pub(super) keys: Vec<KeyEntry>,
     pub(super) pending: BTreeMap<String, PendingEntry>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = PendingRequest)]
 pub(super) struct PendingEntry {
     app_id: String,
     user_id: Option<String>,
@@ -71,12 +113,14 @@ impl PendingEntry {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Key)]
 pub(super) struct One {
     pub(super) key: KeyEntry,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = KeyMade)]
 pub(super) struct Generated<'a> {
     pub(super) user_id: &'a str,
     pub(super) app_id: &'a str,

@@ -12,7 +12,7 @@ use super::access::is_reading;
 use super::caller::Caller;
 use crate::contract::{self, Caching};
 use crate::public::Public;
-use crate::{app_keys, key_requests, local_api, pages, session_keys, sessions};
+use crate::{app_keys, key_requests, local_api, openapi, pages, session_keys, sessions};
 
 /// What changes something and any page may send: an app that only asks, and an app that signs.
 const EXEMPT: [&str; 2] = ["/plugin/appkeys/request", session_keys::http::PATH];
@@ -34,6 +34,7 @@ pub(crate) fn router(authority: Authority) -> Router {
         .layer(guard);
     Router::new()
         .merge(pages::http::routes())
+        .merge(openapi::http::routes())
         .fallback_service(contract.with_state(authority.clone()))
         .with_state(authority)
 }

@@ -5,7 +5,7 @@
 
 mod blocked;
 pub(crate) mod http;
-mod wire;
+pub(crate) mod wire;
 
 use std::collections::HashMap;
 use std::net::IpAddr;

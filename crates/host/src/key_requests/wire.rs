@@ -5,6 +5,7 @@ use latchkey_model::app::AppName;
 use latchkey_model::key_request::Decision;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::contract::is_yes;
 
@@ -59,18 +60,58 @@ pub(super) fn read_decision(members: &Map<String, Value>) -> Result<Decision, &'
     }
 }
 
-#[derive(Serialize)]
+// As it is described; `Wish::read` reads it.
+/// Who wants a key.
+#[derive(ToSchema)]
+#[schema(as = KeyWish)]
+#[expect(dead_code, reason = "read member by member")]
+pub(super) struct WishBody {
+    /// The name that people know the app by.
+    #[schema(min_length = 1, max_length = 64)]
+    app: String,
+    /// Whose key it is to be; with nobody, the key is whoever's that allows it.
+    #[schema(max_length = 256)]
+    user: Option<String>,
+}
+
+// As it is described; `read_decision` reads it.
+/// What was decided.
+#[derive(ToSchema)]
+#[schema(as = Decision)]
+#[expect(dead_code, reason = "read member by member")]
+pub(super) struct DecisionBody {
+    /// Anything but a yes denies.
+    decision: bool,
+    /// How far the key goes; without it, as far as the person does.
+    scope: Option<ScopeWord>,
+}
+
+/// How far a key goes.
+#[derive(ToSchema)]
+#[schema(as = Scope, rename_all = "lowercase")]
+#[expect(dead_code, reason = "stands for a word in the description")]
+pub(crate) enum ScopeWord {
+    Full,
+    View,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = KeyAsked)]
 pub(super) struct Asked {
+    /// A secret of the app's, to poll with.
     pub(super) app_token: String,
+    /// Where the person decides.
     pub(super) auth_dialog: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = KeyAwaited)]
 pub(super) struct Awaiting {
     pub(super) message: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = KeyFetched)]
 pub(super) struct Fetched<'a> {
     pub(super) api_key: &'a str,
 }

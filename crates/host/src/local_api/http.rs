@@ -14,11 +14,12 @@ use http::{Method, Request, StatusCode};
 use latchkey_model::access::Access;
 
 use super::LocalApi;
-use super::wire::{Command, HostBody, PluginBody, command};
+use super::wire::{Command, FrontendBody, HostBody, PluginBody, command};
 use crate::authority::Authority;
 use crate::authority::caller::Caller;
 use crate::contract::{self, Caching};
 use crate::neighbours;
+use crate::openapi::described::{BodyRefusals, ErrorBody, Failures};
 use crate::public::Public;
 use crate::service::{Door, Inbound};
 
@@ -31,20 +32,111 @@ pub(crate) fn is_ours(path: &str) -> bool {
 
 pub(crate) fn routes() -> Router<Authority> {
     Router::new()
-        .route("/api/plugin/octoeverywhere", get(plugin).post(change))
-        .route("/api/plugin/latchkey", get(host).post(change))
+        .route(
+            "/api/plugin/octoeverywhere",
+            get(plugin).post(change_plugin),
+        )
+        .route("/api/plugin/latchkey", get(host).post(change_host))
 }
 
-async fn plugin(State(authority): State<Authority>) -> Response {
+/// Find a printer as OctoEverywhere's plugin tells it
+///
+/// For apps that look for that plugin at home. Anybody may.
+#[utoipa::path(
+    get,
+    path = "/api/plugin/octoeverywhere",
+    tag = "This host",
+    responses(
+        (status = 200, description = "The printer's id is the one that the portal takes as `printerid`.", body = PluginBody, example = json!({
+            "PluginVersion": "5.3.1", "PrinterId": "pr_4b9c"
+        })),
+        Failures,
+    )
+)]
+pub(crate) async fn plugin(State(authority): State<Authority>) -> Response {
     contract::json(StatusCode::OK, &PluginBody::of(&authority.local_api))
 }
 
-async fn host(State(authority): State<Authority>) -> Response {
+/// Find out what this host is
+///
+/// Anybody may, before they have a key.
+#[utoipa::path(
+    get,
+    path = "/api/plugin/latchkey",
+    tag = "This host",
+    responses(
+        (status = 200, description = "The host.", body = HostBody, example = json!({
+            "version": "0.1.0",
+            "name": "Workshop",
+            "printer_id": "pr_4b9c",
+            "authority": "host",
+            "upstream": {"kind": "octoprint"},
+            "relay": {"name": "relay.example.net", "connected": true},
+            "paired": true,
+            "addresses": ["http://192.168.1.9:5010"],
+            "frontend": null,
+            "app_keys": true,
+            "session_keys": false
+        })),
+        Failures,
+    )
+)]
+pub(crate) async fn host(State(authority): State<Authority>) -> Response {
     let session_keys = authority.session_keys.is_offered();
     contract::json(
         StatusCode::OK,
         &HostBody::of(&authority.local_api, session_keys),
     )
+}
+
+/// Say where a local proxy shows this host, as a page says it to OctoEverywhere's plugin
+///
+/// At home, by somebody who may use the printer; with `authority: upstream`, by a page of this host.
+#[utoipa::path(
+    post,
+    path = "/api/plugin/octoeverywhere",
+    tag = "This host",
+    security(("app_key" = [])),
+    request_body(content = FrontendBody, example = json!({"command": "setFrontendLocalPort", "port": 80, "isHttps": false})),
+    responses(
+        (status = 204, description = "Known."),
+        (status = 403, description = "Not at home, nobody who may, or from a page of another address.", body = ErrorBody),
+        BodyRefusals,
+    )
+)]
+pub(crate) async fn change_plugin(
+    authority: State<Authority>,
+    caller: Extension<Caller>,
+    inbound: Extension<Arc<Inbound>>,
+    request: Request<Body>,
+) -> Response {
+    change(authority, caller, inbound, request).await
+}
+
+/// Say where a local proxy shows this host
+///
+/// At home, by somebody who may use the printer; with `authority: upstream`, by a page of this host.
+#[utoipa::path(
+    post,
+    path = "/api/plugin/latchkey",
+    tag = "This host",
+    security(("app_key" = [])),
+    request_body(content = FrontendBody, example = json!({"command": "setFrontendLocalPort", "port": 443, "isHttps": true})),
+    responses(
+        (status = 204, description = "Known."),
+        (status = 403, description = "Not at home, nobody who may, or from a page of another address.", body = ErrorBody, example = json!({
+            "error": "Who only watches changes nothing."
+        })),
+        BodyRefusals,
+    )
+)]
+pub(crate) async fn change_host(
+    authority: State<Authority>,
+    caller: Extension<Caller>,
+    inbound: Extension<Arc<Inbound>>,
+    request: Request<Body>,
+) -> Response {
+    change(authority, caller, inbound, request).await
 }
 
 async fn change(

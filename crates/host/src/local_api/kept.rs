@@ -6,6 +6,7 @@ use std::path::Path;
 
 use latchkey_model::id::PrinterId;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What is kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,7 +20,7 @@ pub(super) struct Kept {
 }
 
 /// Where a local proxy shows this host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Frontend {
     pub(crate) port: u16,
     pub(crate) https: bool,

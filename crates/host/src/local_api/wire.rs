@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use latchkey_model::id::PrinterId;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::{Frontend, LocalApi};
 use crate::config::{AuthorityMode, UpstreamKind};
@@ -14,10 +15,12 @@ use crate::config::{AuthorityMode, UpstreamKind};
 const PLUGIN_VERSION: &str = "5.3.1";
 
 /// `GET /api/plugin/octoeverywhere`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Plugin)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct PluginBody {
     plugin_version: &'static str,
+    #[schema(value_type = String)]
     printer_id: PrinterId,
 }
 
@@ -31,10 +34,12 @@ impl PluginBody {
 }
 
 /// `GET /api/plugin/latchkey`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Host)]
 pub(super) struct HostBody<'a> {
     version: &'static str,
     name: &'a str,
+    #[schema(value_type = String)]
     printer_id: PrinterId,
     /// Who checks callers: `host` or `upstream`.
     authority: &'static str,
@@ -52,13 +57,15 @@ pub(super) struct HostBody<'a> {
     session_keys: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = HostUpstream)]
 struct UpstreamBody {
     /// `octoprint`, `moonraker`, `prusalink` or `generic`.
     kind: &'static str,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = HostRelay)]
 struct RelayBody {
     name: String,
     connected: bool,
@@ -105,6 +112,27 @@ fn kind(kind: UpstreamKind) -> &'static str {
 
 fn url(address: IpAddr, port: u16) -> String {
     format!("http://{}", SocketAddr::new(address, port))
+}
+
+// As it is described; `command` reads it.
+/// Where a local proxy shows this host.
+#[derive(ToSchema)]
+#[schema(as = SetFrontend)]
+#[expect(dead_code, reason = "read member by member")]
+pub(super) struct FrontendBody {
+    command: FrontendWord,
+    #[schema(minimum = 1, maximum = 65535)]
+    port: u32,
+    #[schema(rename = "isHttps")]
+    is_https: Option<bool>,
+}
+
+/// What is to be done.
+#[derive(ToSchema)]
+#[schema(as = SetFrontendWord, rename_all = "camelCase")]
+#[expect(dead_code, reason = "stands for a word in the description")]
+enum FrontendWord {
+    SetFrontendLocalPort,
 }
 
 /// What a command asks for.

@@ -20,7 +20,7 @@ const MOST_KEPT: usize = 200;
 /// So often at most the relay hears how the printer is.
 const STATE_EVERY: Duration = Duration::from_secs(1);
 /// A state that differs in heat by less than this (tenths of a degree) is told this much later.
-const LITTLE_HEAT: i32 = 10;
+const LITTLE_HEAT: u32 = 10;
 const UNCHANGED_EVERY: Duration = Duration::from_secs(30);
 /// A relay listens once to each tunnel, and there are two while a host moves.
 const MOST_LISTENING: usize = 4;
@@ -202,7 +202,7 @@ fn differs_in_heat(told: Heats, now: Heats) -> bool {
     ];
     pairs.iter().any(|pair| match pair {
         (Some(told), Some(now)) => {
-            told.target != now.target || told.actual.saturating_sub(now.actual).abs() >= LITTLE_HEAT
+            told.target != now.target || told.actual.abs_diff(now.actual) >= LITTLE_HEAT
         }
         (told, now) => told.is_some() != now.is_some(),
     })

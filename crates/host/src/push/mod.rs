@@ -10,7 +10,7 @@ mod conversation;
 mod framing;
 mod messages;
 mod outbox;
-mod routes;
+pub(crate) mod routes;
 mod seats;
 mod socket;
 #[cfg(test)]

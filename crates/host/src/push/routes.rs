@@ -15,6 +15,7 @@ use latchkey_net::body::{self, Body};
 use serde_json::json;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use url::Url;
+use utoipa::ToSchema;
 
 use super::framing::Framing;
 use super::xhr::{self, Session, Way};
@@ -166,7 +167,30 @@ fn is_from_here(asked: &HeaderMap, inbound: &Inbound) -> bool {
     is_own && origins.next().is_none()
 }
 
-fn info() -> Response<Body> {
+/// What is told before a socket is opened.
+#[derive(ToSchema)]
+#[schema(as = SockJsInfo)]
+#[expect(dead_code, reason = "stands for the answer in the description")]
+struct InfoBody {
+    websocket: bool,
+    cookie_needed: bool,
+    origins: Vec<String>,
+    entropy: u32,
+}
+
+/// Find out how the push socket is reached
+///
+/// As SockJS has it. Messages go over the WebSocket `/sockjs/websocket`, or over what SockJS falls back
+/// to. Pages of any origin may read this.
+#[utoipa::path(
+    get,
+    path = "/sockjs/info",
+    tag = "Push socket",
+    responses((status = 200, description = "By WebSocket, and without a cookie.", body = InfoBody, example = json!({
+        "websocket": true, "cookie_needed": false, "origins": ["*:*"], "entropy": 2_654_435_769_u32
+    })))
+)]
+pub(crate) fn info() -> Response<Body> {
     let mut entropy = [0; 4];
     SystemChance.fill(&mut entropy);
     let info = json!({

@@ -12,10 +12,11 @@ use axum::{Extension, Router};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Method, Request, StatusCode};
 
-use super::wire::{ClaimError, UnverifiedBody, VerifiedBody, claim, seconds};
+use super::wire::{ClaimBody, ClaimError, UnverifiedBody, VerifiedBody, claim, seconds};
 use super::{BeginError, SessionKeys, VerifyError};
 use crate::authority::Authority;
 use crate::contract::{self, Caching};
+use crate::openapi::described::{ErrorBody, Failures};
 use crate::service::Inbound;
 
 pub(crate) const PATH: &str = "/apps/auth";
@@ -27,14 +28,58 @@ pub(crate) fn routes() -> Router<Authority> {
     Router::new().route("/apps/auth", get(begin).post(verify))
 }
 
-async fn begin(
+/// Begin: ask for a key that is not good yet
+///
+/// The app signs for it within a minute.
+#[utoipa::path(
+    get,
+    path = "/apps/auth",
+    tag = "Session keys",
+    responses(
+        (status = 200, description = "A key to sign for.", body = UnverifiedBody, example = json!({
+            "unverifiedKey": "F43A844750F74AD080FE9F438D47B33C", "validUntil": 1_416_220_357.011
+        })),
+        (status = 404, description = "No app is registered.", body = ErrorBody, example = json!({
+            "error": "There is nothing at this address."
+        })),
+        (status = 429, description = "Too many keys were asked for from this address: 20 a minute.", body = String, content_type = "text/html",
+         headers(("Retry-After" = u32, description = "In seconds"))),
+        Failures,
+    )
+)]
+pub(crate) async fn begin(
     State(authority): State<Authority>,
     Extension(inbound): Extension<Arc<Inbound>>,
 ) -> Response {
     unverified(&authority.session_keys, inbound.address)
 }
 
-async fn verify(
+/// Sign for a key
+///
+/// The app signs `APPID:APPVERSION:KEY`, with `any` for a version that it does not tell, with its
+/// private key (RSA, PKCS #1 v1.5, SHA-1, SHA-256 or SHA-512). From then on the key is taken wherever
+/// an app's key is, as far as the app's scope goes.
+#[utoipa::path(
+    post,
+    path = "/apps/auth",
+    tag = "Session keys",
+    request_body(content = ClaimBody, example = json!({
+        "appid": "com.example.my_octoprint_app", "appversion": "1.0",
+        "key": "F43A844750F74AD080FE9F438D47B33C", "_sig": "LGVCiolQWDc4AVn1DOcWljY0…"
+    })),
+    responses(
+        (status = 200, description = "The key is good.", body = VerifiedBody, example = json!({
+            "key": "F43A844750F74AD080FE9F438D47B33C", "validUntil": 1_416_227_497.011
+        })),
+        (status = 400, description = "The body is no JSON object, is longer than 100 KB, or a member is missing or wrong.", body = String, content_type = "text/html", example = "Missing argument: key"),
+        (status = 401, description = "The app is not registered, the signature does not fit, or the key is none that waits.", body = String, content_type = "text/html", example = "Invalid signature"),
+        (status = 404, description = "No app is registered.", body = ErrorBody),
+        (status = 500, description = "The app's public key cannot be used, or the database cannot.", content(
+            (String = "text/html", example = "Invalid pubkey stored in server"), (ErrorBody = "application/json")
+        )),
+    )
+)]
+pub(crate) async fn verify(
     State(authority): State<Authority>,
     Extension(inbound): Extension<Arc<Inbound>>,
     request: Request<Body>,

@@ -5,11 +5,13 @@ use latchkey_model::clock::Timestamp;
 use latchkey_model::session_key::SessionAppName;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::{Claim, Unverified};
 
 /// `GET /apps/auth`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UnverifiedKey)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct UnverifiedBody<'a> {
     unverified_key: &'a str,
@@ -26,11 +28,28 @@ impl<'a> UnverifiedBody<'a> {
 }
 
 /// `POST /apps/auth`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = VerifiedKey)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct VerifiedBody<'a> {
     pub(super) key: &'a str,
     pub(super) valid_until: f64,
+}
+
+// As it is described; `claim` reads it.
+/// An app with its signature.
+#[derive(ToSchema)]
+#[schema(as = Claim)]
+#[expect(dead_code, reason = "read member by member")]
+pub(super) struct ClaimBody {
+    appid: String,
+    /// Without it, the app is looked for as it is registered for any version.
+    appversion: Option<String>,
+    /// From the answer to the first step.
+    key: String,
+    /// In BASE64.
+    #[schema(rename = "_sig")]
+    sig: String,
 }
 
 /// Seconds since 1970 with a fraction.

@@ -11,13 +11,14 @@ use http::{Request, StatusCode};
 
 use super::csrf::Forged;
 use super::sign_in::{Attempt, SignInError};
-use super::wire::{self, CurrentUser, Wish};
+use super::wire::{self, CurrentUser, IdentityBody, LeftBody, SignInBody, Wish};
 use super::{Sessions, page};
 use crate::authority::Authority;
 use crate::authority::caller::Caller;
 use crate::authority::identify::key_in_query;
 use crate::contract;
 use crate::neighbours;
+use crate::openapi::described::{ErrorBody, Failures};
 use crate::public::Public;
 use crate::service::Inbound;
 
@@ -34,7 +35,46 @@ pub(crate) fn routes() -> Router<Authority> {
         .route("/login/", get(page::show).post(page::sign_in))
 }
 
-async fn log_in(
+/// Sign in, or be told who one is
+///
+/// With `user` and `pass` a session begins; with `passive` the caller is told who they are, by a
+/// session or a key. A browser sends `X-CSRF-Token`.
+#[utoipa::path(
+    post,
+    path = "/api/login",
+    tag = "Signing in",
+    request_body(content(
+        (SignInBody = "application/json", example = json!({"user": "ann", "pass": "correct-horse", "remember": true})),
+        (SignInBody = "application/x-www-form-urlencoded")
+    )),
+    responses(
+        (status = 200, description = "Who the caller is. Of somebody unknown only the last three members.", body = IdentityBody,
+         headers(("Set-Cookie" = String, description = "The session, if one began.")), example = json!({
+            "name": "ann",
+            "active": true,
+            "admin": true,
+            "user": true,
+            "session": "9e3779b9",
+            "groups": ["admins", "users"],
+            "permissions": [],
+            "roles": ["user", "admin"],
+            "needs": {"group": ["admins", "users"], "role": ["admin", "control"]},
+            "apikey": null,
+            "settings": {},
+            "_is_external_client": false,
+            "_login_mechanism": "password",
+            "_credentials_seen": "2026-11-25T20:41:07+00:00"
+        })),
+        (status = 400, description = "Neither a name with a password nor `passive`, the body cannot be read, or a browser's `X-CSRF-Token` is missing.", body = ErrorBody),
+        (status = 403, description = "Name and password do not go together, or a page of another address asks.", body = ErrorBody, example = json!({
+            "error": "User name and password do not go together."
+        })),
+        (status = 429, description = "Too many wrong passwords.", body = ErrorBody),
+        (status = 503, description = "Too many people are signing in.", body = ErrorBody),
+        Failures,
+    )
+)]
+pub(crate) async fn log_in(
     State(authority): State<Authority>,
     Extension(caller): Extension<Caller>,
     Extension(inbound): Extension<Arc<Inbound>>,
@@ -109,7 +149,22 @@ async fn by_key_of_form(
     }
 }
 
-async fn log_out(
+/// End the session
+///
+/// A key is no session, and stays.
+#[utoipa::path(
+    post,
+    path = "/api/logout",
+    tag = "Signing in",
+    security(("app_key" = [])),
+    responses(
+        (status = 200, description = "Whoever calls next is nobody known.", body = LeftBody, example = json!({"needs": {"group": ["guests"]}})),
+        (status = 400, description = "A browser's `X-CSRF-Token` is missing or wrong.", body = ErrorBody),
+        (status = 403, description = "A page of another address asks.", body = ErrorBody),
+        Failures,
+    )
+)]
+pub(crate) async fn log_out(
     State(authority): State<Authority>,
     Extension(caller): Extension<Caller>,
     Extension(public): Extension<Public>,
@@ -126,7 +181,22 @@ async fn log_out(
     }
 }
 
-async fn current_user(Extension(caller): Extension<Caller>) -> Response {
+/// Be told who one is, in short
+///
+/// Nobody known is `name: null` in the group `guests`.
+#[utoipa::path(
+    get,
+    path = "/api/currentuser",
+    tag = "Signing in",
+    security((), ("app_key" = [])),
+    responses(
+        (status = 200, description = "Who the caller is.", body = CurrentUser, example = json!({
+            "name": "ann", "groups": ["admins", "users"], "permissions": ["ADMIN", "CONTROL"]
+        })),
+        Failures,
+    )
+)]
+pub(crate) async fn current_user(Extension(caller): Extension<Caller>) -> Response {
     contract::json(StatusCode::OK, &CurrentUser::of(&caller))
 }
 

@@ -7,6 +7,7 @@ use latchkey_model::user::{Group, User};
 use latchkey_web::moment::Moment;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 use crate::authority::caller::Caller;
 use crate::contract;
@@ -183,11 +184,88 @@ fn iso(at: Timestamp) -> String {
 }
 
 /// `GET /api/currentuser`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct CurrentUser<'c> {
     name: Option<&'c str>,
+    #[schema(value_type = Vec<String>)]
     permissions: Vec<&'static str>,
+    #[schema(value_type = Vec<String>)]
     groups: &'static [&'static str],
+}
+
+// As it is described; `Wish` reads it.
+/// A name with its password, or the wish to be told who one is.
+#[derive(ToSchema)]
+#[schema(as = SignIn)]
+#[expect(dead_code, reason = "read member by member")]
+pub(super) struct SignInBody {
+    user: Option<String>,
+    pass: Option<String>,
+    /// Whether this browser comes back without a password.
+    remember: Option<bool>,
+    /// There with whatever value: only tell who I am.
+    passive: Option<bool>,
+}
+
+// As it is described; `user` and `nobody` make it.
+/// Who the caller is.
+#[derive(ToSchema)]
+#[schema(as = Identity)]
+#[expect(dead_code, reason = "stands for the answer in the description")]
+pub(super) struct IdentityBody {
+    /// `_api` for whoever is nobody in particular.
+    name: Option<String>,
+    active: Option<bool>,
+    admin: Option<bool>,
+    user: Option<bool>,
+    /// To authenticate with at the push socket.
+    session: Option<String>,
+    groups: Option<Vec<String>>,
+    permissions: Option<Vec<String>>,
+    roles: Option<Vec<String>>,
+    /// Always null: keys are told elsewhere.
+    apikey: Option<String>,
+    settings: Option<Nothing>,
+    needs: Needs,
+    /// Whether the caller is not at home.
+    #[schema(rename = "_is_external_client")]
+    is_external_client: bool,
+    #[schema(rename = "_login_mechanism")]
+    login_mechanism: Option<String>,
+    /// When a password was typed last; false if never.
+    #[schema(rename = "_credentials_seen")]
+    credentials_seen: Seen,
+}
+
+/// An empty object.
+#[derive(ToSchema)]
+pub(super) struct Nothing {}
+
+/// What somebody may do, in the words of `OctoPrint`.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "stands for the answer in the description")]
+pub(super) struct Needs {
+    group: Vec<String>,
+    role: Option<Vec<String>>,
+}
+
+/// A time, or false.
+#[derive(ToSchema)]
+#[schema(as = CredentialsSeen)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "stands for the answer in the description")]
+pub(super) enum Seen {
+    At(String),
+    Never(bool),
+}
+
+// As it is described; `left` makes it.
+/// What somebody unknown may do.
+#[derive(ToSchema)]
+#[schema(as = SignedOut)]
+#[expect(dead_code, reason = "stands for the answer in the description")]
+pub(super) struct LeftBody {
+    needs: Needs,
 }
 
 impl<'c> CurrentUser<'c> {

@@ -47,7 +47,7 @@ pub(crate) enum AccountAction {
     Suspend {
         /// Whose
         email: String,
-        /// Why; they are told
+        /// Why, for whoever runs the relay; they are not told
         #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
         reason: String,
         #[command(flatten)]

@@ -12,7 +12,7 @@ use latchkey_relay::certificate::Reload;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{self, Checking};
-use crate::lifecycle::run_until_signalled;
+use crate::lifecycle::{Signals, run_until};
 use crate::output;
 
 pub(crate) async fn run(path: &Path) -> anyhow::Result<()> {
@@ -20,7 +20,16 @@ pub(crate) async fn run(path: &Path) -> anyhow::Result<()> {
     // Dropped at the end of all, after the last connection.
     let cores = Cores::start(std::thread::available_parallelism().map_or(1, usize::from))
         .context("cannot start threads")?;
-    let relay = Relay::bind(config, Arc::new(SystemClock), Arc::new(SystemChance)).await?;
+    let mut signals = Signals::catch()?;
+    // It may wait for its first certificate for a long time.
+    let bound = Relay::bind(config, Arc::new(SystemClock), Arc::new(SystemChance));
+    let relay = tokio::select! {
+        relay = Box::pin(bound) => relay?,
+        () = signals.next() => {
+            tracing::info!("stopped before it listened");
+            return Ok(());
+        }
+    };
     let relay = relay.on(cores.deal());
     tracing::info!(
         relay.address = %relay.local_addr()?,
@@ -42,7 +51,7 @@ pub(crate) async fn run(path: &Path) -> anyhow::Result<()> {
             () = follow(hangups, reload) => {}
         }
     };
-    run_until_signalled(stop, running).await
+    run_until(signals, stop, running).await
 }
 
 /// SIGHUP: the certificate is read again.

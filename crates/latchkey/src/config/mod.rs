@@ -3,6 +3,7 @@
 //! A raw configuration is what the file says, with unknown keys refused; the roles'
 //! own types are what it means. Every key can also be given as `LATCHKEY__SECTION__KEY`.
 
+mod certificate;
 mod environment;
 pub(crate) mod host;
 mod node;

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::certificate::{self, RawTls};
 use super::host::{
     RawAllowed, RawAuthority, RawClientAddress, RawHost, RawKind, RawRelayLink, RawTimeouts,
     RawUpstream, RawWebcam,
 };
-use super::relay::{self, RawRegistration, RawRelay, RawTls, RawUnregisteredApps};
+use super::relay::{self, RawRegistration, RawRelay, RawUnregisteredApps};
 use super::session_apps::{RawApi, RawApp, RawScope};
 
 const PAGE: &str = include_str!("../../../../docs/reference/configuration.md");
@@ -160,8 +161,14 @@ fn filled_relay() -> RawRelay {
         public_url: "http://localhost:1".parse().unwrap(),
         connection_domain: "localhost:1".to_owned(),
         tls: Some(RawTls {
-            cert: "x".into(),
-            key: "x".into(),
+            cert: Some("x".into()),
+            key: Some("x".into()),
+            acme: Some(certificate::RawAcme {
+                directory: "https://localhost:1".parse().unwrap(),
+                email: Some("x".to_owned()),
+                ca: Some("x".into()),
+                dns: certificate::RawAcmeDns { exec: "x".into() },
+            }),
         }),
         trusted_proxies: Vec::new(),
         data: "x".into(),

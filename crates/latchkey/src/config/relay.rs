@@ -8,12 +8,12 @@ use ipnet::IpNet;
 use latchkey_model::plan::{Entitlements, PlanName, Plans};
 use latchkey_net::authority::Authority;
 use latchkey_net::egress::EgressRules;
-use latchkey_net::tls::Files;
 use latchkey_relay::config as relay;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::Url;
 
+use super::certificate::{self, RawTls};
 use super::{Checked, Checking, ConfigError, Raw, default_data, default_drain, shown};
 
 /// The file as it is written.
@@ -58,13 +58,6 @@ pub(crate) struct RawRelay {
     pub(crate) timeouts: RawTimeouts,
     #[serde(default = "default_drain")]
     pub(crate) drain_seconds: u32,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RawTls {
-    pub(crate) cert: PathBuf,
-    pub(crate) key: PathBuf,
 }
 
 /// A mail server that takes letters.
@@ -331,9 +324,23 @@ pub(super) fn check(
         return Err(file.wrong("listen", message));
     }
     let notes = notes(&raw);
+    let public_url = public_url(file, &raw)?;
+    let connection_domain = connection_domain(file, &raw.connection_domain)?;
+    let data = file.resolve(&raw.data);
+    let (tls, acme) = match raw.tls {
+        Some(raw) => {
+            let (files, acme) = certificate::check(file, raw, &data)?;
+            (Some(files), acme)
+        }
+        None => (None, None),
+    };
+    if acme.is_some() {
+        certificate::has_a_name(file, "public_url", public_url.authority())?;
+        certificate::has_a_name(file, "connection_domain", &connection_domain)?;
+    }
     let config = relay::Config {
-        public_url: public_url(file, &raw)?,
-        connection_domain: connection_domain(file, &raw.connection_domain)?,
+        public_url,
+        connection_domain,
         smtp: raw.smtp.map(|raw| smtp(file, raw)).transpose()?,
         webhooks: relay::Webhooks {
             rules: EgressRules {
@@ -351,12 +358,10 @@ pub(super) fn check(
         drain: file.drain(raw.drain_seconds)?,
         listen: raw.listen,
         status_listen: raw.status_listen,
-        tls: raw.tls.map(|tls| Files {
-            cert: file.resolve(&tls.cert),
-            key: file.resolve(&tls.key),
-        }),
+        tls,
+        acme,
         trusted_proxies: raw.trusted_proxies,
-        data: file.resolve(&raw.data),
+        data,
         registration: raw.registration.into(),
         unregistered_apps: raw.unregistered_apps.into(),
         allow_hostname_only: raw.allow_hostname_only,

@@ -21,6 +21,8 @@ data: ./data
 registration: open
 plans: {supporter: {app_connections: true, max_upload_bytes: 1073741824, max_download_bytes: 1073741824, max_webcam_stream_seconds: null}}
 ";
+/// What stands in that.
+const TLS: &str = "tls: {cert: fullchain.pem, key: key.pem}\n";
 
 fn checked_host(text: &str) -> Result<Checked<latchkey_host::config::Config>, ConfigError> {
     let file = Checking::alone(Path::new("/etc/latchkey/host.yaml"));
@@ -174,6 +176,52 @@ fn a_relay_never_shows_credentials_in_plain() {
         1,
     );
     assert!(checked_relay(&behind_proxy).is_ok());
+}
+
+#[test]
+fn a_relay_gets_its_certificate_itself_if_it_is_told_how() {
+    const FILES: &str = "{cert: fullchain.pem, key: key.pem}";
+    let with = |tls: &str| checked_relay(&RELAY.replacen(FILES, tls, 1));
+    let directory = "directory: \"https://acme.example/directory\"";
+    let good = format!(
+        "{{acme: {{{directory}, email: Op@example.net, ca: ca.pem, dns: {{exec: hook}}}}}}"
+    );
+    let relay = with(&good).unwrap().config;
+    let acme = relay.acme.unwrap();
+    assert_eq!(acme.directory.as_str(), "https://acme.example/directory");
+    assert_eq!(acme.email.unwrap().as_str(), "op@example.net");
+    assert_eq!(acme.ca.unwrap(), Path::new("/etc/latchkey/ca.pem"));
+    assert_eq!(acme.hook, Path::new("/etc/latchkey/hook"));
+    let files = relay.tls.unwrap();
+    assert_eq!(files.cert, relay.data.join("certificate.pem"));
+    assert_eq!(files.key, files.cert);
+    assert!(with(FILES).unwrap().config.acme.is_none());
+    for (tls, said) in [
+        ("{}".to_owned(), "tls: "),
+        ("{cert: a}".to_owned(), "tls.key"),
+        ("{key: a}".to_owned(), "tls.cert"),
+        (good.replace("{acme", "{cert: a, acme"), "tls.acme"),
+        (good.replace("https:", "http:"), "tls.acme.directory"),
+        (
+            good.replace("acme.example", "u:secret@acme.example"),
+            "tls.acme.directory",
+        ),
+        (good.replace("Op@", ""), "tls.acme.email"),
+        (good.replace("{exec: hook}", "{}"), "exec"),
+        (good.replace("exec", "shell"), "shell"),
+    ] {
+        let error = with(&tls).unwrap_err().to_string();
+        assert!(error.contains(said), "{tls}: {error}");
+        assert!(!error.contains("secret"), "{error}");
+    }
+    for (from, to, said) in [
+        ("relay.example.com", "192.0.2.1", "public_url"),
+        ("printers.example.net", "192.0.2.1", "connection_domain"),
+    ] {
+        let text = RELAY.replacen(FILES, &good, 1).replacen(from, to, 1);
+        let error = checked_relay(&text).unwrap_err().to_string();
+        assert!(error.contains(said), "{to}: {error}");
+    }
 }
 
 #[test]
@@ -460,6 +508,16 @@ fn the_files_in_the_guides_are_valid() {
         let text = std::fs::read_to_string(guides.join(guide)).unwrap();
         for block in text.split("```yaml\n").skip(1) {
             let block = block.split("```").next().unwrap();
+            // What stands in the place of something in a whole file.
+            let block = match block.strip_prefix("tls:") {
+                Some(_) => {
+                    let whole = RELAY.replacen(TLS, block, 1);
+                    assert_ne!(whole, RELAY);
+                    whole
+                }
+                None => block.to_owned(),
+            };
+            let block = block.as_str();
             let path = folder.path().join("role.yaml");
             let file = Checking::alone(&path);
             let notes = if block.contains("upstream:") {
@@ -475,5 +533,5 @@ fn the_files_in_the_guides_are_valid() {
             checked.push(guide);
         }
     }
-    assert_eq!(checked.len(), 6, "{checked:?}");
+    assert_eq!(checked.len(), 7, "{checked:?}");
 }

@@ -20,6 +20,8 @@ use crate::harness::http::Request;
 use crate::harness::portal::asking;
 use crate::harness::stack::{Simulator, Stack};
 
+mod host;
+
 const FINISHED_WITHIN: Duration = Duration::from_secs(90);
 /// RFC 7636, appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -112,6 +114,11 @@ impl Calls {
             "like_example": true,
         }));
         serde_json::from_str(&body).unwrap_or_default()
+    }
+
+    /// The last call has more or less to tell than the one in the example.
+    fn unlike_example(&mut self) {
+        self.0.last_mut().unwrap()["like_example"] = json!(false);
     }
 
     /// Every answer is as described, and every described call was made with each of these statuses.

@@ -1,5 +1,6 @@
 //! Stories told over real sockets, in one test binary. A module named `octoprint_*` needs a real OctoPrint, see
-//! `harness::octoprint`, and one named `clients_*` needs clients in Python; `./test it` provides them and `./test it-quick`
+//! `harness::octoprint`, one named `clients_*` needs clients in Python, and one
+//! named `acme_*` an authority, see `harness::acme`; `./test it` provides them and `./test it-quick`
 //! leaves those modules out.
 
 #![expect(
@@ -14,6 +15,7 @@
 mod harness;
 
 mod account_commands;
+mod acme_certificate;
 mod activity;
 mod api_description;
 mod app_api;

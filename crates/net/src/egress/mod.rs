@@ -2,9 +2,11 @@
 //!
 //! Responsible for whom such a call may reach. A name is resolved once and only the addresses
 //! that were looked at are connected to, so a name server that answers otherwise the next moment
-//! leads nowhere. No redirect is followed. Of an answer nothing but its status is taken.
+//! leads nowhere. No redirect is followed. Of an answer nothing but its status is taken, unless the
+//! operator named who is called.
 
 mod address;
+mod named;
 #[cfg(test)]
 mod tests;
 
@@ -18,18 +20,21 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
-use http::{HeaderValue, Method, Request, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper_util::rt::TokioIo;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use url::{Host, Position, Url};
 
+use crate::body::{self, read_up_to};
 use crate::resolve;
 use crate::tls::{self, TlsError};
+
+pub use self::named::Named;
 
 /// How we name ourselves: which version it is is nobody's business.
 const NAME: &str = "Latchkey";
@@ -47,6 +52,17 @@ pub struct EgressRules {
     pub allow_networks: Vec<IpNet>,
     /// Whether plain HTTP will do.
     pub allow_http: bool,
+}
+
+impl EgressRules {
+    /// For whom the operator named: anywhere, by TLS.
+    pub fn anywhere() -> Self {
+        let all: [IpNet; 2] = [Ipv4Net::default().into(), Ipv6Net::default().into()];
+        Self {
+            allow_networks: all.to_vec(),
+            allow_http: false,
+        }
+    }
 }
 
 /// Why there was no answer. Says nothing of what is behind an address.
@@ -173,13 +189,13 @@ impl Egress {
 
     /// Reads a URL that somebody wants to be called. What its name leads to is looked at by each
     /// call.
-    pub fn read(&self, text: &str) -> Result<Url, UrlError> {
+    pub fn read(&self, text: &str) -> Result<Named, UrlError> {
         if text.len() > LONGEST_URL {
             return Err(UrlError::Form);
         }
-        let url = Url::parse(text).map_err(|_| UrlError::Form)?;
-        self.check(&url)?;
-        Ok(url)
+        let named = Named::parse(text).ok_or(UrlError::Form)?;
+        self.check(&named.url)?;
+        Ok(named)
     }
 
     fn check(&self, url: &Url) -> Result<(Host<String>, u16), UrlError> {
@@ -211,21 +227,45 @@ impl Egress {
     /// Sends JSON to a URL, and says with which status it was answered. Dropped, it ends at once.
     pub async fn post_json(
         &self,
-        url: &Url,
+        named: &Named,
         body: Bytes,
         within: Duration,
     ) -> Result<StatusCode, EgressError> {
-        let called = timeout(within, self.call(url, body));
+        let called = timeout(within, self.call(named, json(body)?, None));
+        let answer = called.await.unwrap_or(Err(EgressError::TimedOut))?;
+        Ok(answer.status())
+    }
+
+    /// Sends a request to its URL, and takes the whole answer if its body has `most` bytes at
+    /// most. Dropped, it ends at once.
+    ///
+    /// For whom the operator named: what people or apps named could be made to show us what it is.
+    pub async fn send(
+        &self,
+        request: Request<Bytes>,
+        most: usize,
+        within: Duration,
+    ) -> Result<Response<Bytes>, EgressError> {
+        let named = self.read(&request.uri().to_string());
+        let named = named.map_err(|_| EgressError::Refused)?;
+        let called = timeout(within, self.call(&named, request, Some(most)));
         called.await.unwrap_or(Err(EgressError::TimedOut))
     }
 
-    async fn call(&self, url: &Url, body: Bytes) -> Result<StatusCode, EgressError> {
+    /// Calls a URL. The body of the answer is read if there is a number of bytes it may have.
+    async fn call(
+        &self,
+        named: &Named,
+        request: Request<Bytes>,
+        most: Option<usize>,
+    ) -> Result<Response<Bytes>, EgressError> {
+        let url = &named.url;
         let (host, port) = self.check(url).map_err(|_| EgressError::Refused)?;
         let addresses = self.addresses(&host).await?;
-        let request = request(url, body)?;
+        let request = addressed(named, request)?;
         let socket = connect(&addresses, port).await?;
         if url.scheme() == "http" {
-            return ask(socket, request).await;
+            return ask(socket, request, most).await;
         }
         let name = tls::server_name(&host).ok_or(EgressError::Refused)?;
         let secured = self.0.tls.connect(name, socket).await;
@@ -233,7 +273,7 @@ impl Egress {
             Some(_) => EgressError::Certificate,
             None => EgressError::Connection,
         })?;
-        ask(secured, request).await
+        ask(secured, request, most).await
     }
 
     /// The addresses of a host that may be reached.
@@ -272,23 +312,37 @@ async fn connect(addresses: &[IpAddr], port: u16) -> Result<TcpStream, EgressErr
     Err(EgressError::Connection)
 }
 
-fn request(url: &Url, body: Bytes) -> Result<Request<Full<Bytes>>, EgressError> {
-    let authority = &url[Position::BeforeHost..Position::AfterPort];
-    let target = &url[Position::BeforePath..Position::AfterQuery];
+fn json(body: Bytes) -> Result<Request<Bytes>, EgressError> {
     Request::builder()
         .method(Method::POST)
-        .uri(target)
-        .header(HOST, authority)
-        .header(USER_AGENT, HeaderValue::from_static(NAME))
         .header(ACCEPT, HeaderValue::from_static("*/*"))
         .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
         .header(CONTENT_LENGTH, body.len())
-        .header(CONNECTION, HeaderValue::from_static("close"))
-        .body(Full::new(body))
+        .body(body)
         .map_err(|_| EgressError::Refused)
 }
 
-async fn ask<IO>(io: IO, request: Request<Full<Bytes>>) -> Result<StatusCode, EgressError>
+/// The request as it goes over the wire: whom it is for stands in `Host`, and we name ourselves.
+fn addressed(named: &Named, request: Request<Bytes>) -> Result<Request<Full<Bytes>>, EgressError> {
+    let authority = &named.url[Position::BeforeHost..Position::AfterPort];
+    let (mut head, body) = request.into_parts();
+    head.uri = named.target().ok_or(EgressError::Refused)?.into();
+    let authority = HeaderValue::from_str(authority).map_err(|_| EgressError::Refused)?;
+    for (name, value) in [
+        (HOST, authority),
+        (USER_AGENT, HeaderValue::from_static(NAME)),
+        (CONNECTION, HeaderValue::from_static("close")),
+    ] {
+        head.headers.insert(name, value);
+    }
+    Ok(Request::from_parts(head, Full::new(body)))
+}
+
+async fn ask<IO>(
+    io: IO,
+    request: Request<Full<Bytes>>,
+    most: Option<usize>,
+) -> Result<Response<Bytes>, EgressError>
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -297,14 +351,21 @@ where
         .handshake(TokioIo::new(io));
     let (mut sender, connection) = handshake.await.map_err(|_| EgressError::Connection)?;
     let mut connection = std::pin::pin!(connection);
-    let answer = sender.send_request(request);
-    let mut answer = std::pin::pin!(answer);
-    // No task of its own: dropped with the call, the connection goes too. Its body is not read.
-    let head = tokio::select! {
-        head = &mut answer => head,
-        // It ended: whatever it left for the answer is there now, an error at least.
-        _ = &mut connection => answer.await,
+    let exchange = async {
+        let answer = sender.send_request(request).await;
+        let (head, body) = answer.map_err(|_| EgressError::Connection)?.into_parts();
+        let body = match most {
+            Some(most) => read_up_to(most, body::boxed(body)).await,
+            None => Ok(Bytes::new()),
+        };
+        let body = body.map_err(|_| EgressError::Connection)?;
+        Ok::<_, EgressError>(Response::from_parts(head, body))
     };
-    let head = head.map_err(|_| EgressError::Connection)?;
-    Ok(head.status())
+    let mut exchange = std::pin::pin!(exchange);
+    // No task of its own: dropped with the call, the connection goes too.
+    tokio::select! {
+        answer = &mut exchange => answer,
+        // It ended: whatever it left for the answer is there now, an error at least.
+        _ = &mut connection => exchange.await,
+    }
 }

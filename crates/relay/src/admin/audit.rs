@@ -14,7 +14,7 @@ use latchkey_store::relay::AuditFilter;
 use serde::Deserialize;
 
 use super::VERSION;
-use crate::audit::{COMMAND_LINE, RELAY, in_words};
+use crate::audit::{APP, COMMAND_LINE, RELAY, in_words};
 use crate::pages::paths;
 use crate::pages::views::{AdminAudit, AuditWho, ListedEntry, Tab};
 use crate::pages::visit::{Answered, Visit};
@@ -171,6 +171,7 @@ impl Names {
     fn who(&self, word: &str) -> AuditWho {
         match word {
             COMMAND_LINE => AuditWho::CommandLine,
+            APP => AuditWho::App,
             RELAY => AuditWho::Relay,
             id => match self.emails.get(id) {
                 Some(email) => AuditWho::Account {

@@ -55,6 +55,9 @@ struct Asked {
 struct Cutting {
     #[serde(default)]
     csrf_token: String,
+    /// Which tunnel was on the page.
+    #[serde(default)]
+    tunnel: String,
 }
 
 async fn show(visit: Visit, Query(asked): Query<Asked>) -> Answered {
@@ -99,6 +102,7 @@ async fn listed(visit: &Visit, tunnels: &[Tunnel]) -> Result<Option<ListedTunnel
     let version = &tunnel.hello().version;
     Ok(Some(ListedTunnel {
         id: printer.id.to_string(),
+        tunnel: tunnel.id().to_owned(),
         account: account.id.to_string(),
         email: account.email.as_str().to_owned(),
         version: version.chars().take(LONGEST_VERSION).collect(),
@@ -141,11 +145,11 @@ async fn disconnect(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Cuttin
     let host = printer.host.as_ref().map(HostKey::id);
     let tunnels = host.map(|host| visit.state.tunnels.all_of(&host));
     let tunnels = tunnels.unwrap_or_default();
-    for tunnel in &tunnels {
-        tunnel.close();
-    }
-    // A second click finds it done, or cuts the next one.
-    if let Some(tunnel) = tunnels.first() {
+    // A second click finds the one that was on the page gone, and leaves the next ones alone.
+    if tunnels.iter().any(|tunnel| tunnel.id() == form.tunnel) {
+        for tunnel in &tunnels {
+            tunnel.close();
+        }
         let about = About {
             account: Some(&printer.account),
             ..About::printer(&id)
@@ -153,7 +157,7 @@ async fn disconnect(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Cuttin
         visit.note(Act::TunnelDisconnected, about).await;
         tracing::info!(
             printer.id = %id,
-            tunnel.id = tunnel.id(),
+            tunnel.id = form.tunnel,
             "an administrator cut a host's tunnel"
         );
     }

@@ -60,12 +60,15 @@ pub enum Actor {
     Account(AccountId),
     /// Somebody with the relay's files, by a command.
     CommandLine,
+    /// An app, by its app connection.
+    App,
     /// The relay by itself, or somebody who is not signed in.
     Relay,
 }
 
 /// In the place of an account's id.
 pub(crate) const COMMAND_LINE: &str = "command line";
+pub(crate) const APP: &str = "app";
 pub(crate) const RELAY: &str = "relay";
 
 impl Actor {
@@ -73,6 +76,7 @@ impl Actor {
         match self {
             Self::Account(id) => id.as_str(),
             Self::CommandLine => COMMAND_LINE,
+            Self::App => APP,
             Self::Relay => RELAY,
         }
     }
@@ -206,7 +210,7 @@ impl Entry {
             Actor::Account(id) => Some(id),
             Actor::CommandLine => None,
             // Their app, for the most part.
-            Actor::Relay => self.account.as_ref(),
+            Actor::App | Actor::Relay => self.account.as_ref(),
         }
     }
 }

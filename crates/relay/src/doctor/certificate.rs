@@ -4,6 +4,7 @@ use latchkey_model::clock::Timestamp;
 use latchkey_net::tls::Certificate;
 
 use super::{Finding, wrong};
+use crate::acme;
 use crate::certificate::{self, Stage};
 use crate::config::Config;
 
@@ -11,6 +12,22 @@ pub(super) fn examine(config: &Config, now: Timestamp) -> Finding {
     let Some(files) = &config.tls else {
         return Finding::Note("TLS ends elsewhere: on loopback, or at a proxy in front".to_owned());
     };
+    if let Some(acme) = &config.acme
+        && !acme::can_run(&acme.hook)
+    {
+        return wrong(
+            format!("{} is no program that can be run", acme.hook.display()),
+            "`tls.acme.dns.exec` needs an executable file; without it no certificate is renewed",
+        );
+    }
+    if let Some(acme) = &config.acme
+        && !files.cert.exists()
+    {
+        let directory = &acme.directory;
+        return Finding::Note(format!(
+            "there is no certificate yet; the relay asks {directory} for one when it starts"
+        ));
+    }
     let certificate = match Certificate::from_files(files) {
         Ok(certificate) => certificate,
         Err(error) => {
@@ -56,9 +73,50 @@ fn days_left(stage: Stage, days: i64) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
     use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
     use super::*;
+    use crate::config::Acme;
+
+    #[test]
+    fn a_relay_that_asks_for_its_certificate_is_told_what_it_lacks() {
+        let folder = tempfile::tempdir().unwrap();
+        let hook = folder.path().join("hook");
+        let config = Config {
+            tls: Some(Acme::files(folder.path())),
+            acme: Some(Acme {
+                directory: "https://acme.example/directory".parse().unwrap(),
+                email: None,
+                ca: None,
+                hook: hook.clone(),
+            }),
+            ..crate::tests::config()
+        };
+        let now = Timestamp::from_millis(0);
+        let found = examine(&config, now);
+        let Finding::Wrong { what, .. } = found else {
+            panic!("{found:?}");
+        };
+        assert!(
+            what.ends_with("hook is no program that can be run"),
+            "{what}"
+        );
+        fs::write(&hook, "#!/bin/sh\n").unwrap();
+        fs::set_permissions(&hook, fs::Permissions::from_mode(0o700)).unwrap();
+        let found = examine(&config, now);
+        let Finding::Note(text) = found else {
+            panic!("{found:?}");
+        };
+        assert!(
+            text.contains("asks https://acme.example/directory for one"),
+            "{text}"
+        );
+        fs::write(&config.tls.as_ref().unwrap().cert, "nothing").unwrap();
+        assert!(matches!(examine(&config, now), Finding::Wrong { .. }));
+    }
 
     #[test]
     fn the_days_that_are_left_are_told() {

@@ -3,19 +3,17 @@
 use std::sync::LazyLock;
 
 use axum::Router;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::get;
-use http::HeaderValue;
-use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE};
 use latchkey_web::description::Description;
+use latchkey_web::openapi;
 
 use super::document as described;
 use crate::pages::views::Api;
 use crate::pages::visit::{Answered, Visit};
 use crate::state::State;
 
-static DOCUMENT: LazyLock<String> =
-    LazyLock::new(|| described().to_pretty_json().expect("plain data") + "\n");
+static DOCUMENT: LazyLock<String> = LazyLock::new(|| openapi::printed(&described()));
 
 /// The description as the page shows it.
 pub(crate) fn description() -> &'static Description {
@@ -46,9 +44,5 @@ async fn page(visit: Visit) -> Answered {
     responses((status = 200, description = "An OpenAPI document.", body = serde_json::Value))
 )]
 pub(crate) async fn document() -> Response {
-    let fields = [
-        (CONTENT_TYPE, HeaderValue::from_static("application/json")),
-        (ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
-    ];
-    (fields, DOCUMENT.as_str()).into_response()
+    openapi::sent(&DOCUMENT)
 }

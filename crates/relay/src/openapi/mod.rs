@@ -7,8 +7,9 @@ pub(crate) mod http;
 #[cfg(test)]
 mod tests;
 
+use latchkey_web::openapi::status_is_at;
+use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
-use utoipa::openapi::{OpenApi as Document, ServerBuilder};
 use utoipa::{Modify, OpenApi};
 
 /// Sources of the description.
@@ -63,15 +64,7 @@ impl Modify for Additions {
         let scheme = SecurityScheme::ApiKey(ApiKey::Header(token));
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("app_token", scheme);
-        let status = ServerBuilder::new()
-            .url("http://127.0.0.1:7011")
-            .description(Some("`status_listen` of the relay"))
-            .build();
-        for path in ["/healthz", "/readyz", "/metrics"] {
-            if let Some(item) = document.paths.paths.get_mut(path) {
-                item.servers = Some(vec![status.clone()]);
-            }
-        }
+        status_is_at(document, "http://127.0.0.1:7011", "relay");
     }
 }
 

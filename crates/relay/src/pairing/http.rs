@@ -321,6 +321,7 @@ fn enter(
     Pair {
         shell: site.door(),
         site,
+        address: visit.state.config.public_url.to_string(),
         email: account.email.as_str().to_owned(),
         code: code.chars().take(40).collect(),
         then: paths::way_back(then).unwrap_or_default().to_owned(),

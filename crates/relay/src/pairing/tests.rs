@@ -214,6 +214,9 @@ fn add<'a>(code: &'a str, name: &'a str) -> [(&'a str, &'a str); 3] {
 async fn a_host_is_paired_by_its_code_and_both_sides_see_both_names() {
     let bench = Bench::new().await;
     let (ann, host) = (bench.person("ann@oyelaran.example").await, identity());
+    let empty = bench.get(&ann, "/pair").await;
+    let command = "latchkey pair --config host.yaml <bdi>https://";
+    assert!(empty.text.contains(command), "{}", empty.text);
     let (code, poll) = bench.waiting(&host).await;
     assert_eq!(bench.state_of(&poll).await["state"], "pending");
     let page = bench

@@ -133,6 +133,7 @@ async fn show(visit: Visit, Id(id): Id<PrinterId>, Query(told): Query<Told>) -> 
             "lowered" => Some(PrinterDone::Lowered),
             "paired" => Some(PrinterDone::Paired),
             "letters" => Some(PrinterDone::Letters),
+            "untold" => Some(PrinterDone::Untold),
             _ => None,
         },
         watching: told.watch == "live",

@@ -10,14 +10,17 @@ use latchkey_store::relay::{UsedPrinter, Webhook};
 use serde::Deserialize;
 
 use super::{printer_path, used};
+use crate::audit::Act;
 use crate::pages::ids::Id;
 use crate::pages::views::{LetterChoice, ListedWebhook, Telling, WebhookFailure, WebhookHealth};
-use crate::pages::visit::{Answered, Visit};
+use crate::pages::visit::{About, Answered, Visit};
 use crate::state::State;
 use crate::webhooks::Answer;
 
 pub(super) fn routes() -> Router<State> {
-    Router::new().route("/printers/{id}/letters", post(choose))
+    Router::new()
+        .route("/printers/{id}/letters", post(choose))
+        .route("/printers/{id}/webhooks/stop", post(stop))
 }
 
 #[derive(Deserialize)]
@@ -99,11 +102,39 @@ fn webhook(visit: &Visit, webhook: &Webhook) -> ListedWebhook {
         (None, None) => WebhookHealth::Good(answer.map(|(_, at)| visit.moment(*at))),
     };
     ListedWebhook {
+        app_connection: webhook.app_connection.to_string(),
         app: webhook.app_name.as_str().to_owned(),
         receiver: webhooks.receiver(webhook),
         health,
         skipped: webhook.skipped,
     }
+}
+
+#[derive(Deserialize)]
+struct Stopping {
+    #[serde(default)]
+    app_connection: String,
+    #[serde(default)]
+    csrf_token: String,
+}
+
+/// Stops telling an app. It keeps its access, and can ask to be told again.
+async fn stop(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Stopping>) -> Answered {
+    let account = visit.form(&form.csrf_token, &printer_path(&id, ""))?;
+    used(&visit, account, &id).await?;
+    let webhooks = visit.state.store.webhooks();
+    let shown = webhooks.list_shown(&id, &account.id).await;
+    let shown = shown.map_err(|failure| visit.failed(&failure))?;
+    let mut shown = shown.into_iter().map(|webhook| webhook.app_connection);
+    // A second click finds it gone.
+    if let Some(app) = shown.find(|app| app.as_str() == form.app_connection) {
+        let deleted = webhooks.delete(&app).await;
+        if deleted.map_err(|failure| visit.failed(&failure))? {
+            let about = About::printer(&id).detail(app.as_str());
+            visit.note(Act::WebhookDeleted, about).await;
+        }
+    }
+    Ok(visit.go_on(&printer_path(&id, "?done=untold")))
 }
 
 async fn choose(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Choosing>) -> Answered {

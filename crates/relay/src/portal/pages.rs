@@ -128,6 +128,7 @@ pub(super) fn add(visit: &Visit, asked: &Asked, has_others: bool) -> PortalAdd {
     PortalAdd {
         shell: site.door(),
         site,
+        address: visit.state.config.public_url.to_string(),
         app: app(asked),
         request: asked.request.to_query(),
         add: adding(&back),

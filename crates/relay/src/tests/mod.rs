@@ -333,6 +333,7 @@ pub(crate) fn config() -> Config {
         public_url: PublicUrl::from_url(&"https://relay.example.net".parse().unwrap()).unwrap(),
         connection_domain: "printers.example.net".parse().unwrap(),
         tls: None,
+        acme: None,
         trusted_proxies: Vec::new(),
         data: "unused".into(),
         registration: Registration::Open,

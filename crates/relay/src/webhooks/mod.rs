@@ -23,12 +23,11 @@ use latchkey_model::printer::PrinterName;
 use latchkey_model::sealed::{MasterKey, Vault};
 use latchkey_model::secret::WebhookSecret;
 use latchkey_model::webhook::EventFilter;
-use latchkey_net::egress::{Egress, EgressError, UrlError};
+use latchkey_net::egress::{Egress, EgressError, Named, UrlError};
 use latchkey_store::relay::{NewWebhook, Webhook};
 use latchkey_store::{RelayStore, StoreError};
 use latchkey_web::limits::{Limits, TooMany, Window};
 use tokio::sync::Notify;
-use url::Url;
 
 use self::wire::{About, Call};
 use crate::audit::{Act, Actor, Audit, Entry};
@@ -312,14 +311,14 @@ impl Webhooks {
         Ok(())
     }
 
-    async fn call(&self, url: &Url, call: &Call<'_>) -> Answer {
+    async fn call(&self, url: &Named, call: &Call<'_>) -> Answer {
         let body = serde_json::to_vec(call).expect("calls are plain data");
         let called = self.shared.egress.post_json(url, body.into(), PATIENCE);
         called.await.map_or_else(Answer::None, Answer::Status)
     }
 
     /// A webhook's address and secret.
-    fn open(&self, webhook: &Webhook) -> Result<(Url, WebhookSecret), Unreadable> {
+    fn open(&self, webhook: &Webhook) -> Result<(Named, WebhookSecret), Unreadable> {
         let (vault, id) = (&self.shared.vault, &webhook.app_connection);
         let text = |sealed: &[u8], row: &str| {
             let opened = vault.open(sealed, row).map_err(|_| Unreadable)?;
@@ -327,7 +326,7 @@ impl Webhooks {
         };
         let url = text(&webhook.url, id.as_str())?;
         let secret = text(&webhook.secret, &row_of_secret(id))?;
-        let url = Url::parse(&url).map_err(|_| Unreadable)?;
+        let url = Named::parse(&url).ok_or(Unreadable)?;
         let secret = WebhookSecret::parse(&secret).map_err(|_| Unreadable)?;
         Ok((url, secret))
     }
@@ -345,7 +344,10 @@ impl Webhooks {
 
     async fn note(&self, whose: &Whose, act: Act) {
         let entry = Entry {
-            actor: Actor::Relay,
+            actor: match act {
+                Act::WebhookOff => Actor::Relay,
+                _ => Actor::App,
+            },
             act,
             account: Some(whose.account.clone()),
             printer: Some(whose.printer.clone()),

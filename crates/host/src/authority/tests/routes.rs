@@ -184,6 +184,8 @@ pub(super) const ROUTES: &[Route] = &[
     get("/latchkey", ALWAYS_ON),
     get("/latchkey/", PERSONAL),
     get("/latchkey/{*unknown}", [404; 8]),
+    get("/latchkey/api", ANYBODY),
+    get("/latchkey/api/openapi.json", ANYBODY),
     get("/latchkey/setup", ANYBODY),
     post(
         "/latchkey/setup",

@@ -2,6 +2,7 @@
 //! does, is decided where these are filled.
 
 mod account;
+mod api;
 mod decide;
 mod home;
 mod keys;
@@ -20,6 +21,7 @@ use latchkey_web::moment::Moment;
 use latchkey_web::shell::{Account, BarShell, DoorShell, NavItem, Place};
 
 pub use account::{AccountDone, AccountPage, PasswordProblem, SignedIn};
+pub use api::Api;
 pub use decide::{Decide, Decided, Outcome};
 pub use home::{Camera, Home, Job, Printer, PrinterState, Temperature};
 pub use keys::{Key, KeyForm, KeyProblem, Keys, RevokeKey, ShownHow, ShownKey, Used, Whose};

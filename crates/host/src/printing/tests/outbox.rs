@@ -101,6 +101,16 @@ async fn events_come_first_and_each_once_to_whoever_says_how_far_they_are() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn heat_that_is_none_is_told_like_any_other() {
+    let (outbox, _stopping) = outbox();
+    let mut body = outbox.tell(0).unwrap();
+    for tenths in [i32::MIN, i32::MAX, i32::MIN] {
+        outbox.put(Vec::new(), state(Condition::Ready, tenths));
+        assert_eq!(condition(&mut body).await, Condition::Ready);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_newest_two_hundred_wait_for_a_relay_that_is_away() {
     let (outbox, _stopping) = outbox();
     for _ in 0..250 {

@@ -416,6 +416,7 @@ fn relay_config(data: &TempDir) -> relay::Config {
         public_url: public_url("http://localhost"),
         connection_domain: "localhost".parse().unwrap(),
         tls: None,
+        acme: None,
         trusted_proxies: Vec::new(),
         data: data.path().to_owned(),
         registration: relay::Registration::Open,

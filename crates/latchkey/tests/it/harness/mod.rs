@@ -1,5 +1,6 @@
 //! What the stories stand on: a real OctoPrint, an HTTP client that hides nothing, and peers that speak raw bytes.
 
+pub(crate) mod acme;
 pub(crate) mod asking;
 pub(crate) mod asking_relay;
 pub(crate) mod browser;

@@ -251,7 +251,7 @@ impl StackBuilder {
         if self.front.is_some() {
             self.relay["trusted_proxies"] = json!(["127.0.0.1/32"]);
             self.host["relay"]["allow_unbound"] = json!(true);
-        } else if self.tls {
+        } else if self.tls && self.relay["tls"].is_null() {
             self.relay["tls"] = json!({"cert": "relay.pem", "key": "relay.key"});
         }
         if let Some(key) = &self.key {

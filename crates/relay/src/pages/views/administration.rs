@@ -57,6 +57,8 @@ pub struct AdminPlans {
 pub struct ListedTunnel {
     /// Its printer.
     pub id: String,
+    /// Its own id: another one of the same host is not meant.
+    pub tunnel: String,
     pub printer: String,
     pub account: String,
     pub email: String,
@@ -186,6 +188,7 @@ pub enum AuditWho {
         id: String,
     },
     CommandLine,
+    App,
     Relay,
 }
 

@@ -12,6 +12,8 @@ use super::Site;
 pub struct Pair {
     pub shell: DoorShell,
     pub site: Site,
+    /// The relay's address, for the command that pairs a host with it.
+    pub address: String,
     pub email: String,
     /// As it was typed.
     pub code: String,

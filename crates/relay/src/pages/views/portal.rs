@@ -143,6 +143,8 @@ pub enum ChooseProblem {
 pub struct PortalAdd {
     pub shell: DoorShell,
     pub site: Site,
+    /// The relay's address, for the command that pairs a host with it.
+    pub address: String,
     pub app: PortalApp,
     pub request: String,
     /// Where a printer is added; leads back to the portal.

@@ -199,6 +199,7 @@ pub enum PrinterDone {
     Joined,
     Paired,
     Letters,
+    Untold,
     Raised,
     Lowered,
 }

@@ -17,6 +17,7 @@ pub struct Telling {
 /// An address that an app is told at.
 #[derive(Debug, Clone)]
 pub struct ListedWebhook {
+    pub app_connection: String,
     pub app: String,
     /// The host of the address; the rest may be secret.
     pub receiver: String,

@@ -2,6 +2,7 @@
 
 use latchkey_model::print_letter::{Occasion, Occasions};
 use latchkey_model::webhook::EventFilter;
+use latchkey_store::relay::AuditFilter;
 
 use crate::tests::{Bench, MailServer};
 use crate::webhooks::Whose;
@@ -104,4 +105,51 @@ async fn webhooks_are_shown_to_the_owner_and_to_who_allowed_the_app() {
     let page = bench.signed_in(&mia).await.get(&path).await;
     page.says("two.example");
     assert!(!page.text.contains("one.example"));
+}
+
+#[tokio::test]
+async fn who_sees_a_webhook_stops_it_and_nobody_else() {
+    let bench = Bench::new().await;
+    let ann = bench.account("ann@example.com").await;
+    let mia = bench.account("mia@example.com").await;
+    let printer = bench.printer(&ann, "Voron").await;
+    bench.share(&printer, &mia).await;
+    let connection = bench.app_connection(&ann, &printer, "Ann's app").await;
+    let whose = Whose {
+        app_connection: connection.id.clone(),
+        account: ann.id.clone(),
+        printer: printer.id.clone(),
+        printer_name: printer.name.clone(),
+    };
+    let url = "https://one.example/path";
+    let set = bench.state.webhooks.set(&whose, url, EventFilter::ALL);
+    set.await.unwrap();
+    let path = format!("/printers/{}", printer.id);
+    let stop = format!("{path}/webhooks/stop");
+    let fields = [("app_connection", connection.id.as_str())];
+    let is_there = async || {
+        let webhooks = bench.state.store.webhooks();
+        webhooks.find(&connection.id).await.unwrap().is_some()
+    };
+    // Mia uses the printer, and is not shown what Ann's apps are told.
+    let mut browser = bench.signed_in(&mia).await;
+    // A page with a token.
+    browser.get("/account").await;
+    let done = format!("{path}?done=untold");
+    browser.post(&stop, &fields).await.leads_to(&done);
+    assert!(is_there().await);
+    let mut browser = bench.signed_in(&ann).await;
+    browser.get(&path).await.says("Stop telling");
+    browser.post(&stop, &fields).await.leads_to(&done);
+    assert!(!is_there().await);
+    let page = browser.get(&done).await;
+    page.says("That app is told nothing more");
+    assert!(!page.text.contains("one.example"));
+    // A second click finds it done, and the app keeps its access.
+    browser.post(&stop, &fields).await.leads_to(&done);
+    let all = bench.state.audit.list(&AuditFilter::default(), 100).await;
+    let all = all.unwrap().into_iter().map(|record| record.entry);
+    let deleted: Vec<_> = all.filter(|entry| entry.act == "webhook_deleted").collect();
+    assert_eq!(deleted.len(), 1);
+    assert_eq!(deleted[0].actor, ann.id.as_str());
 }

@@ -123,6 +123,7 @@ async fn strangers_sign_in_on_the_way_and_come_back() {
     );
     let page = browser.get(&back).await;
     assert!(page.has("Add your printer first") && page.has("/pair?then=/appportal/v1/printer%3F"));
+    assert!(page.has("latchkey pair --config host.yaml <bdi>http"));
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //!
 //! Tests render them all; the example `pages` writes them to files.
 
+mod api;
 mod deciding;
 mod home;
 mod keys;
@@ -128,6 +129,7 @@ fn everything(words: &Words) -> Vec<(String, String)> {
     people::add(words, &mut pages);
     session_apps::add(words, &mut pages);
     relay::add(words, &mut pages);
+    api::add(words, &mut pages);
     pages.0
 }
 

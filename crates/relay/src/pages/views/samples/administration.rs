@@ -72,6 +72,7 @@ fn plans(words: &Words, pages: &mut Pages) {
 fn tunnels(words: &Words, pages: &mut Pages) {
     let tunnel = ListedTunnel {
         id: PRINTER.into(),
+        tunnel: "tn_example".into(),
         printer: words.printer.into(),
         account: ID.into(),
         email: words.email.into(),
@@ -251,6 +252,12 @@ fn audit(words: &Words, pages: &mut Pages) {
                 who: AuditWho::CommandLine,
                 about: Some(account()),
                 printer: None,
+                from: None,
+                ..entry.clone()
+            },
+            ListedEntry {
+                who: AuditWho::App,
+                act: "Webhook set".into(),
                 from: None,
                 ..entry.clone()
             },

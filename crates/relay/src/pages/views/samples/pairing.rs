@@ -7,6 +7,7 @@ pub(super) fn add(words: &Words, pages: &mut Pages) {
     let pair = Pair {
         shell: words.site().door(),
         site: words.site(),
+        address: words.relay.into(),
         email: words.email.into(),
         code: String::new(),
         then: String::new(),

@@ -152,6 +152,7 @@ fn choose(words: &Words, pages: &mut Pages) {
         let page = PortalAdd {
             shell: words.site().door(),
             site: words.site(),
+            address: words.relay.into(),
             app: unverified(words),
             request: REQUEST.into(),
             add: "/pair?then=/appportal/v1/printer".into(),

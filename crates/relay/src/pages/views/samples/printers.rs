@@ -142,6 +142,7 @@ fn telling(words: &Words) -> Telling {
         (WebhookHealth::Over, 0),
     ];
     let listed = healths.map(|(health, skipped)| ListedWebhook {
+        app_connection: "ac_example".into(),
         app: words.app.into(),
         receiver: words.relay.into(),
         health,
@@ -250,6 +251,7 @@ fn changed(owned: &PrinterPage, pages: &mut Pages) {
         ("joined", PrinterDone::Joined),
         ("paired", PrinterDone::Paired),
         ("letters", PrinterDone::Letters),
+        ("untold", PrinterDone::Untold),
         ("raised", PrinterDone::Raised),
         ("lowered", PrinterDone::Lowered),
     ] {
