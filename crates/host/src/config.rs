@@ -92,6 +92,27 @@ pub struct Upstream {
     pub address: UpstreamAddress,
     /// What the host proves itself with.
     pub credential: Option<Credential>,
+    /// How much it is given to do at once.
+    pub load: Load,
+}
+
+/// How much a server is given to do at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// Requests.
+    pub max_concurrent: usize,
+    /// Sockets, streams, long polls and whatever else takes long, beside them.
+    pub max_long: usize,
+}
+
+impl Default for Load {
+    /// For OctoPrint on a Raspberry Pi: a browser opens six connections, and this is a few of those.
+    fn default() -> Self {
+        Self {
+            max_concurrent: 16,
+            max_long: 64,
+        }
+    }
 }
 
 /// The kinds of printer server whose ways are known.
@@ -235,10 +256,14 @@ pub struct Relay {
     pub ca_file: Option<PathBuf>,
     /// Accept that a proxy in front of the relay ends TLS.
     pub allow_unbound: bool,
+    /// How many connections to it are kept, 1 to 4.
+    pub connections: u8,
     /// Whether the relay may have app keys made for apps that somebody lets in there.
     pub app_keys: bool,
     /// Whether the relay hears what the printer does, and may look at its camera.
     pub printing: bool,
+    /// Whether answers take fewer bytes on the way to a relay that can undo it.
+    pub compression: bool,
 }
 
 /// How long the upstream may take.

@@ -12,6 +12,7 @@ use latchkey_model::access::KeyScope;
 use latchkey_net::body::{self, Body};
 use latchkey_net::gate::{self, Rejection};
 use latchkey_net::listen::{Call, Handler};
+use latchkey_net::proxy::coding::Coder;
 use latchkey_net::proxy::endless::end_with;
 use latchkey_net::proxy::failure::{FAILURE, HostFailure};
 use latchkey_net::proxy::splice::Farewell;
@@ -38,7 +39,12 @@ use crate::pages::Pages;
 use crate::printing::Printing;
 use crate::public;
 use crate::service::{Door, Inbound, Service};
+use crate::upstream::crowds::Turn;
 use crate::upstream::{Answer, ServeSocket};
+
+/// Seconds after which it is worth asking a busy server again.
+const RETRY_AFTER: u32 = 2;
+const BUSY: &str = "The printer's own server has as much to do as it can. Try again in a moment.";
 
 /// What both doors share.
 #[derive(Clone)]
@@ -71,6 +77,8 @@ pub(crate) struct TunnelDoor {
     pub(crate) local_api: LocalApi,
     /// Missing where the relay hears nothing of the printer.
     pub(crate) printing: Option<Printing>,
+    /// Missing where answers go as they are.
+    pub(crate) coder: Option<Coder>,
 }
 
 impl Handler for LanDoor {
@@ -104,10 +112,11 @@ impl Handler for LanDoor {
                 boxed(line.follow(upgrade::decline(asked.version, response)))
             }
             Ok(Answer::Plain(response)) => boxed(line.follow(response)),
-            Ok(Answer::WebSocket(headers, upstream, hold)) => {
+            Ok(Answer::WebSocket(headers, upstream, hold, turn)) => {
                 let response = upgrade::open(asked.version, headers);
                 let status = response.status();
-                self.doors.join(socket, (upstream, hold), line, status);
+                self.doors
+                    .join(socket, (upstream, hold, turn), line, status);
                 response
             }
             Ok(Answer::OwnSocket(headers, serve)) => {
@@ -146,8 +155,15 @@ impl LanDoor {
             HostFailure::Unreachable | HostFailure::Broken => StatusCode::BAD_GATEWAY,
             HostFailure::TimedOut => StatusCode::GATEWAY_TIMEOUT,
             HostFailure::CallerTooSlow => StatusCode::REQUEST_TIMEOUT,
+            HostFailure::Busy => StatusCode::SERVICE_UNAVAILABLE,
         };
-        Problem::from_status(status)
+        let problem = match failure {
+            HostFailure::Busy => {
+                Problem::new(status, failure.as_str(), BUSY).retry_after(RETRY_AFTER)
+            }
+            _ => Problem::from_status(status),
+        };
+        problem
             .request_id(&inbound.request_id)
             .respond(
                 &asked.about,
@@ -192,15 +208,23 @@ impl StreamService for TunnelDoor {
             websocket: passed.websocket,
             request_id: head.request,
         };
+        let coder = self.coder.as_ref().filter(|_| head.may_code);
+        let method = request.method().clone();
         let (outcome, line, socket) = self.doors.ask(request.map(body::boxed), &inbound).await;
         match outcome {
             Ok(Answer::Plain(response)) if inbound.websocket => {
                 boxed(line.follow(upgrade::refuse(response)))
             }
-            Ok(Answer::Plain(response)) => boxed(line.follow(response)),
-            Ok(Answer::WebSocket(headers, upstream, hold)) => {
+            Ok(Answer::Plain(response)) => {
+                let response = boxed(line.follow(response));
+                match coder {
+                    Some(coder) => coder.code(&method, response),
+                    None => response,
+                }
+            }
+            Ok(Answer::WebSocket(headers, upstream, hold, turn)) => {
                 self.doors
-                    .join(socket, (upstream, hold), line, StatusCode::OK);
+                    .join(socket, (upstream, hold, turn), line, StatusCode::OK);
                 opened(headers)
             }
             Ok(Answer::OwnSocket(headers, serve)) => {
@@ -243,6 +267,18 @@ impl StreamService for TunnelDoor {
             None => Err(CameraRefusal::NoCamera),
         }
     }
+
+    async fn camera_name(&self) -> Result<String, CameraRefusal> {
+        let printing = self.printing.as_ref().ok_or(CameraRefusal::NoCamera)?;
+        let place = printing.running_picture().await;
+        let name = place.and_then(|place| self.doors.service.upstream().name_camera(place));
+        name.ok_or(CameraRefusal::NoCamera)
+    }
+
+    async fn shared_camera(&self, name: String) -> Result<Response<Body>, CameraRefusal> {
+        let shown = self.doors.service.upstream().show_camera(&name).await?;
+        Ok(end_with(shown, &self.doors.stopping))
+    }
 }
 
 impl Doors {
@@ -281,12 +317,15 @@ impl Doors {
     fn join(
         &self,
         caller: Option<OnUpgrade>,
-        (upstream, hold): (OnUpgrade, Option<Hold>),
+        (upstream, hold, turn): (OnUpgrade, Option<Hold>, Option<Turn>),
         line: RequestLine,
         status: StatusCode,
     ) {
         let end = Farewell::when(self.stopping.clone(), hold);
-        let join = |caller| upgrade::join(caller, upstream, end).boxed();
+        let join = |caller| {
+            let joined = upgrade::join(caller, upstream, end);
+            joined.inspect(move |_| drop(turn)).boxed()
+        };
         self.hold(caller, Box::new(join), line, status);
     }
 

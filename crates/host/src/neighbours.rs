@@ -18,7 +18,7 @@ const LOCAL_SUFFIXES: [&str; 7] = [
 
 /// The address told to an upstream for a caller whose real one it might take for a
 /// neighbour's: 192.0.2.1, reserved for documentation (RFC 5737).
-const SOMEBODY_FAR_AWAY: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+pub(crate) const SOMEBODY_FAR_AWAY: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
 /// Whether a browser that asks under this name can only mean this host.
 ///

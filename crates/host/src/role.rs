@@ -10,10 +10,11 @@ use latchkey_model::clock::Clock;
 use latchkey_model::id::{HostId, PrinterId};
 use latchkey_net::client_addr::TrustedPeers;
 use latchkey_net::listen::{self, ListenError, ListenSettings, Stop};
+use latchkey_net::proxy::coding::Coder;
 use latchkey_net::tunnel::{DialError, DialState, HostIdentity, relay_name};
 use latchkey_store::host::HostStore;
 use latchkey_web::health::Health;
-use latchkey_web::metrics::Metrics;
+use latchkey_web::metrics::{CodedBytes, Metrics};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
@@ -35,6 +36,10 @@ use crate::session_keys::SessionKeys;
 use crate::upstream::Upstream;
 use crate::upstream::probe::{self, Trust};
 use crate::upstream_authority::UpstreamAuthority;
+
+/// Descriptors that are kept from callers: the database, the tunnel, the status listener, refusals.
+/// Of the rest each caller may need a second one, for the printer's server.
+const DESCRIPTORS: usize = 48;
 
 /// Why a host cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -158,6 +163,7 @@ impl Host {
             keys: KeysThroughRelay::new(relay.clone(), maker(&config, &judged), tracker.clone()),
             local_api: local_api.clone(),
             printing,
+            coder: coder(&doors.metrics),
         };
         // What cannot be dialled for what the configuration says is told at the start.
         if let Some(relay) = &config.relay {
@@ -253,12 +259,14 @@ impl Host {
         } = self;
         let settings = ListenSettings {
             trusted: trusted(&config.trusted_proxies),
+            max_connections: listen::connections_within(20_000, DESCRIPTORS) / 2,
             ..ListenSettings::default()
         };
         let trust = lan.pages.trust.clone();
         tracker.spawn(local_api.clone().keep(stop.soft.clone()));
         tracker.spawn(local_api.follow(link.clone(), stop.soft.clone()));
         tracker.spawn(relay.clone().watch_file());
+        report(&lan.doors.metrics, link.clone());
         let health = health(&lan.doors.metrics, link, trust.clone());
         if let Ok(address) = listener.local_addr() {
             let announcement = Announcement::of(&config, address, &identity.public_key());
@@ -339,6 +347,12 @@ fn local_api(
     Ok(LocalApi::open(facts, Some(config.data.join("local.json"))))
 }
 
+/// What makes answers shorter on their way to the relay.
+fn coder(metrics: &Metrics) -> Coder {
+    let sizes = CodedBytes::register(metrics);
+    Coder::new(Arc::new(move |one| sizes.add(one.plain, one.coded)))
+}
+
 /// Who makes the keys that the relay asks for.
 fn maker(config: &Config, judged: &Judged) -> Maker {
     match (judged, &config.upstream.credential) {
@@ -360,6 +374,16 @@ fn trusted(configured: &[IpNet]) -> TrustedPeers {
             .chain(configured.iter().copied())
             .collect(),
     )
+}
+
+fn report(metrics: &Metrics, link: watch::Receiver<Link>) {
+    let help = "Connections to the relay that are up";
+    metrics.reading("relay_connections", help, move || {
+        match link.borrow().state {
+            DialState::Connected { connections, .. } => i64::try_from(connections).unwrap_or(0),
+            _ => 0,
+        }
+    });
 }
 
 fn health(metrics: &Arc<Metrics>, link: watch::Receiver<Link>, trust: Trust) -> Health {

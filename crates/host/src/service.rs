@@ -139,6 +139,11 @@ impl Service {
         }
     }
 
+    /// What is asked for pictures.
+    pub(crate) fn upstream(&self) -> &Upstream {
+        &self.upstream
+    }
+
     /// What kind of request it is, for log and metrics.
     pub(crate) fn class_of(&self, path: &str) -> Class {
         if let ByWhom::Upstream(beside) = &self.authority {

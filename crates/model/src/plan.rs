@@ -73,10 +73,16 @@ pub struct Entitlements {
     pub max_webcam_seconds_per_window: Option<u64>,
     /// How long such a window is; a day when missing.
     pub webcam_window_seconds: Option<u64>,
+    /// How many frames of a webcam stream are shown in a second.
+    pub max_webcam_fps: Option<u64>,
+    /// How many bytes of a webcam stream pass in a second: frames are left out.
+    pub max_webcam_bytes_per_second: Option<u64>,
     /// How many requests, webcam streams and sockets may be open at once.
     pub max_concurrent_streams: Option<u64>,
     /// How many bytes of bodies and sockets may pass in a month of the calendar (UTC), both ways.
     pub max_bytes_per_month: Option<u64>,
+    /// How many bytes of bodies may pass in a second, both ways and of everything that is open.
+    pub max_bytes_per_second: Option<u64>,
     /// How many printers of its own the account may have.
     pub max_printers: Option<u64>,
     /// How many app connections the account may have allowed.
@@ -95,8 +101,11 @@ impl Default for Entitlements {
             max_webcam_stream_seconds: None,
             max_webcam_seconds_per_window: None,
             webcam_window_seconds: None,
+            max_webcam_fps: None,
+            max_webcam_bytes_per_second: None,
             max_concurrent_streams: None,
             max_bytes_per_month: None,
+            max_bytes_per_second: None,
             max_printers: None,
             max_app_connections: None,
         }
@@ -128,8 +137,14 @@ impl Entitlements {
             ("max_download_bytes", self.max_download_bytes),
             ("max_webcam_stream_seconds", self.max_webcam_stream_seconds),
             ("webcam_window_seconds", self.webcam_window_seconds),
+            ("max_webcam_fps", self.max_webcam_fps),
+            (
+                "max_webcam_bytes_per_second",
+                self.max_webcam_bytes_per_second,
+            ),
             ("max_concurrent_streams", self.max_concurrent_streams),
             ("max_bytes_per_month", self.max_bytes_per_month),
+            ("max_bytes_per_second", self.max_bytes_per_second),
         ]
         .into_iter()
         .filter_map(|(name, limit)| (limit == Some(0)).then_some(name))

@@ -8,7 +8,9 @@
 
 pub mod authority;
 pub mod body;
+mod calm;
 pub mod client_addr;
+pub mod cores;
 pub mod egress;
 pub mod executor;
 pub mod gate;
@@ -18,3 +20,4 @@ pub mod proxy;
 pub mod resolve;
 pub mod tls;
 pub mod tunnel;
+pub mod turns;

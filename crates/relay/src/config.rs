@@ -51,6 +51,12 @@ pub struct Config {
     pub smtp: Option<Smtp>,
     /// Whom webhooks may reach, and what goes with them.
     pub webhooks: Webhooks,
+    /// Whether hosts may compress answers for the way through the tunnel.
+    pub compression: bool,
+    /// How much is kept of answers, so that they need not come through the tunnel again.
+    pub cache: CacheBounds,
+    /// How many requests may be on their way at once.
+    pub admission: Admission,
     /// How long a host may take to begin an answer, after its own limit has passed.
     pub first_byte: Duration,
     /// How long running requests may go on after the first stop signal.
@@ -77,6 +83,29 @@ impl Acme {
         Files {
             cert: file.clone(),
             key: file,
+        }
+    }
+}
+
+/// How many requests to printers may be on their way at once. What goes on for more than a few
+/// seconds does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Admission {
+    /// In all.
+    pub max_concurrent: usize,
+    /// Of one account.
+    pub max_concurrent_per_account: usize,
+    /// To one printer.
+    pub max_concurrent_per_printer: usize,
+}
+
+impl Default for Admission {
+    fn default() -> Self {
+        Self {
+            max_concurrent: 2048,
+            max_concurrent_per_account: 512,
+            // Two pages over HTTP/2 at full width, and less than a tunnel carries.
+            max_concurrent_per_printer: 192,
         }
     }
 }
@@ -110,6 +139,24 @@ pub enum UnregisteredApps {
     Loopback,
     /// None.
     Refuse,
+}
+
+/// How much is kept of answers. Zero of either is nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheBounds {
+    /// Bytes of all printers together.
+    pub max_bytes: u64,
+    /// Bytes of each printer.
+    pub max_bytes_per_printer: u64,
+}
+
+impl Default for CacheBounds {
+    fn default() -> Self {
+        Self {
+            max_bytes: 256 * 1024 * 1024,
+            max_bytes_per_printer: 8 * 1024 * 1024,
+        }
+    }
 }
 
 /// Whom webhooks may reach, and what goes with them.

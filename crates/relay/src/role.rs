@@ -10,14 +10,16 @@ use latchkey_model::chance::Chance;
 use latchkey_model::clock::Clock;
 use latchkey_model::sealed::MasterKey;
 use latchkey_net::client_addr::TrustedPeers;
+use latchkey_net::cores::Deal;
 use latchkey_net::egress::Egress;
 use latchkey_net::key_file::{self, KeyFileError};
 use latchkey_net::listen::{self, ListenError, ListenSettings, Stop};
+use latchkey_net::proxy::coding::Tally;
 use latchkey_net::tls::{Shown, TlsError};
 use latchkey_net::tunnel::{Acceptor, AcceptorConfig, Settings};
 use latchkey_store::{RelayStore, StoreError};
 use latchkey_web::health::Health;
-use latchkey_web::metrics::Metrics;
+use latchkey_web::metrics::{CodedBytes, Metrics};
 use latchkey_web::request_id::RequestIds;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +31,8 @@ use crate::activity::Activity;
 use crate::app_connections::origins::{Origins, Writer};
 use crate::app_connections::usage::Usage;
 use crate::audit::{self, Audit};
+use crate::cache::Cache;
+use crate::camera::Camera;
 use crate::certificate::{Keeping, Reload};
 use crate::config::Config;
 use crate::edge::{Edge, Shared};
@@ -43,6 +47,7 @@ use crate::notices::Notices;
 use crate::own_access::OwnAccess;
 use crate::portal;
 use crate::router::Router;
+use crate::shares::Shares;
 use crate::state::{Making, State};
 use crate::sweep;
 use crate::tunnels::{Desk, Reception, Tunnels, presence, rates};
@@ -57,6 +62,10 @@ const KEY_PREFIX: &str = "latchkey-relay-master-1:";
 
 /// Hosts told to move spread their return over this long.
 const RECONNECT_SPREAD: Duration = Duration::from_secs(2);
+
+/// Descriptors that are kept from callers and tunnels: the database, the status listener, calls of
+/// webhooks, refusals.
+const DESCRIPTORS: usize = 96;
 
 /// Why a relay cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -106,6 +115,13 @@ pub struct Relay {
 }
 
 impl Relay {
+    /// Lets connections run on runtimes of their own.
+    #[must_use]
+    pub fn on(mut self, deal: Deal) -> Self {
+        self.settings.deal = Some(deal);
+        self
+    }
+
     /// Where a relay with this data directory keeps its database.
     pub fn database(data: &std::path::Path) -> PathBuf {
         data.join(DATABASE)
@@ -146,6 +162,7 @@ impl Relay {
         let settings = ListenSettings {
             tls,
             trusted: TrustedPeers::new(config.trusted_proxies.clone()),
+            max_connections: listen::connections_within(10_000, DESCRIPTORS),
             ..ListenSettings::default()
         };
         let webhooks = &config.webhooks;
@@ -165,6 +182,7 @@ impl Relay {
             endings: Endings::default(),
             clock: Arc::clone(&clock),
             tracker: TaskTracker::new(),
+            cache: Cache::new(config.cache),
         });
         let events = Events::new(store.clone());
         Ok(Self {
@@ -238,6 +256,7 @@ impl Relay {
         let tunnel_tasks = self.life.tracker().clone();
         let metrics: Arc<Metrics> = Arc::default();
         let tunnels = self.life.tunnels().clone();
+        tunnels.report(&metrics);
         let notices = self.notices();
         let (shared, writer) = self.shared(&callers, &metrics, &notices);
         let (usage, activity) = (shared.usage.clone(), shared.activity.clone());
@@ -314,9 +333,17 @@ impl Relay {
             guesses: Guesses::new(Arc::clone(&self.clock)),
             usage: Usage::new(self.store.clone(), Arc::clone(&self.clock)),
             limits: self.limits(callers),
+            shares: Shares::new(self.config.admission),
             metrics: Arc::clone(metrics),
             ids: RequestIds::default(),
             issued: Issued::new(Arc::clone(&self.clock)),
+            cache: self.life.cache().clone(),
+            undone: undone(metrics),
+            camera: Camera::new(
+                self.life.tunnels().clone(),
+                callers.clone(),
+                self.stop.soft.clone(),
+            ),
             tracker: callers.clone(),
             stopping: self.stop.soft.clone(),
         };
@@ -333,6 +360,8 @@ impl Relay {
         tasks.spawn(shared.limits.clone().watch(served.clone()));
         tasks.spawn(shared.activity.clone().watch(served.clone()));
         tasks.spawn(rates::watch(tunnels.clone(), served.clone()));
+        shared.cache.register(&shared.metrics);
+        tasks.spawn(shared.cache.clone().watch(served.clone()));
         tasks.spawn(presence::watch(
             tunnels.clone(),
             self.store.clone(),
@@ -420,6 +449,7 @@ impl Relay {
             audit: self.audit(),
             notices,
             limits: shared.limits.clone(),
+            camera: shared.camera.clone(),
             key: MasterKey::from_bytes(*self.key.expose()),
         });
         let soft = self.stop.soft.clone();
@@ -433,6 +463,12 @@ impl Relay {
         let edge = Edge::new(shared);
         Router { edge, web_origin }
     }
+}
+
+/// Counts what hosts made shorter for the tunnel.
+fn undone(metrics: &Metrics) -> Tally {
+    let bytes = CodedBytes::register(metrics);
+    Arc::new(move |one| bytes.add(one.plain, one.coded))
 }
 
 fn health(metrics: &Arc<Metrics>, store: &RelayStore) -> Health {

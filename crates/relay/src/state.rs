@@ -92,6 +92,7 @@ pub(crate) struct Making {
     pub(crate) own_access: OwnAccess,
     pub(crate) audit: Audit,
     pub(crate) limits: Limits,
+    pub(crate) camera: Camera,
     pub(crate) key: MasterKey,
 }
 
@@ -168,9 +169,8 @@ impl Making {
 
 impl State {
     pub(crate) fn new(making: Making) -> Self {
-        let camera = Camera::new(making.tunnels.clone());
-        let (snapshots, webhooks, print_letters) = making.telling(&camera);
-        let (watching, live_links) = making.showing(camera);
+        let (snapshots, webhooks, print_letters) = making.telling(&making.camera);
+        let (watching, live_links) = making.showing(making.camera.clone());
         let (config, store) = (&making.config, &making.store);
         let (clock, chance, key) = (&making.clock, &making.chance, &making.key);
         let sessions = Sessions::new(config, store, clock, chance, key);

@@ -5,6 +5,7 @@
 //! it is, only `pool` and `dialect` know.
 #![warn(missing_docs)]
 
+mod commits;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 mod dialect;

@@ -11,6 +11,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr, Transaction};
 
+use crate::commits::Commits;
 use crate::dialect::{BEGIN_WRITE, Connection, Engine};
 use crate::error::StoreError;
 
@@ -39,6 +40,7 @@ pub struct SchemaVersions {
 pub(crate) struct Pools {
     read: SqlitePool,
     write: SqlitePool,
+    commits: Commits,
 }
 
 impl Pools {
@@ -51,7 +53,11 @@ impl Pools {
         let read = pool(READERS)
             .connect_with(options.pragma("query_only", "ON"))
             .await?;
-        Ok(Self { read, write })
+        Ok(Self {
+            read,
+            write,
+            commits: Commits::of(path),
+        })
     }
 
     /// How far the file at `path` is, which stays as it is.
@@ -78,6 +84,7 @@ impl Pools {
         Ok(Self {
             read: write.clone(),
             write,
+            commits: Commits::unknown(),
         })
     }
 
@@ -88,6 +95,11 @@ impl Pools {
     /// For single statements that write; several go through [`begin`](Self::begin).
     pub(crate) const fn write(&self) -> &SqlitePool {
         &self.write
+    }
+
+    /// Who committed anything.
+    pub(crate) const fn commits(&self) -> &Commits {
+        &self.commits
     }
 
     pub(crate) async fn begin(&self) -> Result<Transaction<'static, Engine>, StoreError> {

@@ -42,15 +42,13 @@ pub enum RelayLink {
     NotPaired,
     Connected {
         relay: String,
+        /// How many tunnels there are.
+        connections: usize,
     },
     /// Trying again on its own.
-    Away {
-        relay: String,
-    },
+    Away { relay: String },
     /// The relay answers, and does not know this host.
-    Unknown {
-        relay: String,
-    },
+    Unknown { relay: String },
 }
 
 /// The printer's own server behind this host.

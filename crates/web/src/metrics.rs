@@ -10,11 +10,16 @@ use std::{
 };
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text::encode},
-    metrics::{counter::Counter, family::Family, histogram::Histogram},
+    collector::Collector,
+    encoding::{
+        DescriptorEncoder, EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text::encode,
+    },
+    metrics::{MetricType, counter::Counter, family::Family, histogram::Histogram},
     registry::Registry,
 };
+use tokio::runtime::Handle;
 
+pub use prometheus_client::metrics::counter::Counter as Count;
 pub use prometheus_client::metrics::gauge::Gauge;
 
 /// From a file served out of memory to a print file sent over a slow line.
@@ -148,6 +153,7 @@ pub struct Metrics {
     durations: Family<ClassLabel, Histogram>,
     in_flight: Family<ClassLabel, Gauge>,
     bytes: Family<ByteLabels, Counter>,
+    tasks: Gauge,
 }
 
 impl fmt::Debug for Metrics {
@@ -186,12 +192,15 @@ impl Metrics {
             in_flight.clone(),
         );
         registry.register("body_bytes", "Bytes of bodies, by direction", bytes.clone());
+        let tasks = Gauge::default();
+        registry.register("tasks", "Tasks that run in this process", tasks.clone());
         Self {
             registry: Mutex::new(registry),
             requests,
             durations,
             in_flight,
             bytes,
+            tasks,
         }
     }
 
@@ -207,8 +216,49 @@ impl Metrics {
         gauge
     }
 
+    /// Adds one number of a role, which is read when a scraper asks.
+    pub fn reading(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        read: impl Fn() -> i64 + Send + Sync + 'static,
+    ) {
+        let read = move || vec![("", read())];
+        self.read(Reading {
+            name,
+            help,
+            label: None,
+            read,
+        });
+    }
+
+    /// The same of several, told apart by the values of one label.
+    pub fn readings(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        label: &'static str,
+        read: impl Fn() -> Vec<(&'static str, i64)> + Send + Sync + 'static,
+    ) {
+        self.read(Reading {
+            name,
+            help,
+            label: Some(label),
+            read,
+        });
+    }
+
+    fn read(&self, reading: impl Collector) {
+        self.register(|registry| registry.register_collector(Box::new(reading)));
+    }
+
     /// The text format scrapers read.
     pub fn encode(&self) -> String {
+        // Whatever is forgotten, a connection or a viewer, is a task that stays.
+        if let Ok(runtime) = Handle::try_current() {
+            let tasks = runtime.metrics().num_alive_tasks();
+            self.tasks.set(i64::try_from(tasks).unwrap_or(i64::MAX));
+        }
         let mut text = String::new();
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         encode(&mut text, &registry).expect("encoding writes to memory");
@@ -242,6 +292,73 @@ impl Metrics {
     }
 }
 
+/// Bytes of answers that went through the tunnel in fewer; each role counts at its end of it.
+#[derive(Debug, Clone, Default)]
+pub struct CodedBytes {
+    plain: Count,
+    coded: Count,
+}
+
+impl CodedBytes {
+    pub fn register(metrics: &Metrics) -> Self {
+        let bytes = Self::default();
+        metrics.register(|registry| {
+            registry.register(
+                "tunnel_plain_bytes",
+                "Bytes of answers that were coded for the tunnel, as callers get them",
+                bytes.plain.clone(),
+            );
+            registry.register(
+                "tunnel_coded_bytes",
+                "The same, as they went through the tunnel",
+                bytes.coded.clone(),
+            );
+        });
+        bytes
+    }
+
+    /// Counts one answer.
+    pub fn add(&self, plain: u64, coded: u64) {
+        self.plain.inc_by(plain);
+        self.coded.inc_by(coded);
+    }
+}
+
+/// Numbers that somebody else keeps.
+struct Reading<F> {
+    name: &'static str,
+    help: &'static str,
+    label: Option<&'static str>,
+    read: F,
+}
+
+impl<F> fmt::Debug for Reading<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reading")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<F> Collector for Reading<F>
+where
+    F: Fn() -> Vec<(&'static str, i64)> + Send + Sync + 'static,
+{
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let kind = MetricType::Gauge;
+        let mut metric = encoder.encode_descriptor(self.name, self.help, None, kind)?;
+        for (value, number) in (self.read)() {
+            match self.label {
+                Some(label) => metric
+                    .encode_family(&[(label, value)])?
+                    .encode_gauge(&number)?,
+                None => metric.encode_gauge(&number)?,
+            }
+        }
+        Ok(())
+    }
+}
+
 fn duration_histogram() -> Histogram {
     Histogram::new(DURATION_BUCKETS)
 }
@@ -249,6 +366,33 @@ fn duration_histogram() -> Histogram {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn tasks_that_stay_are_counted() {
+        let metrics = Metrics::new();
+        assert!(metrics.encode().contains("\nlatchkey_tasks 0\n"));
+        let tracker = tokio_util::task::TaskTracker::new();
+        let stays = tracker.spawn(std::future::pending::<()>());
+        assert!(metrics.encode().contains("\nlatchkey_tasks 1\n"));
+        stays.abort();
+        assert!(stays.await.is_err());
+        assert!(metrics.encode().contains("\nlatchkey_tasks 0\n"));
+    }
+
+    #[test]
+    fn readings_are_read_when_somebody_asks() {
+        let metrics = Metrics::new();
+        let read = std::sync::Arc::new(std::sync::atomic::AtomicI64::new(0));
+        let reading = std::sync::Arc::clone(&read);
+        metrics.reading("things", "Things", move || {
+            reading.load(std::sync::atomic::Ordering::Relaxed)
+        });
+        metrics.readings("parts", "Parts", "of", || vec![("one", 1), ("two", 2)]);
+        read.store(7, std::sync::atomic::Ordering::Relaxed);
+        let text = metrics.encode();
+        assert!(text.contains("\nlatchkey_things 7\n"), "{text}");
+        assert!(text.contains("\nlatchkey_parts{of=\"two\"} 2\n"), "{text}");
+    }
 
     #[test]
     fn labels_do_not_grow_with_what_upstreams_invent() {

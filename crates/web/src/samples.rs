@@ -124,7 +124,13 @@ fn landings() -> Vec<(String, String)> {
         ),
         (
             "landing-host".into(),
-            host(RelayLink::Connected { relay: relay() }, true),
+            host(
+                RelayLink::Connected {
+                    relay: relay(),
+                    connections: 2,
+                },
+                true,
+            ),
         ),
         (
             "landing-host-away".into(),

@@ -26,6 +26,7 @@ fn connected(printer_id: Option<&str>) -> DialState {
     DialState::Connected {
         tunnel_id: "t1".to_owned(),
         since: Instant::now(),
+        connections: 1,
         printer_id: printer_id.map(str::to_owned),
     }
 }

@@ -103,7 +103,7 @@ impl Pages {
             return RelayLink::NotPaired;
         };
         match link.state {
-            DialState::Connected { .. } => RelayLink::Connected { relay },
+            DialState::Connected { connections, .. } => RelayLink::Connected { relay, connections },
             DialState::Waiting { unpaired: true, .. } => RelayLink::Unknown { relay },
             _ => RelayLink::Away { relay },
         }

@@ -98,6 +98,12 @@ impl Camera {
             .unwrap_or(Err(CameraRefusal::TimedOut))
     }
 
+    /// Where its running picture is.
+    pub(super) async fn running_picture(&self) -> Option<Uri> {
+        let places = timeout(PATIENCE, self.known()).await.ok()?;
+        places.stream.map(|place| place.uri)
+    }
+
     async fn snapshot(&self, places: &Places) -> Result<Response<Body>, CameraRefusal> {
         if let Some(place) = &places.snapshot {
             let response = self.ask(place).await?;

@@ -76,6 +76,11 @@ impl Printing {
         self.0.camera.show(view).await
     }
 
+    /// Where the running picture is that the relay is shown, if there is one.
+    pub(crate) async fn running_picture(&self) -> Option<http::Uri> {
+        self.0.camera.running_picture().await
+    }
+
     /// Follows the printer while there is a relay that may hear of it. What one relay may hear,
     /// another one does not.
     pub(crate) async fn run(self, relay: RelayLink) {

@@ -1,9 +1,10 @@
 //! Dialling a relay, with what this host can do and what answers there.
 
 use latchkey_net::authority::Authority;
+use latchkey_net::proxy::coding::Coder;
 use latchkey_net::tunnel::{
     DialError, Dialler, DiallerConfig, FEATURE_APP_KEYS, FEATURE_CAMERA, FEATURE_ENDS,
-    FEATURE_LOCAL_ADDRESS, FEATURE_PRINTING, FEATURE_SCOPES, HostIdentity,
+    FEATURE_LOCAL_ADDRESS, FEATURE_PRINTING, FEATURE_SCOPES, FEATURE_SHARED_CAMERA, HostIdentity,
 };
 
 use crate::app_connections::AppConnections;
@@ -22,6 +23,7 @@ pub(crate) struct Dialling {
     pub(crate) keys: KeysThroughRelay,
     pub(crate) local_api: LocalApi,
     pub(crate) printing: Printing,
+    pub(crate) coder: Coder,
 }
 
 impl Dialling {
@@ -32,12 +34,14 @@ impl Dialling {
             FEATURE_ENDS,
             FEATURE_APP_KEYS,
             FEATURE_LOCAL_ADDRESS,
+            FEATURE_SHARED_CAMERA,
         ];
         if relay.printing {
             features.extend([FEATURE_PRINTING, FEATURE_CAMERA]);
         }
         let config = DiallerConfig {
             allow_unbound: relay.allow_unbound,
+            connections: relay.connections,
             ca_file: relay.ca_file.clone(),
             features: features.into_iter().map(str::to_owned).collect(),
             ..DiallerConfig::new(relay.url.clone(), self.host_name.clone(), version)
@@ -50,6 +54,7 @@ impl Dialling {
             keys: self.keys.clone(),
             local_api: self.local_api.clone(),
             printing: relay.printing.then(|| self.printing.clone()),
+            coder: relay.compression.then(|| self.coder.clone()),
         };
         let tracker = self.doors.tracker.clone();
         Dialler::new(config, self.identity.clone(), door, tracker)

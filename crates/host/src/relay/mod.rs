@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use latchkey_model::clock::{Clock, Timestamp};
 use latchkey_model::user::UserName;
-use latchkey_net::tunnel::{DialState, HostIdentity, PairingAnswer, relay_name};
+use latchkey_net::tunnel::{DialState, HostIdentity, PairingAnswer, relay_name, usual_connections};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -256,8 +256,10 @@ fn target(configured: Option<&Relay>, kept: &KeptRelay) -> Option<Relay> {
             url,
             ca_file: kept.ca_file.clone(),
             allow_unbound: false,
+            connections: usual_connections(),
             app_keys: true,
             printing: true,
+            compression: true,
         }),
     }
 }

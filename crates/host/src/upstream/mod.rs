@@ -1,12 +1,15 @@
 //! The proxy towards the printer's own server and its cameras.
 
+mod cameras;
 pub(crate) mod credentials;
+pub(crate) mod crowds;
 pub(crate) mod headers;
 pub(crate) mod probe;
 mod refusals;
 pub(crate) mod routes;
 mod settings;
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +30,8 @@ use latchkey_net::proxy::failure::HostFailure;
 use latchkey_net::proxy::patience::{Observed, Progress};
 use latchkey_net::proxy::splice::Copied;
 
+use self::cameras::Cameras;
+use self::crowds::{Crowds, Turn};
 use self::headers::RequestPolicy;
 use self::probe::Trust;
 use self::routes::{Route, Routes, Target};
@@ -46,8 +51,9 @@ const READ_BUFFER: usize = 64 * 1024;
 pub(crate) enum Answer {
     /// An ordinary answer, also to a refused upgrade.
     Plain(Response<Body>),
-    /// The upstream switched to a WebSocket: its fields, the socket to come, and what it ends with.
-    WebSocket(HeaderMap, OnUpgrade, Option<Hold>),
+    /// The upstream switched to a WebSocket: its fields, the socket to come, what it ends with, and
+    /// the turn that it has.
+    WebSocket(HeaderMap, OnUpgrade, Option<Hold>, Option<Turn>),
     /// A WebSocket that the host itself serves: the answer's fields, and what to do with
     /// the socket once it is there.
     OwnSocket(HeaderMap, ServeSocket),
@@ -62,12 +68,16 @@ pub(crate) type ServeSocket =
 pub(crate) struct Upstream {
     shared: Arc<Shared>,
     client: Client<HttpConnector, Body>,
+    /// Never uses a connection twice.
+    fresh: Client<HttpConnector, Body>,
 }
 
 struct Shared {
     config: Config,
     routes: Routes,
     trust: Trust,
+    crowds: Crowds,
+    cameras: Cameras,
 }
 
 impl Upstream {
@@ -81,15 +91,23 @@ impl Upstream {
             .pool_max_idle_per_host(32)
             .set_host(false)
             .http1_max_buf_size(READ_BUFFER)
+            .build(connector.clone());
+        let fresh = Client::builder(TokioExecutor::new())
+            .pool_max_idle_per_host(0)
+            .set_host(false)
+            .http1_max_buf_size(READ_BUFFER)
             .build(connector);
         let routes = Routes::new(&config);
         Self {
             shared: Arc::new(Shared {
+                crowds: Crowds::new(config.upstream.load),
                 config,
                 routes,
                 trust,
+                cameras: Cameras::default(),
             }),
             client,
+            fresh,
         }
     }
 
@@ -117,8 +135,8 @@ impl Upstream {
         };
         outcome.map(|answer| match answer {
             Answer::Plain(response) => Answer::Plain(response.map(held)),
-            Answer::WebSocket(fields, socket, _) => {
-                Answer::WebSocket(fields, socket, Some(hold.clone()))
+            Answer::WebSocket(fields, socket, _, turn) => {
+                Answer::WebSocket(fields, socket, Some(hold.clone()), turn)
             }
             own @ Answer::OwnSocket(..) => own,
         })
@@ -137,6 +155,11 @@ impl Upstream {
         {
             return Ok(Answer::Plain(refusal));
         }
+        if let Some(wish) = self.wish(&request, inbound, &route, admission)
+            && let Some(answer) = self.share(wish, inbound, &route, admission).await?
+        {
+            return Ok(answer);
+        }
         let blank = self.tells_secrets(&request, &route, admission, inbound);
         let is_head = request.method() == Method::HEAD;
         let (parts, body) = request.into_parts();
@@ -144,14 +167,16 @@ impl Upstream {
         if blank {
             settings::ask_readably(&mut parts.headers);
         }
+        let turn = self.shared.crowds.enter(route.target, inbound).await?;
         let response = self.send(parts, body).await?;
-        Ok(match self.returned(response, inbound, &route, admission) {
+        let answer = match self.returned(response, inbound, &route, admission) {
             Answer::Plain(response) if blank => {
                 let limit = self.shared.config.timeouts.first_byte;
                 Answer::Plain(settings::blanked(response, is_head, limit).await)
             }
             answer => answer,
-        })
+        };
+        crowds::keep(answer, turn)
     }
 
     /// Whether the server answers what is not the caller's to see: by the host's credential, or keys
@@ -211,17 +236,21 @@ impl Upstream {
         if method == Method::TRACE {
             return Some(refusals::no_trace());
         }
-        let socket = inbound.websocket;
+        let needed = self.needed(method, uri, route, inbound.websocket);
+        (needed > level).then(|| refusals::too_little(needed))
+    }
+
+    /// How far a caller has to be let in for a request.
+    fn needed(&self, method: &Method, uri: &Uri, route: &Route<'_>, socket: bool) -> Access {
         // A WebSocket over HTTP/2 is a CONNECT here and a GET at the server.
         let method = if socket { &Method::GET } else { method };
-        let needed = match route.target {
+        match route.target {
             Target::Webcam => access::needed_at_camera(method, uri.query(), socket),
             Target::Printer => {
                 let kind = self.shared.config.upstream.kind;
                 access::needed(kind, method, uri.path(), uri.query(), socket)
             }
-        };
-        (needed > level).then(|| refusals::too_little(needed))
+        }
     }
 
     /// The request as the upstream is to see it.
@@ -274,8 +303,9 @@ impl Upstream {
     async fn send(&self, mut parts: Parts, body: Body) -> Result<Response<Incoming>, HostFailure> {
         let limit = self.shared.config.timeouts.first_byte;
         let progress = Progress::start();
-        // A pooled connection may be closed by the upstream just as it is used. Reading
-        // again does no harm, and nothing of a body can be lost, for there is none.
+        // A pooled connection may be closed by the upstream just as it is used, and after a restart
+        // of it all of them are. Reading again does no harm, and nothing of a body can be lost, for
+        // there is none.
         let spare = (matches!(parts.method, Method::GET | Method::HEAD)
             && hyper::body::Body::is_end_stream(&body))
         .then(|| parts.clone());
@@ -284,10 +314,10 @@ impl Upstream {
         let first = self.client.request(Request::from_parts(parts, body));
         let mut outcome = progress.within(limit, first).await;
         if let (Some(Err(error)), Some(parts)) = (&outcome, spare)
-            && is_incomplete(error)
+            && is_broken_off(error)
         {
             let again = self
-                .client
+                .fresh
                 .request(Request::from_parts(parts, body::empty()));
             outcome = progress.within(limit, again).await;
         }
@@ -316,7 +346,8 @@ impl Upstream {
         headers::apply_to_response(response.headers_mut(), inbound, route, routes, admission);
         if switched && is_websocket {
             let socket = hyper::upgrade::on(&mut response);
-            return Answer::WebSocket(std::mem::take(response.headers_mut()), socket, None);
+            let fields = std::mem::take(response.headers_mut());
+            return Answer::WebSocket(fields, socket, None, None);
         }
         if switched {
             // It switched to something nobody asked for; its bytes must go nowhere.
@@ -375,12 +406,22 @@ fn ask_for_websocket(parts: &mut Parts, inbound: &Inbound) {
     }
 }
 
-/// Whether a reused connection was closed before a byte of the answer.
-fn is_incomplete(error: &Error) -> bool {
+/// Whether a connection was closed or reset before there was an answer.
+fn is_broken_off(error: &Error) -> bool {
+    if error.is_connect() {
+        return false;
+    }
     causes(error).any(|cause| {
-        cause
-            .downcast_ref::<hyper::Error>()
-            .is_some_and(hyper::Error::is_incomplete_message)
+        let incomplete = cause.downcast_ref::<hyper::Error>();
+        let reset = cause.downcast_ref::<io::Error>();
+        incomplete.is_some_and(hyper::Error::is_incomplete_message)
+            || reset.is_some_and(|error| {
+                use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+                matches!(
+                    error.kind(),
+                    ConnectionReset | ConnectionAborted | BrokenPipe
+                )
+            })
     })
 }
 

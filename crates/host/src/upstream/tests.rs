@@ -27,7 +27,7 @@ use crate::sessions::tests::config;
 /// How soon everything has to be over.
 const SOON: Duration = Duration::from_secs(1);
 
-async fn soon<F: Future>(what: &str, future: F) -> F::Output {
+pub(super) async fn soon<F: Future>(what: &str, future: F) -> F::Output {
     let Ok(output) = tokio::time::timeout(SOON, future).await else {
         panic!("{what} did not come within a second");
     };
@@ -35,11 +35,11 @@ async fn soon<F: Future>(what: &str, future: F) -> F::Output {
 }
 
 /// A printer's server, the host's way to it, and somebody who is let in for now.
-struct Bench {
-    server: TcpListener,
-    upstream: Upstream,
+pub(super) struct Bench {
+    pub(super) server: TcpListener,
+    pub(super) upstream: Upstream,
     endings: Endings,
-    admission: Admission,
+    pub(super) admission: Admission,
 }
 
 fn holder() -> Holder {
@@ -47,7 +47,7 @@ fn holder() -> Holder {
 }
 
 impl Bench {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         Self::of(UpstreamKind::OctoPrint).await
     }
 
@@ -60,6 +60,7 @@ impl Bench {
                 kind,
                 address: address.clone(),
                 credential: None,
+                load: crate::config::Load::default(),
             },
             webcams: vec![Webcam {
                 path: "/webcam/".to_owned(),
@@ -80,7 +81,7 @@ impl Bench {
     }
 
     /// Takes the request at the server, up to the end of its head, and says something.
-    async fn take(&self, answer: &str) -> TcpStream {
+    pub(super) async fn take(&self, answer: &str) -> TcpStream {
         let (mut connection, _) = self.server.accept().await.unwrap();
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -105,7 +106,7 @@ impl Bench {
             .await
     }
 
-    async fn pass_by(
+    pub(super) async fn pass_by(
         &self,
         door: Door,
         admission: &Admission,
@@ -125,16 +126,16 @@ impl Bench {
         passed.await.unwrap()
     }
 
-    fn end(&self) {
+    pub(super) fn end(&self) {
         self.endings.end(&holder());
     }
 }
 
-fn get(path: &str) -> Request<Body> {
+pub(super) fn get(path: &str) -> Request<Body> {
     Request::get(path).body(body::empty()).unwrap()
 }
 
-fn plain(answer: Answer) -> Response<Body> {
+pub(super) fn plain(answer: Answer) -> Response<Body> {
     match answer {
         Answer::Plain(response) => response,
         Answer::WebSocket(..) | Answer::OwnSocket(..) => panic!("a socket"),
@@ -142,7 +143,7 @@ fn plain(answer: Answer) -> Response<Body> {
 }
 
 /// The host has let go of the server.
-async fn closed(mut connection: TcpStream) {
+pub(super) async fn closed(mut connection: TcpStream) {
     let mut rest = Vec::new();
     // A reset is an end as well.
     let _ = soon("the end at the server", connection.read_to_end(&mut rest)).await;
@@ -258,7 +259,7 @@ async fn a_socket_is_closed_as_not_allowed_when_its_key_ends() {
         bench.pass(get("/sockjs/websocket"), true),
         bench.take(SWITCH)
     );
-    let Answer::WebSocket(_, socket, hold) = answer else {
+    let Answer::WebSocket(_, socket, hold, _turn) = answer else {
         panic!("refused");
     };
     let (mut own, upgrade) = caller(&tracker).await;

@@ -7,6 +7,7 @@ use anyhow::bail;
 use latchkey_host::config::{AuthorityMode, Config, UpstreamKind};
 use latchkey_host::{UpstreamCheck, check_upstream};
 use latchkey_model::clock::{Clock, SystemClock};
+use latchkey_net::tunnel::allows_bbr;
 use latchkey_relay::doctor::{self, Finding, clock, data, database, listener, wrong};
 use latchkey_store::HostStore;
 use tokio::net::TcpStream;
@@ -54,7 +55,10 @@ async fn examine_host(checked: Checked<Config>) -> Vec<Finding> {
         None => findings.push(Finding::Note(
             "no relay is configured: the printer can be reached at home only".to_owned(),
         )),
-        Some(relay) => findings.push(reach_relay(&relay.url).await),
+        Some(relay) => {
+            findings.push(reach_relay(&relay.url).await);
+            findings.push(congestion(relay.connections));
+        }
     }
     findings.extend(checked.notes.into_iter().map(Finding::Note));
     findings
@@ -106,6 +110,24 @@ async fn reach_relay(url: &url::Url) -> Finding {
             "see whether a firewall here or there blocks that port",
         ),
     }
+}
+
+/// How packets that get lost on the way to the relay are dealt with.
+fn congestion(connections: u8) -> Finding {
+    let kept = match connections {
+        1 => "1 connection is".to_owned(),
+        more => format!("{more} connections are"),
+    };
+    if allows_bbr() {
+        return Finding::Fine(format!(
+            "BBR can be set on tunnels; {kept} kept to the relay"
+        ));
+    }
+    Finding::Note(format!(
+        "BBR cannot be set on tunnels, so that they are slower where packets get lost; {kept} kept \
+         to the relay. On Linux an administrator can allow it: load the module tcp_bbr, and add \
+         bbr to net.ipv4.tcp_allowed_congestion_control"
+    ))
 }
 
 async fn host_database(config: &Config) -> Finding {

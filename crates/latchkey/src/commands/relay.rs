@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use latchkey_model::chance::SystemChance;
 use latchkey_model::clock::SystemClock;
+use latchkey_net::cores::Cores;
 use latchkey_relay::Relay;
 use latchkey_relay::certificate::Reload;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -17,6 +18,9 @@ use crate::output;
 pub(crate) async fn run(path: &Path) -> anyhow::Result<()> {
     let config = config::relay::read(&Checking::with_environment(path))?.logged();
     let mut signals = Signals::catch()?;
+    // Dropped at the end of all, after the last connection.
+    let cores = Cores::start(std::thread::available_parallelism().map_or(1, usize::from))
+        .context("cannot start threads")?;
     // It may wait for its first certificate for a long time.
     let bound = Relay::bind(config, Arc::new(SystemClock), Arc::new(SystemChance));
     let relay = tokio::select! {
@@ -26,6 +30,7 @@ pub(crate) async fn run(path: &Path) -> anyhow::Result<()> {
             return Ok(());
         }
     };
+    let relay = relay.on(cores.deal());
     tracing::info!(
         relay.address = %relay.local_addr()?,
         status.address = relay.status_addr().map(tracing::field::display),

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use ipnet::IpNet;
 use latchkey_host::config as host;
 use latchkey_net::authority::Authority;
-use latchkey_net::tunnel::relay_name;
+use latchkey_net::tunnel::{MOST_CONNECTIONS, relay_name, usual_connections};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -62,6 +62,10 @@ pub(crate) struct RawUpstream {
     pub(crate) url: Url,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) api_key_file: Option<PathBuf>,
+    #[serde(default = "default_max_concurrent")]
+    pub(crate) max_concurrent: u16,
+    #[serde(default = "default_max_long")]
+    pub(crate) max_long: u16,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ValueEnum)]
@@ -109,10 +113,14 @@ pub(crate) struct RawRelayLink {
     pub(crate) ca_file: Option<PathBuf>,
     #[serde(default)]
     pub(crate) allow_unbound: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) connections: Option<u8>,
     #[serde(default)]
     pub(crate) app_keys: RawAllowed,
     #[serde(default)]
     pub(crate) printing: RawAllowed,
+    #[serde(default = "default_true")]
+    pub(crate) compression: bool,
 }
 
 /// Whether the relay may do something: have app keys made for apps that somebody lets in there, or
@@ -140,6 +148,14 @@ impl Default for RawTimeouts {
             first_byte_seconds: timeouts.first_byte.as_secs_f64(),
         }
     }
+}
+
+fn default_max_concurrent() -> u16 {
+    16
+}
+
+fn default_max_long() -> u16 {
+    64
 }
 
 fn default_fresh() -> u32 {
@@ -232,7 +248,18 @@ fn upstream(file: &Checking<'_>, raw: &RawUpstream) -> Result<host::Upstream, Co
         credential: credential
             .map(|path| self::credential(file, path))
             .transpose()?,
+        load: host::Load {
+            max_concurrent: at_least_one(file, "upstream.max_concurrent", raw.max_concurrent)?,
+            max_long: at_least_one(file, "upstream.max_long", raw.max_long)?,
+        },
     })
+}
+
+fn at_least_one(file: &Checking<'_>, key: &str, value: u16) -> Result<usize, ConfigError> {
+    if value == 0 {
+        return Err(file.wrong(key, "0 needs to be at least 1"));
+    }
+    Ok(value.into())
 }
 
 fn credential(file: &Checking<'_>, path: &Path) -> Result<host::Credential, ConfigError> {
@@ -288,12 +315,19 @@ fn relay(file: &Checking<'_>, raw: RawRelayLink) -> Result<host::Relay, ConfigEr
     if raw.url.scheme() != "https" && !is_here {
         return Err(wrong("needs https, except for a relay on this machine"));
     }
+    let connections = raw.connections.unwrap_or_else(usual_connections);
+    if !(1..=MOST_CONNECTIONS).contains(&connections) {
+        let message = format!("{connections} is not between 1 and {MOST_CONNECTIONS}");
+        return Err(file.wrong("relay.connections", message));
+    }
     Ok(host::Relay {
         url: raw.url,
+        connections,
         ca_file: raw.ca_file.map(|path| file.resolve(&path)),
         allow_unbound: raw.allow_unbound,
         app_keys: raw.app_keys == RawAllowed::Allow,
         printing: raw.printing == RawAllowed::Allow,
+        compression: raw.compression,
     })
 }
 

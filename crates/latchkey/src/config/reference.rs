@@ -113,6 +113,8 @@ fn filled_host() -> RawHost {
             kind: RawKind::Generic,
             url: url(),
             api_key_file: Some("x".into()),
+            max_concurrent: 1,
+            max_long: 1,
         },
         authority: RawAuthority::Host,
         webcams: vec![RawWebcam {
@@ -126,8 +128,10 @@ fn filled_host() -> RawHost {
             url: url(),
             ca_file: Some("x".into()),
             allow_unbound: true,
+            connections: Some(1),
             app_keys: RawAllowed::Refuse,
             printing: RawAllowed::Refuse,
+            compression: true,
         }),
         timeouts: RawTimeouts {
             connect_seconds: 1.0,
@@ -186,6 +190,9 @@ fn filled_relay() -> RawRelay {
             ca: Some("x".into()),
             ..relay::RawWebhooks::default()
         },
+        tunnel: relay::RawTunnel::default(),
+        cache: relay::RawCache::default(),
+        admission: relay::RawAdmission::default(),
         timeouts: relay::RawTimeouts {
             first_byte_seconds: 1.0,
         },

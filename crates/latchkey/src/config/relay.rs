@@ -49,6 +49,12 @@ pub(crate) struct RawRelay {
     #[serde(default)]
     pub(crate) webhooks: RawWebhooks,
     #[serde(default)]
+    pub(crate) tunnel: RawTunnel,
+    #[serde(default)]
+    pub(crate) cache: RawCache,
+    #[serde(default)]
+    pub(crate) admission: RawAdmission,
+    #[serde(default)]
     pub(crate) timeouts: RawTimeouts,
     #[serde(default = "default_drain")]
     pub(crate) drain_seconds: u32,
@@ -167,6 +173,79 @@ impl From<RawUnregisteredApps> for relay::UnregisteredApps {
     }
 }
 
+/// What goes through tunnels.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawTunnel {
+    pub(crate) compression: bool,
+}
+
+impl Default for RawTunnel {
+    fn default() -> Self {
+        Self { compression: true }
+    }
+}
+
+/// What need not come through tunnels again.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawCache {
+    pub(crate) max_bytes: u64,
+    pub(crate) max_bytes_per_printer: u64,
+}
+
+impl Default for RawCache {
+    fn default() -> Self {
+        let bounds = relay::CacheBounds::default();
+        Self {
+            max_bytes: bounds.max_bytes,
+            max_bytes_per_printer: bounds.max_bytes_per_printer,
+        }
+    }
+}
+
+/// How many requests to printers may be on their way at once.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_field_names, reason = "the keys of the file")]
+pub(crate) struct RawAdmission {
+    pub(crate) max_concurrent: u16,
+    pub(crate) max_concurrent_per_account: u16,
+    pub(crate) max_concurrent_per_printer: u16,
+}
+
+impl Default for RawAdmission {
+    fn default() -> Self {
+        Self {
+            max_concurrent: 2048,
+            max_concurrent_per_account: 512,
+            max_concurrent_per_printer: 192,
+        }
+    }
+}
+
+impl RawAdmission {
+    fn check(&self, file: &Checking<'_>) -> Result<relay::Admission, ConfigError> {
+        let some = |name: &str, value: u16| {
+            if value == 0 {
+                return Err(file.wrong(&format!("admission.{name}"), "0 needs to be at least 1"));
+            }
+            Ok(usize::from(value))
+        };
+        Ok(relay::Admission {
+            max_concurrent: some("max_concurrent", self.max_concurrent)?,
+            max_concurrent_per_account: some(
+                "max_concurrent_per_account",
+                self.max_concurrent_per_account,
+            )?,
+            max_concurrent_per_printer: some(
+                "max_concurrent_per_printer",
+                self.max_concurrent_per_printer,
+            )?,
+        })
+    }
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RawTimeouts {
@@ -271,6 +350,7 @@ pub(super) fn check(
             snapshots: raw.webhooks.snapshots,
             ca: raw.webhooks.ca.map(|ca| file.resolve(&ca)),
         },
+        admission: raw.admission.check(file)?,
         first_byte: file.seconds(
             "timeouts.first_byte_seconds",
             raw.timeouts.first_byte_seconds,
@@ -288,6 +368,11 @@ pub(super) fn check(
         default_plan: raw.default_plan,
         plans: raw.plans,
         administrators_factor: raw.administration.second_factor.into(),
+        compression: raw.tunnel.compression,
+        cache: relay::CacheBounds {
+            max_bytes: raw.cache.max_bytes,
+            max_bytes_per_printer: raw.cache.max_bytes_per_printer,
+        },
     };
     Ok(Checked { config, notes })
 }

@@ -98,6 +98,11 @@ fn wrong_values_are_named_with_what_is_allowed() {
             "http://relay.example.com",
             "relay.url",
         ),
+        (
+            "relay.example.com\"}",
+            "relay.example.com\", connections: 5}",
+            "relay.connections: 5 is not between 1 and 4",
+        ),
         ("data: ./data", "name: \"\\t\"", "name"),
         (
             "path: /webcam/",
@@ -330,8 +335,11 @@ fn a_limit_that_leaves_nothing_to_do_is_refused() {
         "max_download_bytes",
         "max_webcam_stream_seconds",
         "webcam_window_seconds",
+        "max_webcam_fps",
+        "max_webcam_bytes_per_second",
         "max_concurrent_streams",
         "max_bytes_per_month",
+        "max_bytes_per_second",
     ] {
         let plan = format!("free: {{{limit}: 0}}, supporter");
         let error = checked_relay(&RELAY.replacen("supporter", &plan, 1)).unwrap_err();

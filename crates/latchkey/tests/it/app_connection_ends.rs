@@ -33,7 +33,7 @@ const UPGRADE: [&str; 4] = [
     "Sec-WebSocket-Version: 13",
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
 ];
-const FRAME: &[u8] = b"--x\r\nContent-Type: image/jpeg\r\n\r\npicture\r\n";
+const FRAME: &[u8] = b"--x\r\nContent-Type: image/jpeg\r\nContent-Length: 7\r\n\r\npicture\r\n";
 
 /// A relay, a host, a printer that the test plays, and an app connection to it.
 struct House {

@@ -219,3 +219,66 @@ async fn a_guessed_hostname_that_ended_looks_like_one_that_never_was() {
         }
     }
 }
+
+/// Ten thousand guesses from addresses that guess twenty times each: unknown names and names that ended, with and
+/// without credentials. And whoever has the right ones is not held up by it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_guesses_look_alike_and_hold_nobody_up() {
+    const GUESSES: usize = 10_000;
+    const GUESSERS: usize = 8;
+    let relay = RunningRelay::start(|relay| {
+        relay.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+    })
+    .await;
+    let (door, seen) = house(&relay, "printer").await;
+    let (_, printer) = door.ids.clone().unwrap();
+    let ended = relay.connect(&printer, AccessMode::Enhanced).await;
+    let (connection, _) = ended.ids.as_ref().unwrap();
+    assert!(relay.life.revoke(&relay.account, connection).await.unwrap());
+    let (ended, at) = (Arc::new(ended.authority.clone()), door.address);
+    let guessers: Vec<_> = (0..GUESSERS)
+        .map(|guesser| {
+            let ended = Arc::clone(&ended);
+            tokio::spawn(async move {
+                let domain = ended.split_once('.').unwrap().1;
+                let mut caller = RawConnection::connect(at).await;
+                let mut replies = BTreeSet::new();
+                for number in 0..GUESSES / GUESSERS {
+                    let host = if number % 2 == 0 {
+                        (*ended).clone()
+                    } else {
+                        let label = ConnectionLabel::generate(&SystemChance);
+                        format!("{}.{domain}", label.expose())
+                    };
+                    let credential = match number % 3 {
+                        0 => "",
+                        _ => "Authorization: Bearer wrong\r\n",
+                    };
+                    // Twenty of each address, which is what it has before it is slowed down.
+                    let address = format!("198.18.{guesser}.{}", number / 20);
+                    let head = format!(
+                        "GET / HTTP/1.1\r\nHost: {host}\r\nX-Forwarded-For: {address}\r\n{credential}\r\n"
+                    );
+                    caller.send(head).await;
+                    let answer = caller.read_response().await;
+                    assert_eq!(answer.status(), 603);
+                    replies.insert(seen_of(&answer));
+                }
+                replies
+            })
+        })
+        .collect();
+    let before = seen.load(Ordering::SeqCst);
+    let mut owner = door.connect().await;
+    for _ in 0..100 {
+        owner.send(door.head("GET /api/job", &[])).await;
+        assert_eq!(owner.read_response().await.status(), 200);
+    }
+    let mut replies = BTreeSet::new();
+    for guesser in guessers {
+        replies.append(&mut guesser.await.unwrap());
+    }
+    assert_eq!(replies.len(), 1, "{replies:?}");
+    // Nothing of all that came to the printer.
+    assert_eq!(seen.load(Ordering::SeqCst), before + 100);
+}

@@ -108,7 +108,8 @@ fn with_length(status: u16, length: u64) -> String {
 fn camera() -> String {
     let kind = "multipart/x-mixed-replace;boundary=x";
     let pixels = "x".repeat(2_000);
-    format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n\r\n--x\r\n\r\n{pixels}picture\r\n")
+    let part = format!("--x\r\nContent-Length: 2007\r\n\r\n{pixels}picture\r\n");
+    format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n\r\n{part}")
 }
 
 fn chunk(size: usize) -> String {
@@ -498,6 +499,37 @@ async fn a_hundred_downloads_at_once_get_what_the_month_has_and_not_a_byte_more(
     within("the relay to stop", house.relay.running)
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn a_rate_slows_down_all_that_is_open_together_and_loses_nothing() {
+    const SIZE: usize = 128 * 1024;
+    let house = House::new(Entitlements {
+        max_bytes_per_second: Some(SIZE as u64),
+        ..unlimited()
+    })
+    .await;
+    let content = "x".repeat(SIZE);
+    let answer = with_length(200, SIZE as u64) + &content;
+    let begun = tokio::time::Instant::now();
+    let (mut first, mut upstream) = house.asked("GET /one", &[]).await;
+    let (mut second, mut other) = house.asked("GET /two", &[]).await;
+    tokio::join!(upstream.send(&answer), other.send(&answer));
+    let (one, two) = tokio::join!(first.read_response(), second.read_response());
+    assert!(one.body == content.as_bytes() && two.body == content.as_bytes());
+    // An upload is slowed down the same way, and not taken for a slow caller's.
+    let length = format!("Content-Length: {SIZE}");
+    let (mut caller, mut upstream) = house.asked("POST /three", &[&length]).await;
+    caller.send(&content).await;
+    assert!(upstream.read_exactly(SIZE).await == content.as_bytes());
+    upstream.send(with_length(200, 2) + "ok").await;
+    assert_eq!(caller.read_response().await.status(), 200);
+    // Three seconds' worth, one of which passes at once.
+    assert!(
+        begun.elapsed() >= Duration::from_millis(1_900),
+        "{:?}",
+        begun.elapsed()
+    );
 }
 
 /// The bytes of this month in the database.

@@ -3,7 +3,9 @@
 //! Every request passes the [`gate`](crate::gate) before the handler sees it. A role
 //! gives a [`Handler`]; this module knows nothing of what it serves.
 
+mod descriptors;
 mod limits;
+mod refuse;
 mod serve;
 mod socket;
 mod stop;
@@ -24,9 +26,11 @@ use tokio_util::task::TaskTracker;
 use crate::authority::Authority;
 use crate::body::Body;
 use crate::client_addr::{Caller, TrustedPeers};
+use crate::cores::Deal;
 use crate::gate::Rejection;
 use crate::tls::Exporter;
 
+pub use descriptors::connections_within;
 pub use socket::CallerWatch;
 pub use stop::Stop;
 pub use tap::Tap;
@@ -93,6 +97,8 @@ pub struct ListenSettings {
     /// Open connections of one address (IPv4) or /64 (IPv6); trusted peers and
     /// loopback are exempt.
     pub max_connections_per_address: usize,
+    /// Where connections run; on the runtime that accepts them if nothing is said.
+    pub deal: Option<Deal>,
 }
 
 impl Default for ListenSettings {
@@ -108,6 +114,7 @@ impl Default for ListenSettings {
             body_stall: Duration::from_secs(30),
             max_connections: 10_000,
             max_connections_per_address: 100,
+            deal: None,
         }
     }
 }
@@ -140,6 +147,7 @@ pub async fn serve<H: Handler>(
     // A listener that ends before it was asked to takes its role with it.
     let _ended = stop.soft.clone().drop_guard();
     let limits = limits::Limits::new(&settings);
+    let refusals = refuse::Refusals::new(settings.tls.is_none());
     let settings = Arc::new(settings);
     loop {
         let accepted = tokio::select! {
@@ -157,7 +165,8 @@ pub async fn serve<H: Handler>(
             }
         };
         let Some(place) = limits.admit(peer.ip()) else {
-            tracing::debug!(peer.port = peer.port(), "too many connections, closed one");
+            tracing::debug!(peer.port = peer.port(), "too many connections, refused one");
+            refusals.tell(stream, &tracker);
             continue;
         };
         let task = serve::Connection {
@@ -168,12 +177,30 @@ pub async fn serve<H: Handler>(
             peer,
         };
         let hard = stop.hard.clone();
-        tracker.spawn(async move {
+        let run = async move |stream| {
             tokio::select! {
                 () = task.run(stream, place) => {}
                 () = hard.cancelled() => {}
             }
-        });
+        };
+        match &settings.deal {
+            None => {
+                tracker.spawn(run(stream));
+            }
+            Some(deal) => {
+                // It is registered with the runtime that it runs on.
+                let Ok(stream) = stream.into_std() else {
+                    continue;
+                };
+                let moved = async move {
+                    match TcpStream::from_std(stream) {
+                        Ok(stream) => run(stream).await,
+                        Err(error) => tracing::warn!(%error, "cannot take over a connection"),
+                    }
+                };
+                tracker.spawn_on(moved, deal.next());
+            }
+        }
     }
 }
 

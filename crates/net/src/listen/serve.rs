@@ -21,6 +21,7 @@ use super::streams::{self, HandedOut, Streams};
 use super::tap::{READ_BUFFER, Tap, Tapped};
 use super::{Call, CallerWatch, Handler, ListenSettings, Stop};
 use crate::body::{self, Body};
+use crate::calm::Calm;
 use crate::proxy::pace::{CallerGone, Paced, WatchedBody};
 use crate::tls::Exporter;
 use crate::{client_addr, gate};
@@ -171,8 +172,8 @@ impl<H: Handler> Connection<H> {
             }
         });
         let streams = Streams::new(self.tracker, self.settings.write_stall);
-        let connection =
-            http2_builder(streams.clone()).serve_connection(TokioIo::new(stream), service);
+        let stream = TokioIo::new(Calm::from_client(stream));
+        let connection = http2_builder(streams.clone()).serve_connection(stream, service);
         tokio::pin!(connection);
         tokio::select! {
             outcome = connection.as_mut() => return outcome,

@@ -17,7 +17,7 @@ const WEBCAM: &[u8] = b"multipart/x-mixed-replace";
 const EVENTS: &[u8] = b"text/event-stream";
 
 /// Whether an answer goes on for as long as somebody listens.
-fn is_endless(headers: &HeaderMap) -> bool {
+pub fn is_endless(headers: &HeaderMap) -> bool {
     is_webcam(headers) || begins_with(headers, EVENTS)
 }
 

@@ -21,14 +21,17 @@ pub enum HostFailure {
     Broken,
     /// The caller was too slow with its own request body.
     CallerTooSlow,
+    /// The host sent nothing: the printer's server has as much to do as it is given at once.
+    Busy,
 }
 
 impl HostFailure {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 5] = [
         Self::Unreachable,
         Self::TimedOut,
         Self::Broken,
         Self::CallerTooSlow,
+        Self::Busy,
     ];
 
     /// The word on the wire and in logs.
@@ -38,6 +41,7 @@ impl HostFailure {
             Self::TimedOut => "upstream_timed_out",
             Self::Broken => "upstream_broken",
             Self::CallerTooSlow => "caller_too_slow",
+            Self::Busy => "upstream_busy",
         }
     }
 

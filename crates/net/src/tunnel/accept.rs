@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::carried::Carried;
 use super::carrier::{Carrier, Line};
 use super::control::{self, ControlError, Problem, ReadError, Refusal, Welcome};
 use super::frames::Frames;
@@ -19,6 +20,7 @@ use super::hello::{
 };
 use super::open::Tunnel;
 use super::settings::Settings;
+use crate::calm::Calm;
 use crate::tls::Exporter;
 
 /// What a relay is called and how it runs its tunnels.
@@ -76,6 +78,20 @@ pub struct Arrival {
     settings: Settings,
 }
 
+/// What a host is told with its welcome.
+#[derive(Debug)]
+pub struct Invitation<'a> {
+    /// The relay's id for the tunnel.
+    pub tunnel_id: &'a str,
+    /// By which id the relay knows the host's printer, for apps that ask it at home.
+    pub printer_id: Option<&'a str>,
+    /// How many connections of this host the relay takes.
+    pub connections: u8,
+    /// What another tunnel of the same run of the host, which is up, has carried. Without it the
+    /// host forgets what it knows of app connections: nobody told it of those that ended.
+    pub beside: Option<Carried>,
+}
+
 impl Acceptor {
     /// An acceptor whose tasks run on `tracker`.
     pub fn new(config: AcceptorConfig, tracker: TaskTracker) -> Self {
@@ -93,6 +109,7 @@ impl Acceptor {
         let line = Line::new(&CancellationToken::new());
         // Whatever goes wrong below, also a dropped future, takes the connection along.
         let cut = line.cut_on_drop();
+        let io = Calm::from_server(io);
         let io = TokioIo::new(Carrier::new(io, line.clone(), settings.dead_after()));
         let handshake = settings.client(&self.tracker).handshake(io);
         let (mut sender, connection) = timeout_at(deadline, handshake)
@@ -166,26 +183,36 @@ impl Acceptor {
 }
 
 impl Arrival {
-    /// Takes the tunnel: from here on the host serves requests.
-    ///
-    /// It is told by which id the relay knows its printer, for apps that ask it at home.
+    /// Takes the tunnel: from here on the host serves requests. It is the host's only one.
     pub async fn welcome(
-        mut self,
+        self,
         tunnel_id: &str,
         printer_id: Option<&str>,
     ) -> Result<Tunnel, ControlError> {
+        let invitation = Invitation {
+            tunnel_id,
+            printer_id,
+            connections: 1,
+            beside: None,
+        };
+        self.welcome_as(invitation).await
+    }
+
+    /// Takes the tunnel as one of several.
+    pub async fn welcome_as(mut self, invitation: Invitation<'_>) -> Result<Tunnel, ControlError> {
+        let tunnel_id = invitation.tunnel_id.to_owned();
         let welcome = Welcome {
-            tunnel_id: tunnel_id.to_owned(),
-            printer_id: printer_id.map(str::to_owned),
+            tunnel_id: tunnel_id.clone(),
+            printer_id: invitation.printer_id.map(str::to_owned),
+            connections: (invitation.connections > 1).then_some(invitation.connections),
+            beside: invitation.beside.is_some(),
         };
         control::tell(&mut self.sender, "/welcome", &welcome, &self.settings).await?;
-        Ok(Tunnel::new(
-            tunnel_id.to_owned(),
-            self.hello,
-            self.sender,
-            self.line,
-            self.settings,
-        ))
+        let tunnel = Tunnel::new(tunnel_id, self.hello, self.sender, self.line, self.settings);
+        if let Some(carried) = invitation.beside {
+            tunnel.share(carried);
+        }
+        Ok(tunnel)
     }
 
     /// Sends the host away with a reason, and closes.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::control::{ControlError, EndedNotice};
+use super::open::Tunnel;
 
 /// As many ids are remembered; with more, the host is told that any may have ended.
 const MOST: usize = 1024;
@@ -15,9 +16,9 @@ const IN_A_NOTICE: usize = 100;
 const ATTEMPTS: u32 = 3;
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
 
-/// Shared by the clones of one tunnel.
+/// Shared by all tunnels of one running host.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Carried(Arc<Mutex<Ids>>);
+pub struct Carried(Arc<Mutex<Ids>>);
 
 #[derive(Debug, Default)]
 struct Ids {
@@ -32,6 +33,47 @@ struct Ids {
 }
 
 impl Carried {
+    /// Whether both are one.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Takes up which app connections have ended. If the host has to hear of one, and nobody is
+    /// telling it yet, what comes back tells it, through whichever of its tunnels `find` gives at
+    /// that time.
+    pub fn end<F>(
+        &self,
+        app_connections: &[String],
+        find: F,
+    ) -> Option<impl Future<Output = ()> + Send + use<F>>
+    where
+        F: Fn() -> Option<Tunnel> + Send + 'static,
+    {
+        self.take_up(app_connections).then(|| self.tell_by(find))
+    }
+
+    /// The same for all that there may be.
+    pub fn end_any<F>(&self, find: F) -> Option<impl Future<Output = ()> + Send + use<F>>
+    where
+        F: Fn() -> Option<Tunnel> + Send + 'static,
+    {
+        self.lock().any = true;
+        self.take_up(&[]).then(|| self.tell_by(find))
+    }
+
+    fn tell_by<F>(&self, find: F) -> impl Future<Output = ()> + Send + use<F>
+    where
+        F: Fn() -> Option<Tunnel> + Send + 'static,
+    {
+        self.clone().tell(move |notice| {
+            let tunnel = find();
+            async move {
+                let tunnel = tunnel.ok_or(ControlError::Finished)?;
+                tunnel.tell_ends(&notice).await
+            }
+        })
+    }
+
     fn lock(&self) -> MutexGuard<'_, Ids> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -73,7 +115,8 @@ impl Carried {
         while let Some(next) = self.next() {
             match notice(next).await {
                 Ok(()) => failed = 0,
-                Err(ControlError::Deadline) if failed + 1 < ATTEMPTS => {
+                // After a loss another tunnel may be there.
+                Err(ControlError::Deadline | ControlError::Lost(_)) if failed + 1 < ATTEMPTS => {
                     failed += 1;
                     self.lock().any = true;
                     tokio::time::sleep(BETWEEN_ATTEMPTS).await;

@@ -302,3 +302,51 @@ pub fn tune_socket(socket: &tokio::net::TcpStream) {
         let _ = socket.set_tcp_congestion(b"bbr");
     }
 }
+
+/// The most connections that a host has to a relay.
+pub const MOST_CONNECTIONS: u8 = 4;
+
+/// Whether this process may choose BBR for its sockets.
+#[cfg(target_os = "linux")]
+pub fn allows_bbr() -> bool {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+    socket.is_ok_and(|socket| socket.set_tcp_congestion(b"bbr").is_ok())
+}
+
+/// Whether this process may choose BBR for its sockets: Linux has it, others do not.
+#[cfg(not(target_os = "linux"))]
+pub const fn allows_bbr() -> bool {
+    false
+}
+
+/// How many connections a host keeps to its relay if nobody says. With BBR two, so that small
+/// requests get past bulk; without it more of them make up for lost packets.
+pub fn usual_connections() -> u8 {
+    if allows_bbr() { 2 } else { MOST_CONNECTIONS }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_tuned_socket_is_what_it_should_be() {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .unwrap();
+        let address = listener.local_addr().unwrap();
+        let (here, there) =
+            tokio::join!(tokio::net::TcpStream::connect(address), listener.accept());
+        for socket in [here.unwrap(), there.unwrap().0] {
+            tune_socket(&socket);
+            assert!(socket.nodelay().unwrap());
+            let socket = socket2::SockRef::from(&socket);
+            assert_eq!(socket.tcp_notsent_lowat().unwrap(), 16 * 1024);
+            let timeout = socket.tcp_user_timeout().unwrap();
+            assert_eq!(timeout, Some(Duration::from_secs(15)));
+            let congestion = socket.tcp_congestion().unwrap();
+            assert_eq!(congestion.starts_with(b"bbr"), allows_bbr());
+        }
+        assert_eq!(usual_connections(), if allows_bbr() { 2 } else { 4 });
+    }
+}

@@ -28,6 +28,8 @@ pub enum RefusalCode {
     Held,
     /// A newer tunnel of the same host took over.
     Replaced,
+    /// This host may not have a connection of this number; the others are not concerned.
+    Connection,
     /// The relay is going away.
     Draining,
     /// The relay has too much to do.
@@ -55,6 +57,12 @@ pub(super) struct Welcome {
     pub(super) tunnel_id: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) printer_id: Option<String>,
+    /// How many connections the relay takes of a host; one, if it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) connections: Option<u8>,
+    /// Another tunnel of this run of the host is up, through which it has heard what ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) beside: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -109,7 +117,7 @@ pub(super) enum ReadError {
 
 /// A control request with a JSON body.
 pub(super) fn request(path: &'static str, body: impl Into<Bytes>) -> Request<Frames> {
-    let mut request = Request::new(Frames(body::full(body)));
+    let mut request = Request::new(Frames::plain(body::full(body)));
     *request.method_mut() = http::Method::POST;
     *request.version_mut() = http::Version::HTTP_2;
     let uri = http::Uri::builder()

@@ -19,8 +19,10 @@ pub struct DiallerConfig {
     pub version: String,
     /// What the host can do beyond the protocol's version.
     pub features: Vec<String>,
-    /// Which of this host's connections to the relay this is, from 0.
+    /// The number of the first of this host's connections to the relay.
     pub connection: u8,
+    /// How many there are, if the relay takes as many.
+    pub connections: u8,
     /// Trust a relay whose TLS ends at a proxy before it.
     pub allow_unbound: bool,
     /// Certificates of an own CA, beside the public ones.
@@ -40,6 +42,7 @@ impl DiallerConfig {
             version,
             features: Vec::new(),
             connection: 0,
+            connections: 1,
             allow_unbound: false,
             ca_file: None,
             settings: Settings::default(),
@@ -58,12 +61,14 @@ pub enum DialState {
         /// Attempts since a tunnel was last up, from 1.
         attempt: u32,
     },
-    /// The tunnel is up.
+    /// A tunnel is up, or several.
     Connected {
-        /// The relay's id for it.
+        /// The relay's id for the first of them.
         tunnel_id: String,
-        /// Since when.
+        /// Since when there was always one.
         since: Instant,
+        /// How many are up.
+        connections: usize,
         /// By which id the relay knows the host's printer, if it says so.
         printer_id: Option<String>,
     },

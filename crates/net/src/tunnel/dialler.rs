@@ -3,17 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use super::backoff::{Backoff, SystemJitter};
+use super::backoff::Backoff;
 use super::carrier::End;
+use super::connections::Common;
 use super::control::{Refusal, RefusalCode, Welcome};
-use super::dial::{Connect, DialError, TcpConnect, relay_name};
-use super::dial_config::{DialState, DiallerConfig};
-use super::identity::HostIdentity;
+use super::dial::{Connect, DialError};
+use super::dial_config::DialState;
 use super::serve::{HostTunnel, Introduction, Phase, Run, StreamService};
 
 /// The schedule when a relay says no and gives no time: only a person can change it.
@@ -23,79 +21,20 @@ const LONGEST_WAIT: Duration = Duration::from_hours(1);
 /// The time a relay has to read why it is not trusted.
 const PARTING: Duration = Duration::from_secs(2);
 
-/// Keeps one tunnel to a relay up.
-pub struct Dialler<S> {
-    core: Core<S, TcpConnect>,
-}
+/// Further connections are dialled within this time after the first is up.
+const BESIDE: Duration = Duration::from_secs(1);
 
-/// A dialler over any way to connect.
+/// One connection, over any way to connect.
 pub(super) struct Core<S, C> {
-    pub(super) connect: C,
-    pub(super) config: DiallerConfig,
-    pub(super) relay_name: String,
-    pub(super) allow_unbound: bool,
-    pub(super) identity: HostIdentity,
-    pub(super) service: S,
-    pub(super) tracker: TaskTracker,
-    pub(super) backoff: Backoff,
-    pub(super) state: watch::Sender<DialState>,
-    pub(super) nudge: Arc<Notify>,
+    common: Arc<Common<S, C>>,
+    /// Which of them it is, from 0.
+    index: u8,
+    backoff: Backoff,
     /// All tunnels that may still carry streams.
-    pub(super) tunnels: Vec<Arc<HostTunnel>>,
+    tunnels: Vec<Arc<HostTunnel>>,
     /// The tunnel the relay wants to get rid of, until the next one is up.
-    pub(super) leaving: Option<Arc<HostTunnel>>,
-    pub(super) attempt: u32,
-}
-
-impl<S: StreamService> Dialler<S> {
-    /// A dialler whose tasks run on `tracker`. Fails on a URL that may not be dialled.
-    pub fn new(
-        config: DiallerConfig,
-        identity: HostIdentity,
-        service: S,
-        tracker: TaskTracker,
-    ) -> Result<Self, DialError> {
-        let connect = TcpConnect::new(
-            &config.relay_url,
-            config.ca_file.as_deref(),
-            config.connect_timeout,
-            tracker.clone(),
-        )?;
-        let relay_name = relay_name(&config.relay_url)?;
-        let allow_unbound = config.allow_unbound || connect.is_loopback();
-        Ok(Self {
-            core: Core {
-                connect,
-                relay_name,
-                allow_unbound,
-                config,
-                identity,
-                service,
-                tracker,
-                backoff: Backoff::new(Box::new(SystemJitter)),
-                state: watch::Sender::new(DialState::Idle),
-                nudge: Arc::default(),
-                tunnels: Vec::new(),
-                leaving: None,
-                attempt: 0,
-            },
-        })
-    }
-
-    /// Follows what the dialler does.
-    pub fn state(&self) -> watch::Receiver<DialState> {
-        self.core.state.subscribe()
-    }
-
-    /// Notified, it ends a wait at once: the network came back, or a person asked.
-    pub fn nudge(&self) -> Arc<Notify> {
-        Arc::clone(&self.core.nudge)
-    }
-
-    /// Runs until `soft` is cancelled and the running streams are done, or `hard` cuts.
-    pub async fn run(self, soft: CancellationToken, hard: CancellationToken) {
-        self.core.run(soft, hard).await;
-    }
+    leaving: Option<Arc<HostTunnel>>,
+    attempt: u32,
 }
 
 /// What follows an attempt or a tunnel.
@@ -106,12 +45,25 @@ enum Next {
         why: String,
         /// The relay does not know this host.
         unpaired: bool,
+        /// The relay asked for the delay.
+        asked: bool,
     },
     /// Dial again; the present tunnel stays until the next one is up.
     Move { delay: Duration },
 }
 
 impl<S: StreamService, C: Connect> Core<S, C> {
+    pub(super) fn new(common: Arc<Common<S, C>>, index: u8, backoff: Backoff) -> Self {
+        Self {
+            common,
+            index,
+            backoff,
+            tunnels: Vec::new(),
+            leaving: None,
+            attempt: 0,
+        }
+    }
+
     pub(super) async fn run(mut self, soft: CancellationToken, hard: CancellationToken) {
         loop {
             let step = self.step(&soft, &hard);
@@ -132,17 +84,19 @@ impl<S: StreamService, C: Connect> Core<S, C> {
 
     /// One tunnel's life, or one failed attempt, and the wait after it.
     async fn step(&mut self, soft: &CancellationToken, hard: &CancellationToken) {
+        self.turn().await;
         self.attempt = self.attempt.saturating_add(1);
         self.set(DialState::Dialling {
             attempt: self.attempt,
         });
+        let refusals = self.common.together.refusals();
         let next = match self.open(soft, hard).await {
             Ok((tunnel, welcome)) => {
                 self.attempt = 0;
                 if let Some(leaving) = self.leaving.take() {
                     leaving.finish();
                 }
-                self.stay(&tunnel, welcome).await
+                self.stay(&tunnel, welcome, refusals).await
             }
             Err(error) => self.after_failure(&error),
         };
@@ -151,17 +105,35 @@ impl<S: StreamService, C: Connect> Core<S, C> {
                 delay,
                 why,
                 unpaired,
+                asked,
             } => {
                 self.set(DialState::Waiting {
                     until: Instant::now() + delay,
                     why,
                     unpaired,
                 });
-                self.sleep(delay).await;
+                self.sleep(delay, asked).await;
             }
             Next::Move { delay } => {
                 self.set(DialState::Draining);
-                self.sleep(delay).await;
+                self.sleep(delay, true).await;
+            }
+        }
+    }
+
+    /// Waits until this one may be dialled; of the further ones each after a moment of its own, so
+    /// that not all hosts dial all of theirs at once when a relay comes back.
+    async fn turn(&mut self) {
+        let together = Arc::clone(&self.common.together);
+        let index = usize::from(self.index);
+        if index == 0 {
+            return;
+        }
+        loop {
+            together.turn(index).await;
+            tokio::time::sleep(self.backoff.spread(BESIDE)).await;
+            if together.is_turn(index) {
+                return;
             }
         }
     }
@@ -172,25 +144,26 @@ impl<S: StreamService, C: Connect> Core<S, C> {
         soft: &CancellationToken,
         hard: &CancellationToken,
     ) -> Result<(Arc<HostTunnel>, Welcome), DialError> {
-        let dialled = self.connect.connect().await?;
-        let config = &self.config;
+        let common = Arc::clone(&self.common);
+        let dialled = common.connect.connect().await?;
+        let config = &common.config;
         let introduction = Introduction {
-            identity: self.identity.clone(),
-            connection: config.connection,
+            identity: common.identity.clone(),
+            connection: config.connection.saturating_add(self.index),
             name: config.host_name.clone(),
             version: config.version.clone(),
             features: config.features.clone(),
-            relay_name: self.relay_name.clone(),
+            relay_name: common.relay_name.clone(),
             exporter: dialled.exporter,
-            allow_unbound: self.allow_unbound,
+            allow_unbound: common.allow_unbound,
         };
         let run = Run {
             settings: &config.settings,
-            tracker: &self.tracker,
+            tracker: &common.tracker,
             soft,
             hard,
         };
-        let tunnel = HostTunnel::start(dialled.io, introduction, self.service.clone(), &run);
+        let tunnel = HostTunnel::start(dialled.io, introduction, common.service.clone(), &run);
         let tunnel = Arc::new(tunnel);
         self.tunnels.retain(|tunnel| !tunnel.is_closed());
         self.tunnels.push(Arc::clone(&tunnel));
@@ -205,7 +178,7 @@ impl<S: StreamService, C: Connect> Core<S, C> {
     }
 
     async fn decision(&self, tunnel: &HostTunnel) -> Result<Welcome, DialError> {
-        let settings = &self.config.settings;
+        let settings = &self.common.config.settings;
         let mut phase = tunnel.phase.clone();
         let decided = async {
             let decided = phase
@@ -218,14 +191,14 @@ impl<S: StreamService, C: Connect> Core<S, C> {
             () = tunnel.closed() => Ok(None),
         };
         match decided {
-            Err(_) => Err(DialError::Silent(self.relay_name.clone())),
+            Err(_) => Err(DialError::Silent(self.common.relay_name.clone())),
             Ok(Some(Phase::Welcomed(welcome))) => Ok(welcome),
             Ok(Some(Phase::Mistrusted(mistrust))) => Err(mistrust.into()),
             Ok(Some(Phase::Refused(refusal))) => Err(refusal.into()),
             Ok(_) => {
                 tunnel.closed().await;
                 Err(DialError::Ended {
-                    relay: self.relay_name.clone(),
+                    relay: self.common.relay_name.clone(),
                     end: tunnel.end(),
                 })
             }
@@ -233,13 +206,16 @@ impl<S: StreamService, C: Connect> Core<S, C> {
     }
 
     /// Follows a tunnel until it ends or has to be replaced.
-    async fn stay(&mut self, tunnel: &Arc<HostTunnel>, welcome: Welcome) -> Next {
+    async fn stay(&mut self, tunnel: &Arc<HostTunnel>, welcome: Welcome, refusals: u64) -> Next {
         let tunnel_id = welcome.tunnel_id;
         let since = Instant::now();
-        tracing::info!(tunnel.id = %tunnel_id.escape_debug(), relay.name = %self.relay_name, "tunnel is up");
+        tracing::info!(tunnel.id = %tunnel_id.escape_debug(), relay.name = %self.common.relay_name, "tunnel is up");
+        let together = Arc::clone(&self.common.together);
+        together.welcomed(welcome.connections.unwrap_or(1));
         self.set(DialState::Connected {
             tunnel_id: tunnel_id.clone(),
             since,
+            connections: 1,
             printer_id: welcome.printer_id,
         });
         let mut phase = tunnel.phase.clone();
@@ -249,8 +225,16 @@ impl<S: StreamService, C: Connect> Core<S, C> {
         };
         let changed = tokio::select! {
             biased;
-            changed = changed => changed,
+            changed = changed => {
+                if let Some(Phase::Refused(refusal)) = &changed {
+                    together.refused(self.index.into(), refusal);
+                }
+                changed
+            }
             () = tunnel.closed() => None,
+            refusal = together.refused_elsewhere(self.index.into(), refusals) => {
+                Some(Phase::Refused(refusal))
+            }
         };
         self.backoff.lived(since.elapsed());
         let next = match changed {
@@ -267,16 +251,18 @@ impl<S: StreamService, C: Connect> Core<S, C> {
             }
             _ => {
                 tunnel.closed().await;
+                let relay = &self.common.relay_name;
                 let why = match tunnel.end() {
                     End::Finished | End::ClosedByPeer => {
-                        format!("{} closed the tunnel; dialling again", self.relay_name)
+                        format!("{relay} closed the tunnel; dialling again")
                     }
-                    end => format!("the tunnel to {} broke: {end}", self.relay_name),
+                    end => format!("the tunnel to {relay} broke: {end}"),
                 };
                 Next::Wait {
                     delay: self.backoff.next(),
                     why,
                     unpaired: false,
+                    asked: false,
                 }
             }
         };
@@ -289,7 +275,7 @@ impl<S: StreamService, C: Connect> Core<S, C> {
     fn report_end(&self, tunnel_id: &str, since: Instant, why: &str) {
         tracing::info!(
             tunnel.id = %tunnel_id.escape_debug(),
-            relay.name = %self.relay_name,
+            relay.name = %self.common.relay_name,
             duration_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX),
             error = %why.escape_debug(),
             "tunnel ended"
@@ -298,7 +284,10 @@ impl<S: StreamService, C: Connect> Core<S, C> {
 
     fn after_failure(&mut self, error: &DialError) -> Next {
         let next = match error {
-            DialError::Refused(refusal) => self.after_refusal(refusal),
+            DialError::Refused(refusal) => {
+                self.common.together.refused(self.index.into(), refusal);
+                self.after_refusal(refusal)
+            }
             DialError::Unavailable {
                 retry_after: Some(wait),
                 ..
@@ -306,16 +295,18 @@ impl<S: StreamService, C: Connect> Core<S, C> {
                 delay: self.backoff.asked((*wait).min(LONGEST_WAIT)),
                 why: error.to_string(),
                 unpaired: false,
+                asked: true,
             },
             _ => Next::Wait {
                 delay: self.backoff.next(),
                 why: error.to_string(),
                 unpaired: false,
+                asked: false,
             },
         };
         if let Next::Wait { delay, why, .. } = &next {
             tracing::warn!(
-                relay.name = %self.relay_name,
+                relay.name = %self.common.relay_name,
                 attempt = self.attempt,
                 retry_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
                 error = %why.escape_debug(),
@@ -330,26 +321,43 @@ impl<S: StreamService, C: Connect> Core<S, C> {
             refusal.code,
             RefusalCode::UnknownHost | RefusalCode::Held | RefusalCode::Replaced
         );
-        let asked = refusal.retry_after_ms.map(Duration::from_millis);
-        let delay = match asked.or(slow.then_some(REFUSED_WAIT)) {
+        let wait = refusal.retry_after_ms.map(Duration::from_millis);
+        let wait = wait.or(slow.then_some(REFUSED_WAIT));
+        let asked = wait.is_some();
+        let delay = match wait {
             Some(wait) => self.backoff.asked(wait.min(LONGEST_WAIT)),
             None => self.backoff.next(),
         };
         Next::Wait {
+            asked,
             delay,
             why: format!("the relay refuses this host: {}", refusal.sentence),
             unpaired: refusal.code == RefusalCode::UnknownHost,
         }
     }
 
-    async fn sleep(&mut self, delay: Duration) {
-        tokio::select! {
-            () = tokio::time::sleep(delay) => {}
-            () = self.nudge.notified() => self.backoff.reset(),
+    /// Waits before the next attempt, unless somebody ends it.
+    async fn sleep(&mut self, delay: Duration, asked: bool) {
+        let common = Arc::clone(&self.common);
+        let mut until = Instant::now() + delay;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => return,
+                () = common.nudge.notified() => {
+                    self.backoff.reset();
+                    return common.together.hurry.notify_waiters();
+                }
+                () = common.together.hurry.notified() => return self.backoff.reset(),
+                // Until now others were up, and this one could wait for longer.
+                () = common.together.lost.notified(), if self.index == 0 && !asked => {
+                    self.backoff.reset();
+                    until = until.min(Instant::now() + self.backoff.next());
+                }
+            }
         }
     }
 
     fn set(&self, state: DialState) {
-        self.state.send_replace(state);
+        self.common.together.publish(self.index.into(), state);
     }
 }

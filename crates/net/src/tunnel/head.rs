@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
 
+use crate::proxy::coding::DEFLATE;
+
 pub use crate::client_addr::Scheme;
 
 /// Tells control requests from forwarded ones.
@@ -19,6 +21,7 @@ const SCHEME: HeaderName = HeaderName::from_static("latchkey-scheme");
 const APP_CONNECTION: HeaderName = HeaderName::from_static("latchkey-app-connection");
 const SCOPE: HeaderName = HeaderName::from_static("latchkey-scope");
 const REQUEST: HeaderName = HeaderName::from_static("latchkey-request");
+const CODINGS: HeaderName = HeaderName::from_static("latchkey-codings");
 
 /// Longest id in a head.
 const MAX_ID: usize = 128;
@@ -57,6 +60,8 @@ pub struct StreamHead {
     pub scope: Scope,
     /// The relay's id of this request, for both logs.
     pub request: String,
+    /// The host may [code](crate::proxy::coding) the answer; the relay undoes it.
+    pub may_code: bool,
 }
 
 /// A field of a head that cannot be what the relay meant.
@@ -86,6 +91,9 @@ impl StreamHead {
             headers.insert(APP_CONNECTION, id_value(&APP_CONNECTION, id)?);
         }
         headers.insert(SCOPE, HeaderValue::from_static(self.scope.as_str()));
+        if self.may_code {
+            headers.insert(CODINGS, DEFLATE);
+        }
         Ok(())
     }
 
@@ -106,6 +114,9 @@ impl StreamHead {
         let caller = caller.parse().map_err(|_| HeadError::Invalid(CALLER))?;
         let request = required(headers, REQUEST)?;
         let app_connection = single(headers, APP_CONNECTION)?;
+        let codings = single(headers, CODINGS)?.unwrap_or_default();
+        // Of tomorrow's relays, too, which may undo others besides.
+        let may_code = codings.split(',').any(|coding| DEFLATE == coding.trim());
         let scope = match single(headers, SCOPE)? {
             None | Some("full") => Scope::Full,
             Some("view") => Scope::View,
@@ -120,6 +131,7 @@ impl StreamHead {
                 .transpose()?,
             scope,
             request: id_text(REQUEST, request)?,
+            may_code,
         })
     }
 }

@@ -14,14 +14,17 @@ mod backoff;
 mod camera;
 mod carried;
 mod carrier;
+mod connections;
 mod control;
 mod dial;
 mod dial_config;
 mod dialler;
+mod forwarding;
 mod frames;
 mod head;
 mod hello;
 mod identity;
+mod load;
 mod open;
 mod pairing;
 mod pairing_client;
@@ -31,20 +34,24 @@ mod serve;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod together;
 
-pub use accept::{Acceptor, AcceptorConfig, Arrival, HelloError};
+pub use accept::{Acceptor, AcceptorConfig, Arrival, HelloError, Invitation};
 pub use camera::{
-    CameraError, CameraRefusal, FEATURE_CAMERA, LARGEST_PICTURE, PICTURE_DEADLINE, View,
+    CameraError, CameraRefusal, FEATURE_CAMERA, FEATURE_SHARED_CAMERA, LARGEST_PICTURE,
+    PICTURE_DEADLINE, SharesCamera, View,
 };
-pub use carrier::{End, tune_socket};
+pub use carried::Carried;
+pub use carrier::{End, MOST_CONNECTIONS, allows_bbr, tune_socket, usual_connections};
+pub use connections::Dialler;
 pub use control::{ControlError, Refusal, RefusalCode};
 pub use dial::{DialError, TUNNEL_PATH, TUNNEL_UPGRADE, relay_name};
 pub use dial_config::{DialState, DiallerConfig};
-pub use dialler::Dialler;
 pub use head::{HeadError, Scheme, Scope, StreamHead};
 pub use hello::{Binding, HostHello, Mistrust, OLDEST_PROTOCOL, PROTOCOL, Unproven};
 pub use identity::{HostIdentity, IdentityError};
-pub use open::{ActiveStream, SendError, Tunnel};
+pub use load::{ActiveStream, HEAVY};
+pub use open::{HostRun, SendError, Tunnel};
 pub use pairing::{
     PairingAnswer, PairingProblem, PairingStart, PairingStarted, PairingState, ProofError,
 };

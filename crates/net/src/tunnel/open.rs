@@ -1,15 +1,12 @@
 //! An open tunnel at the relay: streams go out, answers come back.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::HOST;
-use http::uri::PathAndQuery;
-use http::{Request, Response, Uri, Version};
+use http::{Request, Response};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::SendRequest;
@@ -17,10 +14,12 @@ use tokio::time::Instant;
 
 use super::carried::Carried;
 use super::carrier::{End, Line};
-use super::control::{self, ControlError, Drain};
+use super::control::{self, ControlError, Drain, EndedNotice};
+use super::forwarding::{lost, prepare, refused, spare};
 use super::frames::Frames;
-use super::head::{HeadError, KIND, KIND_REQUEST, Scope, StreamHead};
+use super::head::{HeadError, Scope, StreamHead};
 use super::hello::HostHello;
+use super::load::{ActiveStream, Load};
 use super::settings::Settings;
 use super::{FEATURE_ENDS, FEATURE_SCOPES};
 use crate::body::{self, Body};
@@ -39,8 +38,9 @@ struct Inner {
     sender: Mutex<Option<SendRequest<Frames>>>,
     line: Line,
     settings: Settings,
-    active: Arc<AtomicUsize>,
-    carried: Carried,
+    load: Arc<Load>,
+    /// Shared with the other tunnels of the same running host, once it is one of several.
+    carried: OnceLock<Carried>,
 }
 
 /// Why a forwarded request has no answer.
@@ -58,6 +58,10 @@ pub enum SendError {
     /// Nobody knows how far it came.
     #[error("the stream was lost: {0}")]
     Lost(hyper::Error),
+    /// The tunnel broke before the answer began, and nobody knows how far the request came. It
+    /// only asks, so that it may be sent again.
+    #[error("the tunnel broke: {1}")]
+    Broken(Box<Request<Body>>, hyper::Error),
     /// The app connection may only look, and the host is too old to see to it.
     #[error("the host does not know scopes")]
     ScopeUnknown,
@@ -69,35 +73,16 @@ pub enum SendError {
     Head(#[from] HeadError),
 }
 
-/// Counts a stream for as long as it is held.
-///
-/// A response's body holds one. Whoever takes over an upgrade takes it from the
-/// response's extensions and keeps it beside the upgraded bytes.
-#[derive(Debug, Clone)]
-pub struct ActiveStream {
-    _count: Arc<Count>,
-}
-
 impl ActiveStream {
     /// Counts it until the answer's body is gone.
     pub(super) fn keep(self, response: Response<Incoming>) -> Response<Body> {
-        response.map(|body| {
-            body::boxed(Counted {
-                body,
-                _active: self,
-            })
-        })
+        response.map(|body| body::boxed(Counted { body, active: self }))
     }
 }
 
-#[derive(Debug)]
-struct Count(Arc<AtomicUsize>);
-
-impl Drop for Count {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
+/// Which run of the host's program gave an answer; among the answer's extensions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct HostRun(pub [u8; 16]);
 
 impl Tunnel {
     pub(super) fn new(
@@ -115,8 +100,8 @@ impl Tunnel {
                 sender: Mutex::new(Some(sender)),
                 line,
                 settings,
-                active: Arc::default(),
-                carried: Carried::default(),
+                load: Arc::default(),
+                carried: OnceLock::new(),
             }),
         }
     }
@@ -152,7 +137,7 @@ impl Tunnel {
         }
         if let Some(id) = &head.app_connection {
             // Before the host can know of it.
-            self.inner.carried.note(id);
+            self.carried().note(id);
         }
         prepare(&mut request, head)?;
         let Some(mut sender) = self.sender() else {
@@ -162,19 +147,25 @@ impl Tunnel {
             return Err(SendError::Full(Box::new(request)));
         };
         let spare = spare(&request);
-        match sender.try_send_request(request.map(Frames)).await {
+        let meter = active.meter();
+        let request = request.map(|body| Frames::weighed(body, meter));
+        match sender.try_send_request(request).await {
             Ok(response) => {
                 let mut response = active.clone().keep(response);
                 response.extensions_mut().insert(active);
+                let run = HostRun(self.hello().instance);
+                response.extensions_mut().insert(run);
                 Ok(response)
             }
             Err(mut failed) => {
                 if let Some(request) = failed.take_message() {
-                    return Err(SendError::NotSent(Box::new(request.map(|body| body.0))));
+                    return Err(SendError::NotSent(Box::new(
+                        request.map(|frames| frames.body),
+                    )));
                 }
                 let error = failed.into_error();
                 let Some(refused) = refused(&error) else {
-                    return Err(SendError::Lost(error));
+                    return Err(lost(error, spare));
                 };
                 if refused.is_go_away() {
                     // Every further stream would be refused too.
@@ -205,7 +196,17 @@ impl Tunnel {
 
     /// Forwarded streams now open.
     pub fn active_streams(&self) -> usize {
-        self.inner.active.load(Ordering::Relaxed)
+        self.inner.load.active()
+    }
+
+    /// How many of them are heavy: they have moved more than 64 KiB lately, or are known to.
+    pub fn heavy_streams(&self) -> usize {
+        self.inner.load.heavy()
+    }
+
+    /// Whether as many streams are open as may be.
+    pub fn is_full(&self) -> bool {
+        self.active_streams() >= self.inner.settings.max_streams as usize
     }
 
     /// Bytes that came and went on its connection, whatever they were for.
@@ -229,23 +230,37 @@ impl Tunnel {
         &self,
         app_connections: &[String],
     ) -> Option<impl Future<Output = ()> + Send + use<>> {
-        if !self.can(FEATURE_ENDS) || !self.inner.carried.take_up(app_connections) {
-            return None;
-        }
         let tunnel = self.clone();
-        let carried = self.inner.carried.clone();
-        Some(carried.tell(move |notice| {
-            let tunnel = tunnel.clone();
-            async move {
-                let mut sender = tunnel.sender().ok_or(ControlError::Finished)?;
-                control::tell(&mut sender, "/ended", &notice, &tunnel.inner.settings).await
-            }
-        }))
+        self.can(FEATURE_ENDS)
+            .then(|| {
+                self.carried()
+                    .end(app_connections, move || Some(tunnel.clone()))
+            })
+            .flatten()
+    }
+
+    /// Tells the host which app connections have ended.
+    pub(super) async fn tell_ends(&self, notice: &EndedNotice) -> Result<(), ControlError> {
+        if !self.can(FEATURE_ENDS) {
+            return Ok(());
+        }
+        let mut sender = self.sender().ok_or(ControlError::Finished)?;
+        control::tell(&mut sender, "/ended", notice, &self.inner.settings).await
+    }
+
+    /// What it and the other tunnels of the same running host have carried requests of.
+    pub fn carried(&self) -> &Carried {
+        self.inner.carried.get_or_init(Carried::default)
+    }
+
+    /// Shares what is remembered with the host's other tunnels. Only before the first request.
+    pub fn share(&self, carried: Carried) {
+        let _ = self.inner.carried.set(carried);
     }
 
     /// Remembers an app connection that the host knows of, so that it hears of its end.
     pub(super) fn carry(&self, app_connection: &str) {
-        self.inner.carried.note(app_connection);
+        self.carried().note(app_connection);
     }
 
     pub(super) fn control_deadline(&self) -> Duration {
@@ -304,16 +319,9 @@ impl Tunnel {
 
     /// hyper would queue a stream too many without bound, behind all others.
     pub(super) fn count(&self) -> Option<ActiveStream> {
-        let most = self.inner.settings.max_streams as usize;
-        let active = &self.inner.active;
-        active
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
-                (now < most).then_some(now + 1)
-            })
-            .ok()?;
-        Some(ActiveStream {
-            _count: Arc::new(Count(Arc::clone(active))),
-        })
+        self.inner
+            .load
+            .begin(self.inner.settings.max_streams as usize)
     }
 }
 
@@ -326,68 +334,10 @@ impl std::fmt::Debug for Tunnel {
     }
 }
 
-/// Gives a request the form it has in the tunnel.
-fn prepare(request: &mut Request<Body>, head: &StreamHead) -> Result<(), SendError> {
-    head.encode(request.headers_mut())?;
-    request.headers_mut().insert(KIND, KIND_REQUEST);
-    let authority = match request.uri().authority() {
-        Some(authority) => authority.as_str().to_owned(),
-        None => host_field(request).ok_or(SendError::Target)?,
-    };
-    // One authority only, so that nobody further on can pick another one.
-    request.headers_mut().remove(HOST);
-    let target = request.uri().path_and_query().cloned();
-    *request.uri_mut() = Uri::builder()
-        .scheme(head.scheme.as_str())
-        .authority(authority)
-        .path_and_query(target.unwrap_or_else(|| PathAndQuery::from_static("/")))
-        .build()
-        .map_err(|_| SendError::Target)?;
-    *request.version_mut() = Version::HTTP_2;
-    Ok(())
-}
-
-fn host_field(request: &Request<Body>) -> Option<String> {
-    let mut values = request.headers().get_all(HOST).iter();
-    match (values.next(), values.next()) {
-        (Some(host), None) => host.to_str().ok().map(str::to_owned),
-        _ => None,
-    }
-}
-
-/// A copy of a request without a body, for the case that the host refuses the first.
-fn spare(request: &Request<Body>) -> Option<Request<Body>> {
-    if !http_body::Body::is_end_stream(request.body()) {
-        return None;
-    }
-    let mut copy = Request::new(body::empty());
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.version_mut() = request.version();
-    copy.headers_mut().clone_from(request.headers());
-    copy.extensions_mut().clone_from(request.extensions());
-    Some(copy)
-}
-
-/// The reason, if the other side said that it did nothing about the stream.
-fn refused(error: &hyper::Error) -> Option<&h2::Error> {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<h2::Error>() {
-            // A GOAWAY fails exactly the streams above its last stream id.
-            let untouched =
-                error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM);
-            return (error.is_remote() && untouched).then_some(error);
-        }
-        cause = error.source();
-    }
-    None
-}
-
 /// A response body that keeps its stream counted.
 struct Counted {
     body: Incoming,
-    _active: ActiveStream,
+    active: ActiveStream,
 }
 
 impl http_body::Body for Counted {
@@ -398,7 +348,13 @@ impl http_body::Body for Counted {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &polled
+            && let Some(data) = frame.data_ref()
+        {
+            self.active.note_moved(data.len() as u64);
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

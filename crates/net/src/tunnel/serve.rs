@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::camera::{self, CameraRefusal, View};
+use super::camera::{self, CameraRefusal, SHARES, SHARES_CAMERA, SharesCamera, View};
 use super::carrier::{Carrier, End, Line};
 use super::control::{self, Drain, EndedNotice, ReadError, Refusal, Welcome};
 use super::frames::Frames;
@@ -25,6 +25,7 @@ use super::printing;
 use super::questions::{self, AppKeyRefusal, AppKeyWish, MadeAppKey};
 use super::settings::Settings;
 use crate::body::Body;
+use crate::calm::Calm;
 use crate::tls::Exporter;
 
 /// Longest explanation a relay may give.
@@ -83,6 +84,19 @@ pub trait StreamService: Clone + Send + Sync + 'static {
     fn camera(
         &self,
         _view: View,
+    ) -> impl Future<Output = Result<Response<Body>, CameraRefusal>> + Send {
+        std::future::ready(Err(CameraRefusal::NoCamera))
+    }
+
+    /// The name of the running picture that [`Self::camera`] shows.
+    fn camera_name(&self) -> impl Future<Output = Result<String, CameraRefusal>> + Send {
+        std::future::ready(Err(CameraRefusal::NoCamera))
+    }
+
+    /// Shows a running picture that was named lately.
+    fn shared_camera(
+        &self,
+        _name: String,
     ) -> impl Future<Output = Result<Response<Body>, CameraRefusal>> + Send {
         std::future::ready(Err(CameraRefusal::NoCamera))
     }
@@ -159,8 +173,9 @@ impl HostTunnel {
         });
         let answer = service_fn(move |request| {
             let server = Arc::clone(&server);
-            async move { Ok::<_, Infallible>(server.answer(request).await.map(Frames)) }
+            async move { Ok::<_, Infallible>(server.answer(request).await.map(Frames::plain)) }
         });
+        let io = Calm::from_client(io);
         let io = TokioIo::new(Carrier::new(io, line.clone(), run.settings.dead_after()));
         let connection = run
             .settings
@@ -248,6 +263,10 @@ impl<S: StreamService> Server<S> {
                 "a host is no way to other addresses; CONNECT is for WebSockets only",
             );
         }
+        let shares = request.headers().get(SHARES) == Some(&SHARES_CAMERA);
+        if shares {
+            request.extensions_mut().insert(SharesCamera);
+        }
         match StreamHead::decode(request.headers_mut()) {
             Ok(head) => self.service.serve(request, head).await,
             Err(error) => control::problem(StatusCode::BAD_REQUEST, "head", error.to_string()),
@@ -272,7 +291,7 @@ impl<S: StreamService> Server<S> {
             "/drain" => self.drain(body).await,
             "/ended" => self.ended(body).await,
             "/app-key" | "/local-address" | "/app-connections" | "/printing" | "/snapshot"
-            | "/stream"
+            | "/stream" | "/camera-name" | "/shared-camera"
                 if !self.is_open() =>
             {
                 return not_welcomed();
@@ -283,6 +302,8 @@ impl<S: StreamService> Server<S> {
             "/printing" => printing::tell(&self.service, body, within).await,
             "/snapshot" => camera::show(&self.service, body, View::Snapshot, within).await,
             "/stream" => camera::show(&self.service, body, View::Stream, within).await,
+            "/camera-name" => camera::tell_name(&self.service, body, within).await,
+            "/shared-camera" => camera::show_shared(&self.service, body, within).await,
             "/ping" => control::read(body, self.settings.control_deadline)
                 .await
                 .map(|_| done()),
@@ -328,9 +349,11 @@ impl<S: StreamService> Server<S> {
     }
 
     async fn welcome(&self, body: Incoming) -> Result<Response<Body>, ReadError> {
-        let welcome = self.read(body).await?;
-        // Before the first request of this tunnel, and not after it.
-        self.service.hear(Ended::Any);
+        let welcome: Welcome = self.read(body).await?;
+        if !welcome.beside {
+            // Before the first request of this tunnel, and not after it.
+            self.service.hear(Ended::Any);
+        }
         Ok(self.advance(Phase::Welcomed(welcome), done()))
     }
 

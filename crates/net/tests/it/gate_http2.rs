@@ -433,6 +433,90 @@ async fn requests_taken_back_one_by_one_end_the_connection() {
     panic!("a thousand requests were taken back");
 }
 
+/// Frames that are allowed and do no work, over and over (S-10).
+#[tokio::test]
+async fn a_flood_of_frames_that_do_no_work_ends_the_connection_and_no_other() {
+    let server = Server::start(ListenSettings::default(), Recorder::default()).await;
+    let mut other = Peer::connect(&server).await;
+    for (round, (what, flood)) in [
+        ("pings", frame(PING, 0, 0, &[0; 8])),
+        ("answers to pings", frame(PING, ACK, 0, &[0; 8])),
+        ("settings", frame(SETTINGS, 0, 0, &[])),
+        ("priorities", frame(2, 0, 1, &[0, 0, 0, 0, 1])),
+        ("unknown kinds", frame(0xEE, 0, 0, &[])),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut peer = Peer::connect(&server).await;
+        peer.send(&[get(1)]).await;
+        assert_eq!(peer.end_of(1).await, Some(Status(200)), "{what}");
+        let (mut read, mut write) = peer.0.into_split();
+        let pieces = flood.repeat(100);
+        let flooding = async {
+            for _ in 0..2000 {
+                if write.write_all(&pieces).await.is_err() {
+                    return;
+                }
+            }
+            panic!("{what}: nobody minded");
+        };
+        let mut sink = tokio::io::sink();
+        let listening = tokio::io::copy(&mut read, &mut sink);
+        tokio::select! {
+            () = soon(what, flooding) => {}
+            _ = soon(what, listening) => {}
+        }
+        let stream = u32::try_from(2 * round + 1).unwrap();
+        other.send(&[get(stream)]).await;
+        assert_eq!(other.end_of(stream).await, Some(Status(200)), "{what}");
+    }
+}
+
+/// Nothing, in a thousand pieces.
+#[tokio::test]
+async fn empty_pieces_of_a_body_end_the_connection() {
+    let server = Server::start(ListenSettings::default(), Recorder::default()).await;
+    let mut peer = Peer::connect(&server).await;
+    let mut upload = get(1);
+    // Without END_STREAM.
+    upload[4] = END_HEADERS;
+    let mut frames = vec![upload];
+    frames.extend((0..1000).map(|_| frame(DATA, 0, 1, &[])));
+    peer.send(&frames).await;
+    let mut calm = false;
+    while let Some((kind, _, _, payload)) = peer.receive().await {
+        calm |= kind == GOAWAY && number(&payload[4..]) == ENHANCE_YOUR_CALM;
+    }
+    assert!(calm);
+}
+
+/// "Made you reset": the server is led to reset the streams itself, again and again.
+#[tokio::test]
+async fn streams_that_the_server_is_made_to_reset_end_the_connection() {
+    let (entered, mut entries) = mpsc::channel(1);
+    let handler = With(move |_, _| {
+        let entered = entered.clone();
+        async move {
+            let _ = entered.send(()).await;
+            std::future::pending().await
+        }
+    });
+    let server = Server::start(ListenSettings::default(), handler).await;
+    let mut peer = Peer::connect(&server).await;
+    for n in 0..1000 {
+        let stream = 2 * n + 1;
+        peer.send(&[get(stream)]).await;
+        tokio::select! {
+            () = peer.gone() => return,
+            _ = entries.recv() => {}
+        }
+        // A window that grows by nothing is an error of the stream (RFC 9113 section 6.9).
+        peer.send(&[frame(WINDOW_UPDATE, 0, stream, &[0; 4])]).await;
+    }
+    panic!("a thousand streams were reset");
+}
+
 #[tokio::test]
 async fn an_idle_connection_is_told_goodbye() {
     let settings = ListenSettings {

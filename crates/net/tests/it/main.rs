@@ -10,3 +10,4 @@ mod cut;
 mod gate;
 mod gate_http2;
 mod listen;
+mod slow_callers;

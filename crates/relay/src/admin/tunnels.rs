@@ -19,7 +19,7 @@ use super::VERSION;
 use crate::audit::Act;
 use crate::pages::ids::Id;
 use crate::pages::paths;
-use crate::pages::views::{AdminTunnels, ListedTunnel, Tab};
+use crate::pages::views::{AdminTunnels, ListedConnection, ListedTunnel, Tab};
 use crate::pages::visit::{About, Answered, Visit};
 use crate::state::State;
 
@@ -55,7 +55,7 @@ struct Asked {
 struct Cutting {
     #[serde(default)]
     csrf_token: String,
-    /// Which tunnel was on the page.
+    /// Which tunnels were on the page, with blanks between them.
     #[serde(default)]
     tunnel: String,
 }
@@ -63,10 +63,10 @@ struct Cutting {
 async fn show(visit: Visit, Query(asked): Query<Asked>) -> Answered {
     let account = visit.administrator()?;
     let mut all = visit.state.tunnels.all();
-    all.sort_by_key(|tunnel| std::cmp::Reverse(tunnel.since()));
+    all.sort_by_key(|tunnels| std::cmp::Reverse(tunnels.first().map(Tunnel::since)));
     let page: usize = asked.page.parse().unwrap_or(0);
     let shown = all.iter().skip(page.saturating_mul(PAGE)).take(PAGE);
-    let listed = futures_util::future::join_all(shown.map(|tunnel| listed(&visit, tunnel)));
+    let listed = futures_util::future::join_all(shown.map(|tunnels| listed(&visit, tunnels)));
     let listed: Result<Vec<_>, StoreError> = listed.await.into_iter().collect();
     let listed = listed.map_err(|failure| visit.failed(&failure))?;
     let more = all.len() > page.saturating_add(1).saturating_mul(PAGE);
@@ -83,8 +83,11 @@ async fn show(visit: Visit, Query(asked): Query<Asked>) -> Answered {
     Ok(visit.page(&page))
 }
 
-/// A tunnel with what is known of it; nothing if its printer was just removed.
-async fn listed(visit: &Visit, tunnel: &Tunnel) -> Result<Option<ListedTunnel>, StoreError> {
+/// A host's tunnels with what is known of them; nothing if its printer was just removed.
+async fn listed(visit: &Visit, tunnels: &[Tunnel]) -> Result<Option<ListedTunnel>, StoreError> {
+    let Some(tunnel) = tunnels.first() else {
+        return Ok(None);
+    };
     let host = HostKey::from_bytes(tunnel.hello().host_key).id();
     let store = &visit.state.store;
     let Some(printer) = store.printers().find_by_host(&host).await? else {
@@ -93,24 +96,34 @@ async fn listed(visit: &Visit, tunnel: &Tunnel) -> Result<Option<ListedTunnel>, 
     let Some(account) = store.accounts().find(&printer.account).await? else {
         return Ok(None);
     };
-    let asked = Instant::now();
-    let answers = tunnel.probe(PATIENCE).await;
-    let answers_in = u64::try_from(asked.elapsed().as_millis()).ok();
+    let connections = tunnels.iter().map(|tunnel| connection(visit, tunnel));
+    let connections = futures_util::future::join_all(connections).await;
+    let since = tunnels.iter().min_by_key(|tunnel| tunnel.since());
     let version = &tunnel.hello().version;
+    let ids: Vec<_> = tunnels.iter().map(Tunnel::id).collect();
     Ok(Some(ListedTunnel {
         id: printer.id.to_string(),
-        tunnel: tunnel.id().to_owned(),
+        tunnel: ids.join(" "),
         account: account.id.to_string(),
         email: account.email.as_str().to_owned(),
         version: version.chars().take(LONGEST_VERSION).collect(),
-        since: up_since(visit, tunnel),
-        streams: tunnel.active_streams(),
-        rate: visit.state.tunnels.rate(tunnel),
-        answers_in: answers_in.filter(|_| answers),
+        since: up_since(visit, since.unwrap_or(tunnel)),
+        connections,
         copy: recent_copy(visit, &printer),
         printer: printer.name.to_string(),
         network: printer.seen.network,
     }))
+}
+
+async fn connection(visit: &Visit, tunnel: &Tunnel) -> ListedConnection {
+    let asked = Instant::now();
+    let answers = tunnel.probe(PATIENCE).await;
+    let answers_in = u64::try_from(asked.elapsed().as_millis()).ok();
+    ListedConnection {
+        streams: tunnel.active_streams(),
+        rate: visit.state.tunnels.rate(tunnel),
+        answers_in: answers_in.filter(|_| answers),
+    }
 }
 
 fn up_since(visit: &Visit, tunnel: &Tunnel) -> Moment {
@@ -131,10 +144,16 @@ async fn disconnect(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Cuttin
     let found = found.map_err(|failure| visit.failed(&failure))?;
     let printer = found.ok_or_else(|| visit.problem(StatusCode::NOT_FOUND))?;
     let host = printer.host.as_ref().map(HostKey::id);
-    let tunnel = host.and_then(|host| visit.state.tunnels.find(&host));
-    // A second click finds the one that was on the page gone, and leaves the next one alone.
-    if let Some(tunnel) = tunnel.filter(|tunnel| tunnel.id() == form.tunnel) {
+    let tunnels = host.map(|host| visit.state.tunnels.all_of(&host));
+    let tunnels = tunnels.unwrap_or_default();
+    let mut shown = form.tunnel.split(' ');
+    // A second click finds those of the page gone, and leaves the next ones alone.
+    let is_here = shown.any(|id| tunnels.iter().any(|tunnel| tunnel.id() == id));
+    let tunnels = if is_here { tunnels } else { Vec::new() };
+    for tunnel in &tunnels {
         tunnel.close();
+    }
+    if let Some(tunnel) = tunnels.first() {
         let about = About {
             account: Some(&printer.account),
             ..About::printer(&id)

@@ -1,21 +1,41 @@
-//! Pictures of a printer's camera, asked for by the relay itself for people who may look: on the
-//! owner's pages, on live links, beside what is told of a print.
+//! Pictures of a printer's camera: for people who may look on our pages, on live links and beside
+//! what is told of a print, which the relay asks for itself, and for whoever the host lets see them.
+//!
+//! However many watch a picture, the host is asked for it once. Who may watch is for the callers to
+//! know; `docs/decisions/2026-11-26-camera-fan-out.md` says what is shared and why it may be.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+mod pace;
+mod parts;
+mod register;
+mod running;
+#[cfg(test)]
+pub(crate) mod tests;
+mod viewer;
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Response};
 use latchkey_model::id::HostId;
 use latchkey_model::limit::Reached;
-use latchkey_net::body::{self, Body};
+use latchkey_net::body::Body;
 use latchkey_net::tunnel::{self, CameraRefusal, ControlError, Tunnel};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use crate::tunnels::Tunnels;
+pub(crate) use self::pace::{Caps, Pace, wanted};
+use self::parts::Boundary;
+use self::register::{Opened, Register};
+use self::running::{Frame, Source};
+use self::viewer::Viewer;
+use crate::tunnels::{Kind, Tunnels};
 
-/// So many may look at one camera at the same time.
-const MOST_VIEWERS: usize = 8;
+/// A picture out of a running one is as good as a single one for so long.
+const FRESH: Duration = Duration::from_secs(2);
+/// The name of what a host without names shows.
+const UNNAMED: &str = "";
 /// The longest media type.
 const LONGEST_KIND: usize = 200;
 
@@ -44,42 +64,85 @@ pub(crate) enum CameraError {
     Limit(#[from] Reached),
 }
 
-/// The cameras behind the tunnels.
+/// A running picture, and its media type.
+pub(crate) struct Watched {
+    pub(crate) kind: HeaderValue,
+    pub(crate) body: Body,
+}
+
+/// Why somebody cannot watch a picture that others may be watching.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum WatchError {
+    #[error(transparent)]
+    Camera(#[from] CameraError),
+    /// It can be shown to one at a time, as it comes.
+    #[error("the camera's picture cannot be shared")]
+    NotShared,
+}
+
+/// The cameras behind the tunnels. Clones share what is running.
 #[derive(Clone)]
 pub(crate) struct Camera {
     tunnels: Tunnels,
-    viewers: Viewers,
+    register: Register,
 }
 
 impl Camera {
-    pub(crate) fn new(tunnels: Tunnels) -> Self {
+    /// `tracker` has what reads pictures, until `stopping`.
+    pub(crate) fn new(tunnels: Tunnels, tracker: TaskTracker, stopping: CancellationToken) -> Self {
         Self {
             tunnels,
-            viewers: Viewers::default(),
+            register: Register::new(tracker, stopping),
         }
     }
 
-    /// The picture as it is now: 4 MiB and 10 s at most.
+    /// The picture as it is now: 4 MiB and 10 s at most. Out of the running one if somebody
+    /// watches that.
     pub(crate) async fn snapshot(&self, host: &HostId) -> Result<Picture, CameraError> {
-        let (tunnel, _viewer) = self.enter(host)?;
+        let tunnel = self.tunnel(host)?;
+        if self.register.shows(host) {
+            let name = match self.register.named(host) {
+                Some(name) => Ok(name),
+                None => self.name(host, &tunnel).await,
+            };
+            let picture = name.ok().and_then(|name| self.newest(host, &name));
+            if let Some(picture) = picture.or_else(|| self.newest(host, UNNAMED)) {
+                return Ok(picture);
+            }
+        }
         let (kind, bytes) = tunnel.snapshot().await.map_err(|error| reason(&error))?;
         let kind = picture_kind(&kind).ok_or(CameraError::Failed)?;
         Ok(Picture { kind, bytes })
     }
 
-    /// The running picture as the camera sends it, without end, with all the fields that a browser
-    /// needs to be told: whoever passes it on adds none and removes none. Dropping the body ends it
-    /// at the printer.
-    pub(crate) async fn stream(&self, host: &HostId) -> Result<Response<Body>, CameraError> {
-        let (tunnel, viewer) = self.enter(host)?;
-        let shown = tunnel.camera_stream().await;
-        let shown = shown.map_err(|error| reason(&error))?;
-        let kind = shown.headers().get(CONTENT_TYPE).and_then(stream_kind);
-        let kind = kind.ok_or(CameraError::Failed)?;
-        let body = body::boxed(Watched {
-            inner: shown.into_body(),
-            _viewer: viewer,
-        });
+    /// The newest frame of a running picture, if somebody watches it.
+    pub(crate) fn newest(&self, host: &HostId, name: &str) -> Option<Picture> {
+        let frame = self.register.newest(host, name, FRESH)?;
+        picture_of(&frame)
+    }
+
+    /// The running picture, with all the fields that a browser needs to be told: whoever passes it
+    /// on adds none and removes none.
+    pub(crate) async fn stream(
+        &self,
+        host: &HostId,
+        pace: Pace,
+    ) -> Result<Response<Body>, CameraError> {
+        let tunnel = self.tunnel(host)?;
+        let name = self.name(host, &tunnel).await?;
+        let watched = match self.watch(host, &name, pace.clone(), None).await {
+            // A camera that shows itself to its neighbours alone.
+            Err(WatchError::Camera(CameraError::Failed | CameraError::NoCamera))
+                if name != UNNAMED =>
+            {
+                self.watch(host, UNNAMED, pace, None).await
+            }
+            watched => watched,
+        };
+        let Watched { kind, body } = watched.map_err(|error| match error {
+            WatchError::Camera(error) => error,
+            WatchError::NotShared => CameraError::Failed,
+        })?;
         let mut response = Response::new(body);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, kind);
@@ -91,11 +154,82 @@ impl Camera {
         Ok(response)
     }
 
-    fn enter(&self, host: &HostId) -> Result<(Tunnel, Viewer), CameraError> {
-        let tunnel = self.tunnels.find(host).ok_or(CameraError::NotConnected)?;
-        let viewer = self.viewers.enter(host).ok_or(CameraError::TooMany)?;
-        Ok((tunnel, viewer))
+    /// The running picture with this name, for one who may see it, until `held` ends.
+    pub(crate) async fn watch(
+        &self,
+        host: &HostId,
+        name: &str,
+        pace: Pace,
+        held: Option<Body>,
+    ) -> Result<Watched, WatchError> {
+        let open = async {
+            let tunnel = self.tunnel(host)?;
+            let shown = if name == UNNAMED {
+                tunnel.camera_stream().await
+            } else {
+                tunnel.shared_camera(name).await
+            };
+            let shown = shown.map_err(|error| reason(&error))?;
+            let kind = shown.headers().get(CONTENT_TYPE).and_then(stream_kind);
+            Ok(Opened {
+                kind: kind.ok_or(CameraError::Failed)?,
+                body: shown.into_body(),
+                has_tunnel: Box::new(move || tunnel.is_open()),
+            })
+        };
+        let (kind, place) = self.register.enter(host, name, open).await?;
+        let body = Viewer::new(place, pace, held).into_body();
+        Ok(Watched { kind, body })
     }
+
+    /// A running picture that one person alone watches, at their pace.
+    pub(crate) fn alone(
+        &self,
+        response: Response<Body>,
+        pace: Pace,
+    ) -> Result<Response<Body>, CameraError> {
+        let kind = response.headers().get(CONTENT_TYPE);
+        let boundary = kind.and_then(|kind| Boundary::of(kind).ok());
+        let boundary = boundary.ok_or(CameraError::Failed)?;
+        let (head, body) = response.into_parts();
+        let place = self.register.start(Source {
+            boundary,
+            body,
+            has_tunnel: Box::new(|| true),
+        });
+        let place = place.ok_or(CameraError::TooMany)?;
+        let body = Viewer::new(place, pace, None).into_body();
+        Ok(Response::from_parts(head, body))
+    }
+
+    /// The name of the picture that the host shows the relay. A name that was given a while ago is
+    /// good only while the picture runs.
+    async fn name(&self, host: &HostId, tunnel: &Tunnel) -> Result<String, CameraError> {
+        if !tunnel.names_cameras() {
+            return Ok(UNNAMED.to_owned());
+        }
+        let known = self.register.named(host);
+        if let Some(name) = known.filter(|name| self.register.runs(host, name)) {
+            return Ok(name);
+        }
+        let name = tunnel.camera_name().await;
+        let name = name.map_err(|error| reason(&error))?;
+        self.register.name(host, &name);
+        Ok(name)
+    }
+
+    fn tunnel(&self, host: &HostId) -> Result<Tunnel, CameraError> {
+        let tunnel = self.tunnels.find_for(host, Kind::Bulk);
+        tunnel.ok_or(CameraError::NotConnected)
+    }
+}
+
+/// A frame as a single picture.
+fn picture_of(frame: &Arc<Frame>) -> Option<Picture> {
+    Some(Picture {
+        kind: picture_kind(frame.kind.as_ref()?)?,
+        bytes: frame.data.clone(),
+    })
 }
 
 fn reason(error: &tunnel::CameraError) -> CameraError {
@@ -129,113 +263,4 @@ fn stream_kind(said: &HeaderValue) -> Option<HeaderValue> {
     let essence = text.split(';').next().unwrap_or_default().trim();
     let running = essence.eq_ignore_ascii_case("multipart/x-mixed-replace");
     (running && text.len() <= LONGEST_KIND).then(|| said.clone())
-}
-
-/// How many look at each camera now.
-#[derive(Clone, Default)]
-struct Viewers(Arc<Mutex<HashMap<HostId, usize>>>);
-
-/// One who looks, until dropped.
-struct Viewer {
-    viewers: Viewers,
-    host: HostId,
-}
-
-impl Viewers {
-    fn enter(&self, host: &HostId) -> Option<Viewer> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(host.clone()).or_default();
-        if *count >= MOST_VIEWERS {
-            return None;
-        }
-        *count += 1;
-        Some(Viewer {
-            viewers: self.clone(),
-            host: host.clone(),
-        })
-    }
-}
-
-impl Drop for Viewer {
-    fn drop(&mut self) {
-        let counts = self.viewers.0.lock();
-        let mut counts = counts.unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.host) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.host);
-            }
-        }
-    }
-}
-
-/// A running picture that counts.
-struct Watched {
-    inner: Body,
-    _viewer: Viewer,
-}
-
-impl hyper::body::Body for Watched {
-    type Data = Bytes;
-    type Error = body::BodyError;
-
-    fn poll_frame(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, Self::Error>>> {
-        std::pin::Pin::new(&mut self.inner).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_pictures_are_pictures() {
-        for (said, picture) in [
-            ("image/jpeg", Some("image/jpeg")),
-            ("Image/PNG; x=y", Some("image/png")),
-            ("image/svg+xml", None),
-            ("text/html", None),
-            ("image/jpeg, text/html", None),
-            ("", None),
-        ] {
-            let kind = picture_kind(&HeaderValue::from_static(said));
-            let picture = picture.map(HeaderValue::from_static);
-            assert_eq!(kind, picture, "{said}");
-        }
-        for (said, running) in [
-            ("multipart/x-mixed-replace;boundary=a", true),
-            ("Multipart/X-Mixed-Replace; boundary=\"a b\"", true),
-            ("multipart/x-mixed-replacement", false),
-            ("text/html", false),
-            ("video/mp4", false),
-        ] {
-            let kind = stream_kind(&HeaderValue::from_static(said));
-            assert_eq!(kind.is_some(), running, "{said}");
-        }
-    }
-
-    #[test]
-    fn only_so_many_look_at_one_camera() {
-        let viewers = Viewers::default();
-        let host = |seed| HostId::of_public_key(&[seed; 32]);
-        let mut inside: Vec<_> = (0..MOST_VIEWERS)
-            .map(|_| viewers.enter(&host(1)).unwrap())
-            .collect();
-        assert!(viewers.enter(&host(1)).is_none());
-        assert!(
-            viewers.enter(&host(2)).is_some(),
-            "another's camera is free"
-        );
-        inside.pop();
-        assert!(viewers.enter(&host(1)).is_some());
-        inside.clear();
-        assert!(viewers.0.lock().unwrap().is_empty());
-    }
 }

@@ -3,9 +3,9 @@
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use http::StatusCode;
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{StatusCode, Uri};
 use latchkey_model::account::Account;
 use latchkey_model::id::{HostId, PrinterId};
 use latchkey_model::printer::HostKey;
@@ -15,7 +15,7 @@ use latchkey_web::problem::Problem;
 
 use super::now_at;
 use super::wire::Shown;
-use crate::camera::{CameraError, Picture};
+use crate::camera::{CameraError, Picture, wanted};
 use crate::pages::ids::Id;
 use crate::pages::visit::{Answered, Visit};
 use crate::state::State;
@@ -51,7 +51,7 @@ async fn snapshot(visit: Visit, Id(id): Id<PrinterId>) -> Answered {
     Ok(picture_or(picture))
 }
 
-async fn camera(visit: Visit, Id(id): Id<PrinterId>) -> Answered {
+async fn camera(visit: Visit, Id(id): Id<PrinterId>, uri: Uri) -> Answered {
     let account = here(&visit)?;
     host_of(&visit, account, &id).await?;
     let session = visit.session().map(|session| session.id.clone());
@@ -72,7 +72,7 @@ async fn camera(visit: Visit, Id(id): Id<PrinterId>) -> Answered {
     let Some(host) = host_of(&visit, account, &id).await? else {
         return Ok(no_picture_for(CameraError::NotConnected));
     };
-    Ok(match place.stream(&host).await {
+    Ok(match place.stream(&host, wanted(&uri)).await {
         Ok(stream) => running(stream),
         Err(error) => no_picture_for(error),
     })

@@ -17,11 +17,13 @@ use latchkey_net::proxy::failure::HostFailure;
 use latchkey_net::proxy::patience::{Observed, Progress};
 use latchkey_net::proxy::splice::{Counts, Farewell};
 use latchkey_net::proxy::upgrade;
-use latchkey_net::tunnel::{ActiveStream, Scope, SendError, StreamHead, Tunnel};
+use latchkey_net::tunnel::{ActiveStream, Scope, SendError, SharesCamera, StreamHead, Tunnel};
 use latchkey_web::request_log::{CountedBody, Outcome, RequestLine, Side};
 
+use super::busy::Busy;
 use super::{Admission, Asker, Edge, Open, Trouble, headers};
 use crate::limits::{Pass, Socket};
+use crate::tunnels::{NoAnswer, weighed};
 
 /// An answer from the printer's side.
 pub(super) enum Forwarded {
@@ -52,6 +54,7 @@ impl Edge {
                 KeyScope::View => Scope::View,
             },
             request: line.request_id().to_owned(),
+            may_code: self.may_code(&request, call, admission),
         };
         let progress = Progress::start();
         let received = line.received();
@@ -61,7 +64,7 @@ impl Edge {
             let counted = CountedBody::new(body, received);
             body::boxed(Observed::new(counted, progress.clone()))
         });
-        let answer = self.send(host, request, &head);
+        let answer = self.ask(host, request, &head, &admission.printer);
         let Some(answer) = progress.within(self.config().first_byte, answer).await else {
             return Err(trouble(RelayStatus::TimedOut, Side::Tunnel, "timed_out"));
         };
@@ -84,27 +87,16 @@ impl Edge {
         }
     }
 
-    /// Sends through the host's tunnel; through its next one if the first went away
-    /// before it took the request.
-    async fn send(
+    /// Sends through one of the host's tunnels; through another if the first went away before it
+    /// took the request.
+    pub(super) async fn send(
         &self,
         host: &HostId,
         request: Request<Body>,
         head: &StreamHead,
     ) -> Result<Response<Body>, Trouble> {
-        let tunnel = self.shared.tunnels.find(host).ok_or_else(not_connected)?;
-        let unsent = match tunnel.send(request, head).await {
-            Err(SendError::NotSent(request)) => request,
-            outcome => return outcome.map_err(|error| trouble_with(&tunnel, &error)),
-        };
-        let next = self
-            .shared
-            .tunnels
-            .find(host)
-            .filter(|next| next.id() != tunnel.id());
-        let next = next.ok_or_else(not_connected)?;
-        let outcome = next.send(*unsent, head).await;
-        outcome.map_err(|error| trouble_with(&next, &error))
+        let sent = self.shared.tunnels.send(host, request, head);
+        sent.await.map_err(|error| trouble_without(&error))
     }
 
     fn is_secure(&self) -> bool {
@@ -189,8 +181,9 @@ impl Edge {
             (copied.to_caller, copied.from_caller)
         });
         self.shared.tracker.spawn(async move {
-            let copied = upgrade::join_counted(caller, printer, end, &counts).await;
-            drop((stream, running, moving));
+            let joined = upgrade::join_counted(caller, printer, end, &counts);
+            let copied = weighed(stream, &counts, joined).await;
+            drop((running, moving));
             let Some(copied) = copied else {
                 return line.finish(Outcome::Broken);
             };
@@ -229,7 +222,11 @@ fn prepare(request: Request<Body>, call: &Call, scheme: &str) -> Result<Request<
         .map_err(|_| trouble(RelayStatus::Unknown, Side::Us, "target"))?;
     parts.version = Version::HTTP_2;
     parts.headers.remove(http::header::HOST);
+    let shares = parts.extensions.remove::<SharesCamera>();
     parts.extensions = http::Extensions::new();
+    if let Some(shares) = shares {
+        parts.extensions.insert(shares);
+    }
     if call.websocket {
         parts.method = Method::CONNECT;
         parts.extensions.insert(Protocol::from_static("websocket"));
@@ -250,7 +247,7 @@ fn not_connected() -> Trouble {
     trouble(RelayStatus::NotConnected, Side::Tunnel, "not_connected")
 }
 
-fn trouble(status: RelayStatus, side: Side, reason: &'static str) -> Trouble {
+pub(super) fn trouble(status: RelayStatus, side: Side, reason: &'static str) -> Trouble {
     Trouble::Status(status, Some((side, reason)))
 }
 
@@ -259,13 +256,22 @@ fn trouble_of(failure: HostFailure) -> Trouble {
         HostFailure::Unreachable | HostFailure::Broken => RelayStatus::Unknown,
         HostFailure::TimedOut => RelayStatus::TimedOut,
         HostFailure::CallerTooSlow => return Trouble::CallerTooSlow,
+        HostFailure::Busy => return Trouble::Busy(Busy::Upstream),
     };
     trouble(status, Side::Upstream, failure.as_str())
 }
 
+fn trouble_without(answer: &NoAnswer) -> Trouble {
+    match answer {
+        NoAnswer::NotConnected => not_connected(),
+        NoAnswer::Full => trouble(RelayStatus::Unknown, Side::Tunnel, "full"),
+        NoAnswer::Failed(tunnel, error) => trouble_with(tunnel, error),
+    }
+}
+
 fn trouble_with(tunnel: &Tunnel, error: &SendError) -> Trouble {
     match error {
-        SendError::NotSent(_) | SendError::Refused(_) => not_connected(),
+        SendError::NotSent(_) | SendError::Refused(_) | SendError::Broken(..) => not_connected(),
         SendError::Full(_) => trouble(RelayStatus::Unknown, Side::Tunnel, "full"),
         SendError::ScopeUnknown => Trouble::HostTooOld,
         SendError::Lost(_) if !tunnel.is_open() => not_connected(),

@@ -2,9 +2,12 @@
 //! tunnel. Bodies stream; nothing here holds one whole.
 
 mod activity;
+mod busy;
+mod camera;
 mod credential;
 mod forward;
 mod headers;
+mod lean;
 mod origin;
 mod own;
 
@@ -21,6 +24,7 @@ use latchkey_model::relay_status::RelayStatus;
 use latchkey_model::secret::ConnectionLabel;
 use latchkey_net::body::{self, Body};
 use latchkey_net::listen::Call;
+use latchkey_net::proxy::coding::Tally;
 use latchkey_net::proxy::endings::Hold;
 use latchkey_store::relay::FoundAppConnection;
 use latchkey_store::{RelayStore, StoreError};
@@ -34,16 +38,21 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::activity::mark_camera;
+use self::busy::Busy;
+use self::camera::Forwarding;
 use self::credential::Credential;
 use crate::activity::{Activity, Moving};
 use crate::app_connections::origins::Origins;
 use crate::app_connections::usage::{Running, Usage};
+use crate::cache::Cache;
+use crate::camera::Camera;
 use crate::config::Config;
 use crate::guesses::Guesses;
 use crate::issued::Issued;
 use crate::life::Endings;
 use crate::limits::{Limits, NotNow, Pass, Subject, asks_for_webcam};
 use crate::own_access::{OwnAccess, cookie};
+use crate::shares::Shares;
 use crate::tunnels::Tunnels;
 
 /// The relay's entry for traffic on app-connection hostnames.
@@ -62,6 +71,10 @@ pub(crate) struct Shared {
     pub(crate) own: OwnAccess,
     pub(crate) usage: Usage,
     pub(crate) limits: Limits,
+    /// What each may take of this relay.
+    pub(crate) shares: Shares,
+    /// Pictures that callers share.
+    pub(crate) camera: Camera,
     /// What is done, for those whose printers they are.
     pub(crate) activity: Activity,
     pub(crate) origins: Origins,
@@ -69,6 +82,10 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) ids: RequestIds,
     pub(crate) issued: Issued,
+    /// What need not come through a tunnel again.
+    pub(crate) cache: Cache,
+    /// Counts what came through tunnels in fewer bytes.
+    pub(crate) undone: Tally,
     /// Spliced sockets live here, so that a drain waits for them.
     pub(crate) tracker: TaskTracker,
     /// Ends what does not end by itself: sockets and camera streams.
@@ -118,6 +135,8 @@ enum Trouble {
     HostTooOld,
     /// A limit of the account's plan is reached.
     Limit(Reached),
+    /// There is too much to do, here or at the printer's server.
+    Busy(Busy),
     /// A page of another origin is behind it.
     Forged,
     /// The caller was too slow with its own request.
@@ -243,6 +262,7 @@ impl Edge {
             printer: &admission.printer,
             plan: &admission.plan,
         };
+        let share = self.share(call, admission).await?;
         let of_webcam = asks_for_webcam(request.uri());
         let pass = self.shared.limits.begin(subject, of_webcam).await;
         let pass = pass.map_err(|not_now| match not_now {
@@ -250,12 +270,19 @@ impl Edge {
             NotNow::Store(error) => doubt(&error),
             NotNow::NoPlan => unknown_plan(),
         })?;
+        let pass = pass.with(share);
+        let with = Forwarding {
+            call,
+            admission,
+            line,
+            hold,
+        };
         let method = request.method().clone();
         let request = pass.request(request).map_err(Trouble::Limit)?;
         let forwarded = tokio::select! {
             biased;
             reached = pass.stopped() => return Err(Trouble::Limit(reached)),
-            forwarded = self.forward(request, call, admission, line, hold) => forwarded?,
+            forwarded = self.forward_or_show(request, with, &pass) => forwarded?,
         };
         Ok(match forwarded {
             forward::Forwarded::Plain(response) => {
@@ -346,9 +373,12 @@ impl Edge {
         ))
     }
 
-    async fn find(&self, label: &ConnectionLabel) -> Result<Option<FoundAppConnection>, Trouble> {
+    async fn find(
+        &self,
+        label: &ConnectionLabel,
+    ) -> Result<Option<Arc<FoundAppConnection>>, Trouble> {
         let store = self.shared.store.app_connections();
-        let found = store.find_by_label_hash(&label.hash()).await;
+        let found = store.recall_by_label_hash(&label.hash()).await;
         found.map_err(|error| doubt(&error))
     }
 
@@ -375,6 +405,10 @@ impl Edge {
                 line.set_failure(Side::Caller, reached.limit.name());
                 let relay_url = self.config().public_url.to_string();
                 limit_reached(reached, &relay_url, line.request_id(), asker)
+            }
+            Trouble::Busy(busy) => {
+                line.set_failure(busy.side(), busy.reason());
+                busy.problem().request_id(line.request_id()).json()
             }
             Trouble::Forged => {
                 line.set_failure(Side::Caller, "foreign_origin");

@@ -28,7 +28,7 @@ use tokio_util::task::TaskTracker;
 
 use super::feed::Feed;
 use super::presence::Comings;
-use crate::camera::{Camera, CameraError};
+use crate::camera::{Camera, CameraError, Pace};
 use crate::tests::Bench;
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -60,7 +60,7 @@ impl StreamService for Host {
         let mut response = Response::new(match view {
             View::Snapshot => body::full("a picture"),
             View::Stream => {
-                let frame = Frame::data(Bytes::from_static(b"a picture"));
+                let frame = Frame::data(Bytes::from_static(b"--x\r\n\r\na picture\r\n--x\r\n"));
                 let first = std::iter::once(Ok::<_, std::io::Error>(frame));
                 let frames = futures_util::stream::iter(first);
                 body::boxed(StreamBody::new(
@@ -275,10 +275,11 @@ async fn a_camera_shows_pictures_and_nothing_else() {
     ] {
         let scene = Scene::of(&[], kind).await;
         let tunnels = crate::tunnels::Tunnels::default();
-        let camera = Camera::new(tunnels.clone());
+        let stopping = CancellationToken::new();
+        let camera = Camera::new(tunnels.clone(), TaskTracker::new(), stopping);
         let none = camera.snapshot(&host).await;
         assert_eq!(none.unwrap_err(), CameraError::NotConnected);
-        tunnels.admit(host.clone(), scene.tunnel.clone());
+        tunnels.admit(&host, &scene.tunnel);
         match camera.snapshot(&host).await {
             Ok(picture) => {
                 assert!(snapshot, "{kind}");
@@ -287,7 +288,7 @@ async fn a_camera_shows_pictures_and_nothing_else() {
             }
             Err(error) => assert!(!snapshot && error == CameraError::Failed, "{kind}"),
         }
-        let Ok(running) = camera.stream(&host).await else {
+        let Ok(running) = camera.stream(&host, Pace::default()).await else {
             assert!(!stream, "{kind}");
             continue;
         };
@@ -297,16 +298,16 @@ async fn a_camera_shows_pictures_and_nothing_else() {
         assert!(!running.headers().contains_key("set-cookie"));
         let mut open = vec![running];
         let refused = loop {
-            match camera.stream(&host).await {
+            match camera.stream(&host, Pace::default()).await {
                 Ok(more) => open.push(more),
                 Err(error) => break error,
             }
         };
-        assert_eq!((refused, open.len()), (CameraError::TooMany, 8));
+        assert_eq!((refused, open.len()), (CameraError::TooMany, 100));
         let mut body = open.pop().unwrap().into_body();
         assert!(body.frame().await.unwrap().is_ok());
         drop(body);
-        assert!(camera.stream(&host).await.is_ok());
+        assert!(camera.stream(&host, Pace::default()).await.is_ok());
     }
 }
 

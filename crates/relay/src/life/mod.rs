@@ -22,6 +22,7 @@ use latchkey_net::proxy::endings;
 use latchkey_store::{RelayStore, StoreError};
 use tokio_util::task::TaskTracker;
 
+use crate::cache::Cache;
 use crate::own_access::Changes;
 use crate::tunnels::Tunnels;
 
@@ -41,6 +42,8 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     /// Hosts hear of ends here.
     pub(crate) tracker: TaskTracker,
+    /// What is kept of printers' answers.
+    pub(crate) cache: Cache,
 }
 
 /// Why an account cannot be put on a plan.
@@ -64,6 +67,10 @@ impl Life {
 
     pub(crate) fn tunnels(&self) -> &Tunnels {
         &self.0.tunnels
+    }
+
+    pub(crate) fn cache(&self) -> &Cache {
+        &self.0.cache
     }
 
     /// Told when what people have open at their own hostnames may have ended.
@@ -159,6 +166,7 @@ impl Life {
         };
         self.cut(&removed.app_connections);
         self.1.note();
+        self.0.cache.forget(id);
         self.send_away(host.as_ref().map(HostKey::id));
         Ok(true)
     }
@@ -172,6 +180,9 @@ impl Life {
         };
         self.cut(&deleted.app_connections);
         self.1.note();
+        for printer in &printers {
+            self.0.cache.forget(&printer.id);
+        }
         let hosts = printers.iter().filter_map(|printer| printer.host.as_ref());
         self.send_away(hosts.map(HostKey::id));
         Ok(true)
@@ -225,17 +236,15 @@ impl Life {
             return;
         }
         let ids: Vec<String> = ended.iter().map(ToString::to_string).collect();
-        for tunnel in self.0.tunnels.all() {
-            if let Some(telling) = tunnel.hear_of_ends(&ids) {
-                self.0.tracker.spawn(telling);
-            }
+        for telling in self.0.tunnels.hear_of_ends(&ids) {
+            self.0.tracker.spawn(telling);
         }
     }
 
     /// Ends the tunnels of hosts that are no longer paired.
     fn send_away(&self, hosts: impl IntoIterator<Item = HostId>) {
         for host in hosts {
-            if let Some(tunnel) = self.0.tunnels.forget(&host) {
+            for tunnel in self.0.tunnels.forget(&host) {
                 self.0.tracker.spawn(async move {
                     tunnel.dismiss(crate::tunnels::unknown_host()).await;
                 });

@@ -11,6 +11,7 @@ use latchkey_model::printer::{Printer, PrinterName, Seen};
 use latchkey_net::proxy::endings::Hold;
 
 use super::*;
+use crate::config::CacheBounds;
 
 /// A relay's memory with one printer and one app connection that has something open.
 struct Bench {
@@ -43,6 +44,7 @@ impl Bench {
             endings: Endings::default(),
             clock: Arc::new(clock.clone()),
             tracker: TaskTracker::new(),
+            cache: Cache::new(CacheBounds::default()),
         });
         let account = AccountId::generate(&chance);
         let email = Email::parse("ann@example.com").unwrap();

@@ -9,11 +9,15 @@ use latchkey_model::id::{AccountId, PrinterId};
 use latchkey_model::limit::{Limit, Month, Reached, WebcamWindow};
 use latchkey_model::plan::Entitlements;
 use latchkey_store::relay::KeptUsage;
+use tokio::time::Instant;
 
 use super::Used;
 
 /// How long somebody may wait before one more stream is tried.
 const ANOTHER_TRY: Duration = Duration::from_secs(5);
+
+/// So much of a plan's rate may pass at once.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// An account's counts, for all that it has open.
 pub(super) struct Book {
@@ -45,6 +49,8 @@ pub(super) struct Counts {
     windows: HashMap<PrinterId, Window>,
     /// How often what there was to write was asked for since the last use.
     asked: u32,
+    /// When all that passed has passed, at the plan's rate.
+    passed_at: Option<Instant>,
 }
 
 struct Window {
@@ -69,7 +75,25 @@ impl Counts {
             open: 0,
             windows: windows.collect(),
             asked: 0,
+            passed_at: None,
         }
+    }
+
+    /// How long so many bytes have to wait, at the plan's rate.
+    pub(super) fn pace(&mut self, bytes: u64) -> Duration {
+        let Some(rate) = self.plan.max_bytes_per_second else {
+            self.passed_at = None;
+            return Duration::ZERO;
+        };
+        let now = Instant::now();
+        let begins = self.passed_at.map_or(now, |passed| passed.max(now));
+        let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(rate.max(1));
+        let takes = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+        // Far enough for every clock, and no sum overflows.
+        let takes = takes.min(Duration::from_hours(24));
+        let ends = begins + takes;
+        self.passed_at = Some(ends);
+        (ends - now).saturating_sub(AT_ONCE)
     }
 
     /// Counts against this plan from now on.
@@ -264,6 +288,30 @@ mod tests {
         assert_eq!(written, [10, 10]);
         assert_eq!(counts.take_bytes().count(), 0);
         assert_eq!(counts.used(next).bytes, 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bytes_wait_at_the_rate_of_the_plan_whoever_sends_them() {
+        let second = Duration::from_secs(1);
+        let mut counts = counts(Entitlements {
+            max_bytes_per_second: Some(1_000),
+            ..Entitlements::default()
+        });
+        assert_eq!(
+            counts.pace(1_000),
+            Duration::ZERO,
+            "a second's worth at once"
+        );
+        assert_eq!(counts.pace(500), second / 2);
+        assert_eq!(counts.pace(500), second, "whatever comes next waits longer");
+        tokio::time::advance(second).await;
+        assert_eq!(counts.pace(1_000), second, "and not for what has passed");
+        tokio::time::advance(60 * second).await;
+        assert_eq!(counts.pace(1_000), Duration::ZERO);
+        assert_eq!(counts.pace(1_000), second, "a quiet minute is not saved up");
+        assert!(counts.pace(u64::MAX) > 3_600 * second);
+        counts.adopt(Entitlements::default());
+        assert_eq!(counts.pace(1_000_000), Duration::ZERO);
     }
 
     #[test]

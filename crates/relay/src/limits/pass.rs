@@ -11,11 +11,14 @@ use latchkey_model::limit::{Limit, Reached};
 use latchkey_net::body::Body;
 use latchkey_net::proxy::endless;
 use latchkey_net::proxy::metered::{Verdict, metered};
+use latchkey_net::proxy::throttle::throttled;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::book::{Book, Counts};
 use super::webcam;
+use crate::camera::Caps;
+use crate::shares::Share;
 
 /// How often the bytes of a socket are counted.
 const SOCKET_EVERY: Duration = Duration::from_secs(1);
@@ -23,6 +26,8 @@ const SOCKET_EVERY: Duration = Duration::from_secs(1);
 /// One open stream of an account; closed when this goes.
 pub(crate) struct Pass {
     passing: Arc<Passing>,
+    /// Its part of the relay, kept as long.
+    share: Option<Share>,
 }
 
 /// What the parts of a request share.
@@ -52,7 +57,14 @@ impl Pass {
                 reached: OnceLock::new(),
                 stopped: CancellationToken::new(),
             }),
+            share: None,
         }
+    }
+
+    /// Keeps this part of the relay for as long as it is there itself.
+    pub(crate) fn with(mut self, share: Share) -> Self {
+        self.share = Some(share);
+        self
     }
 
     /// Lets a request in whose body passes as far as the plan allows. Refused before a byte of it
@@ -74,7 +86,19 @@ impl Pass {
                 }
             }
         };
-        Ok(request.map(|body| metered(body, known, meter)))
+        Ok(request.map(|body| self.passing.at_its_pace(metered(body, known, meter))))
+    }
+
+    /// How fast a webcam's picture may be shown, now and later.
+    pub(crate) fn caps(&self) -> impl Fn() -> Caps + Send + Sync + 'static + use<> {
+        let book = Arc::clone(&self.passing.book);
+        move || {
+            let counts = book.counts();
+            Caps {
+                frames_per_second: counts.plan().max_webcam_fps,
+                bytes_per_second: counts.plan().max_webcam_bytes_per_second,
+            }
+        }
     }
 
     /// Waits until the request's body is stopped by a limit.
@@ -94,6 +118,11 @@ impl Pass {
         if is_bodiless(method, response.status()) {
             return Ok(response.map(|body| self.hold(body)));
         }
+        if let Some(share) = &self.share
+            && endless::is_endless(response.headers())
+        {
+            share.lengthen();
+        }
         if endless::is_webcam(response.headers()) {
             return self.webcam(response);
         }
@@ -102,6 +131,7 @@ impl Pass {
             self.passing.check(Limit::Download, bytes)?;
         }
         let mut passed = 0_u64;
+        let passing = Arc::clone(&self.passing);
         let meter = move |bytes| {
             passed = passed.saturating_add(bytes);
             match self.passing.piece(Limit::Download, passed, bytes) {
@@ -112,13 +142,14 @@ impl Pass {
                 }
             }
         };
-        Ok(response.map(|body| metered(body, known, meter)))
+        Ok(response.map(|body| passing.at_its_pace(metered(body, known, meter))))
     }
 
     /// A picture is no file: its size is not limited, its time is.
     fn webcam(self, response: Response<Body>) -> Result<Response<Body>, Reached> {
         let ended = webcam::until_limit(&self.passing)?;
         let tracker = self.passing.tracker.clone();
+        let passing = Arc::clone(&self.passing);
         let meter = move |bytes| {
             let now = self.passing.clock.now();
             match self.passing.book.counts().pass(bytes, now) {
@@ -127,7 +158,7 @@ impl Pass {
             }
         };
         Ok(response.map(|body| {
-            let body = metered(body, None, meter);
+            let body = passing.at_its_pace(metered(body, None, meter));
             latchkey_net::proxy::cut::end_at_once(body, ended, &tracker)
         }))
     }
@@ -170,6 +201,15 @@ impl Passing {
         let mut counts = self.book.counts();
         within(limit, &counts, passed)?;
         counts.pass(bytes, self.clock.now())
+    }
+
+    /// The body, as fast as the plan allows.
+    fn at_its_pace(&self, body: Body) -> Body {
+        if self.book.counts().plan().max_bytes_per_second.is_none() {
+            return body;
+        }
+        let book = Arc::clone(&self.book);
+        throttled(body, move |bytes| book.counts().pace(bytes))
     }
 
     fn stop(&self, reached: Reached) {
@@ -255,6 +295,8 @@ impl Socket {
         let now = self.pass.passing.clock.now();
         let mut counts = self.pass.passing.book.counts();
         counts.note(moved, now);
+        // What has passed waits no more, but others wait for it.
+        counts.pace(moved);
         counts.room(0, now).is_err()
     }
 }

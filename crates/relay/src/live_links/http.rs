@@ -7,7 +7,7 @@ use axum::extract::{Extension, Path, State as Shared};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::header::{CONTENT_TYPE, LOCATION, REFERRER_POLICY};
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode, Uri};
 use latchkey_model::live_link::Shows;
 use latchkey_store::StoreError;
 use latchkey_store::relay::ListedLink;
@@ -16,7 +16,7 @@ use latchkey_web::problem::Problem;
 use latchkey_web::shell::Place as At;
 
 use super::viewer;
-use crate::camera::CameraError;
+use crate::camera::{CameraError, wanted};
 use crate::dashboard::http::{no_picture_for, picture_or, running};
 use crate::dashboard::now_of;
 use crate::dashboard::wire::Shown;
@@ -189,7 +189,7 @@ async fn snapshot(asking: Asking) -> Result<Response, Response> {
     Ok(private(picture_or(picture)))
 }
 
-async fn camera(asking: Asking) -> Result<Response, Response> {
+async fn camera(uri: Uri, asking: Asking) -> Result<Response, Response> {
     let guest = Guest::new(asking);
     let found = guest.watch().await?;
     let link = &found.link;
@@ -203,7 +203,7 @@ async fn camera(asking: Asking) -> Result<Response, Response> {
     let Some(host) = &found.host else {
         return Ok(private(no_picture_for(CameraError::NotConnected)));
     };
-    Ok(private(match place.stream(host).await {
+    Ok(private(match place.stream(host, wanted(&uri)).await {
         Ok(stream) => running(stream),
         Err(error) => no_picture_for(error),
     }))

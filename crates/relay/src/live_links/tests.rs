@@ -354,7 +354,7 @@ async fn who_watches_is_cut_off_when_the_link_is_revoked_or_its_reason_ends() {
             .watching
             .enter(viewer(&scene.printer.id, &made.id))
             .unwrap();
-        place.stream(&host).await.unwrap()
+        place.stream(&host, None).await.unwrap()
     };
     let revoked = scene.make(24, false).await;
     let stream = watch(&revoked).await;
@@ -428,7 +428,10 @@ async fn people_are_cut_off_when_their_session_or_their_use_of_the_printer_ends(
             },
         };
         let place = state.watching.enter(viewer).unwrap();
-        (place.stream(&host).await.unwrap(), sessions[0].id.clone())
+        (
+            place.stream(&host, None).await.unwrap(),
+            sessions[0].id.clone(),
+        )
     };
     let (anns, session) = watch(&scene.ann).await;
     let (bobs, _) = watch(&bob).await;
@@ -460,7 +463,7 @@ async fn of_a_suspended_owners_printer_a_member_sees_nothing() {
     };
     let place = state.watching.enter(viewer).unwrap();
     let host = scene.printer.host.as_ref().map(HostKey::id).unwrap();
-    let stream = place.stream(&host).await.unwrap();
+    let stream = place.stream(&host, None).await.unwrap();
     state.life.suspend(&scene.ann.id, "because").await.unwrap();
     state.live_links.recheck_viewers().await.unwrap();
     assert!(is_cut(stream).await);
@@ -514,7 +517,7 @@ async fn a_doubt_cuts_nobody_off() {
         .enter(viewer(&scene.printer.id, &made.id))
         .unwrap();
     let host = scene.printer.host.as_ref().map(HostKey::id).unwrap();
-    let stream = place.stream(&host).await.unwrap();
+    let stream = place.stream(&host, None).await.unwrap();
     scene.bench.store().close().await;
     assert!(state.live_links.recheck_viewers().await.is_err());
     assert!(!is_cut(stream).await);

@@ -52,7 +52,7 @@ impl Keys {
         wish: KeyWish<'_>,
     ) -> Result<Zeroizing<String>, KeyRefused> {
         let host = wish.printer.host.as_ref().map(HostKey::id);
-        let tunnel = host.and_then(|host| self.tunnels.find(&host));
+        let tunnel = host.and_then(|host| self.tunnels.lead_of(&host));
         let tunnel = tunnel.ok_or(KeyRefused::NotConnected)?;
         let wished = AppKeyWish {
             app: wish.name.to_string(),

@@ -33,9 +33,11 @@ use tower::ServiceExt as _;
 use crate::accounts::SigningUp;
 use crate::activity::Activity;
 use crate::audit::{self, Audit};
+use crate::cache::Cache;
+use crate::camera::Camera;
 use crate::config::{
-    AdministratorsFactor, Config, PublicUrl, Registration, Sender, Smtp, SmtpTls, UnregisteredApps,
-    Webhooks,
+    AdministratorsFactor, CacheBounds, Config, PublicUrl, Registration, Sender, Smtp, SmtpTls,
+    UnregisteredApps, Webhooks,
 };
 use crate::events::Events;
 use crate::life::{Endings, Life, Parts};
@@ -247,6 +249,7 @@ pub(crate) fn state(
         endings: Endings::default(),
         clock: Arc::clone(clock),
         tracker: TaskTracker::new(),
+        cache: Cache::new(CacheBounds::default()),
     });
     let webhooks = &config.webhooks;
     let egress = Egress::new(webhooks.rules.clone(), webhooks.ca.as_deref()).unwrap();
@@ -269,6 +272,11 @@ pub(crate) fn state(
         own_access: OwnAccess::new(&config, &store, clock, chance, &key),
         config,
         limits,
+        camera: Camera::new(
+            life.tunnels().clone(),
+            TaskTracker::new(),
+            CancellationToken::new(),
+        ),
         clock: Arc::clone(clock),
         chance: Arc::clone(chance),
         tunnels: life.tunnels().clone(),
@@ -336,6 +344,9 @@ pub(crate) fn config() -> Config {
         administrators_factor: AdministratorsFactor::IfSet,
         smtp: None,
         webhooks: Webhooks::default(),
+        compression: true,
+        cache: CacheBounds::default(),
+        admission: crate::config::Admission::default(),
         first_byte: Duration::from_secs(35),
         drain: Duration::from_secs(5),
     }

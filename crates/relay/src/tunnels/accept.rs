@@ -8,18 +8,21 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use latchkey_model::app_key::network_of;
 use latchkey_model::chance::{Chance, letters};
-use latchkey_model::clock::{Clock, Timestamp};
+use latchkey_model::clock::Clock;
 use latchkey_model::id::{HostId, PrinterId};
 use latchkey_model::printer::{CopySeen, HostKey, Presence, Printer};
 use latchkey_net::tls::Exporter;
-use latchkey_net::tunnel::{Acceptor, Arrival, HostHello, Refusal, RefusalCode, Tunnel};
+use latchkey_net::tunnel::{
+    Acceptor, Arrival, HostHello, Invitation, MOST_CONNECTIONS, Refusal, RefusalCode, Tunnel,
+};
 use latchkey_store::RelayStore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Taken, Tunnels, presence, refusal};
+use super::attending::Whose;
+use super::copies::Instance;
+use super::{NotIn, Placed, Tunnels, refusal};
 use crate::events::Events;
-use crate::events::feed::Feed;
 use crate::events::presence::Comings;
 use crate::mail::Letter;
 use crate::notices::Notices;
@@ -76,46 +79,83 @@ impl Reception {
 }
 
 impl Desk {
-    async fn decide(&self, arrival: Arrival, network: &str) {
+    async fn decide(self: Arc<Self>, arrival: Arrival, network: &str) {
         let host = HostKey::from_bytes(arrival.hello.host_key).id();
+        let instance = arrival.hello.instance;
+        if arrival.hello.connection >= MOST_CONNECTIONS {
+            return arrival.refuse(no_such_connection()).await;
+        }
         let printer = match self.printer_of(&host).await {
             Ok(printer) => printer,
             Err(refusal) => return arrival.refuse(refusal).await,
         };
-        let (since, printer) = (printer.created, printer.id);
-        let leaving = match self.other_process(&host, &arrival.hello).await {
+        let whose = Whose {
+            host,
+            printer: printer.id,
+            since: printer.created,
+        };
+        let leaving = match self.other_process(&whose.host, &arrival.hello).await {
             Other::None => None,
-            Other::Leaving(id) => Some(id),
+            Other::Leaving(instance) => Some(instance),
             Other::Alive => {
-                self.note_copy(&printer, network).await;
+                self.note_copy(&whose.printer, network).await;
                 return arrival.refuse(held()).await;
             }
         };
+        let beside = self.tunnels.carried(&whose.host, instance);
+        let is_beside = beside.is_some();
         let id = letters(&*self.chance, b"abcdefghijkmnpqrstuvwxyz23456789", 12);
-        let tunnel = match arrival.welcome(&id, Some(printer.as_str())).await {
+        let invitation = Invitation {
+            tunnel_id: &id,
+            printer_id: Some(whose.printer.as_str()),
+            connections: MOST_CONNECTIONS,
+            beside,
+        };
+        let tunnel = match arrival.welcome_as(invitation).await {
             Ok(tunnel) => tunnel,
             Err(error) => return tracing::warn!(%error, "a host left before its welcome"),
         };
-        let placed = self
-            .tunnels
-            .put(host.clone(), tunnel.clone(), leaving.as_deref());
+        let placed = self.tunnels.put(&whose.host, &tunnel, is_beside, leaving);
         match placed {
-            Err(Taken) => {
-                self.note_copy(&printer, network).await;
+            Err(NotIn::Taken) => {
+                self.note_copy(&whose.printer, network).await;
                 return tunnel.dismiss(held()).await;
             }
-            Ok(Some(replaced)) => {
-                self.tracker
-                    .spawn(async move { replaced.dismiss(held()).await });
-            }
-            Ok(None) => {}
+            Err(NotIn::TooLate) => return tunnel.dismiss(busy()).await,
+            Ok(placed) => self.take_in(placed, &whose, &tunnel, network).await,
         }
-        let whose = Whose {
-            host,
-            printer,
-            since,
-        };
-        self.stay_with(whose, tunnel, network).await;
+        self.stay_with(&whose, &tunnel).await;
+    }
+
+    /// What follows for the host and for others from a tunnel that got in.
+    async fn take_in(
+        self: &Arc<Self>,
+        placed: Placed,
+        whose: &Whose,
+        tunnel: &Tunnel,
+        network: &str,
+    ) {
+        let is_newcomer = placed.visit.is_some() || !placed.replaced.is_empty();
+        for replaced in placed.replaced {
+            self.tracker
+                .spawn(async move { replaced.dismiss(held()).await });
+        }
+        if placed.unheard
+            && let Some(telling) = self.tunnels.hear_of_any(&whose.host, tunnel.carried())
+        {
+            self.tracker.spawn(telling);
+        }
+        if let Some(visit) = placed.visit {
+            let (desk, whose) = (Arc::clone(self), whose.clone());
+            self.tracker
+                .spawn(async move { desk.attend(&whose, visit).await });
+        }
+        if is_newcomer {
+            let printers = self.store.printers();
+            if let Err(error) = printers.note_network(&whose.printer, network).await {
+                tracing::warn!(%error, "cannot note from where a host is connected");
+            }
+        }
     }
 
     /// The printer this host belongs to.
@@ -139,67 +179,41 @@ impl Desk {
         if self.tunnels.is_locked_out(host, hello.instance) {
             return Other::Alive;
         }
-        match self.tunnels.find(host) {
-            Some(current) if current.hello().instance != hello.instance => {
-                if self.tunnels.is_preferred(host, hello.instance) {
-                    Other::Leaving(current.id().to_owned())
-                } else if current.probe(PROOF_OF_LIFE).await {
-                    Other::Alive
-                } else {
-                    Other::Leaving(current.id().to_owned())
-                }
-            }
-            _ => Other::None,
+        let Some(current) = self.tunnels.current_process(host) else {
+            return Other::None;
+        };
+        let (there, tunnels) = current;
+        if there == hello.instance {
+            return Other::None;
+        }
+        if self.tunnels.is_preferred(host, hello.instance) {
+            return Other::Leaving(there);
+        }
+        // It is enough that one of them answers.
+        let asked = tunnels.iter().map(|tunnel| {
+            Box::pin(async move { tunnel.probe(PROOF_OF_LIFE).await.then_some(()).ok_or(()) })
+        });
+        match futures_util::future::select_ok(asked).await {
+            Ok(_) => Other::Alive,
+            Err(()) => Other::Leaving(there),
         }
     }
 
     /// Stays with a registered tunnel to its end.
-    async fn stay_with(&self, whose: Whose, tunnel: Tunnel, network: &str) {
-        let Whose {
-            host,
-            printer,
-            since,
-        } = whose;
+    async fn stay_with(&self, whose: &Whose, tunnel: &Tunnel) {
         tracing::info!(
-            printer.id = %printer,
+            printer.id = %whose.printer,
             tunnel.id = tunnel.id(),
-            host.version = tunnel.hello().version,
-            "a host connected"
+            tunnel.connection = tunnel.hello().connection,
+            "a host's tunnel is up"
         );
-        self.note_seen(&printer, Presence::Connected).await;
-        self.comings.came(&printer).await;
-        if let Err(error) = self.store.printers().note_network(&printer, network).await {
-            tracing::warn!(%error, "cannot note from where a host is connected");
-        }
-        let feed = Feed {
-            events: &self.events,
-            clock: &self.clock,
-            printer: &printer,
-            since,
-            tunnel: &tunnel,
-            stopping: &self.stopping,
-        };
-        let questions = async {
-            presence::tell_ended(&self.store, &tunnel).await;
-            presence::follow_address(&self.store, &printer, &tunnel).await;
-        };
-        let accompany = futures_util::future::join(questions, feed.follow());
-        tokio::select! {
-            () = tunnel.closed() => {}
-            _ = accompany => tunnel.closed().await,
-        }
-        let was_current = self.tunnels.remove(&host, &tunnel);
-        if was_current {
-            self.events.note_state(&printer, None);
-            self.note_seen(&printer, Presence::Lost).await;
-            let went = self.comings.clone();
-            let went = went.went(printer.clone(), self.stopping.clone());
-            self.tracker.spawn(went);
-        }
+        tunnel.closed().await;
+        let was_current = self.tunnels.remove(&whose.host, tunnel);
         let duration = tunnel.since().elapsed();
         tracing::info!(
-            printer.id = %printer,
+            printer.id = %whose.printer,
             tunnel.id = tunnel.id(),
+            tunnel.connection = tunnel.hello().connection,
             duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
             replaced = !was_current,
             end = ?tunnel.end(),
@@ -236,7 +250,7 @@ impl Desk {
         self.notices.tell(&before.account, letter, None).await;
     }
 
-    async fn note_seen(&self, printer: &PrinterId, presence: Presence) {
+    pub(super) async fn note_seen(&self, printer: &PrinterId, presence: Presence) {
         let now = self.clock.now();
         if let Err(error) = self
             .store
@@ -249,19 +263,11 @@ impl Desk {
     }
 }
 
-/// Whose tunnel it is.
-struct Whose {
-    host: HostId,
-    printer: PrinterId,
-    /// Since when the printer is its account's.
-    since: Timestamp,
-}
-
 /// What is known of another process with a newcomer's identity.
 enum Other {
     None,
-    /// Its tunnel, by id, shows no sign of life, or the owner wants the newcomer in its place.
-    Leaving(String),
+    /// It shows no sign of life, or the owner wants the newcomer in its place.
+    Leaving(Instance),
     /// It is here, or the two take turns.
     Alive,
 }
@@ -281,6 +287,14 @@ fn held() -> Refusal {
          If its disk was copied, give one of the two a new identity and pair it. \
          The owner can also choose this one on the printer's page at the relay.",
         Duration::from_secs(30),
+    )
+}
+
+fn no_such_connection() -> Refusal {
+    refusal(
+        RefusalCode::Connection,
+        "The relay takes four connections of a host, with the numbers 0 to 3.",
+        Duration::from_hours(1),
     )
 }
 

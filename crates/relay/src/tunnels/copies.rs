@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Sixteen bytes that differ for each run of a host.
-type Instance = [u8; 16];
+pub(super) type Instance = [u8; 16];
 
 /// How long the owner's word for the other one is good: it asks again within this time.
 const PREFERENCE: Duration = Duration::from_mins(3);

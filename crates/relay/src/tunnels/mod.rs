@@ -1,35 +1,48 @@
 //! Which hosts are here: accepting tunnels, deciding whose they are, finding them.
 
 mod accept;
+mod attending;
 mod copies;
+mod here;
 pub(crate) mod http;
+mod metrics;
+mod placement;
 pub(crate) mod presence;
 pub(crate) mod rates;
+mod sending;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use latchkey_model::id::HostId;
-use latchkey_net::tunnel::{Refusal, RefusalCode, Tunnel};
+use latchkey_net::tunnel::{Carried, Refusal, RefusalCode, Tunnel};
 
-use copies::History;
+use attending::Visit;
+use copies::{History, Instance};
+use here::Here;
 use rates::Rates;
 use tokio::time::Instant;
 
 pub(crate) use accept::{Desk, Reception, unknown_host};
+pub(crate) use placement::Kind;
+pub(crate) use sending::{NoAnswer, weighed};
 
 /// All tunnels of this relay, by host.
 ///
-/// One printer has at most one live tunnel and the newest wins, as long as it is the
-/// same running host that dialled both. Another process with the same identity is held
-/// outside: it may be a copied memory card.
+/// One printer has one running host, which has up to four connections; of two with the same number
+/// the newer wins. Another process with the same identity is held outside: it may be a copied
+/// memory card.
 #[derive(Clone, Default)]
 pub(crate) struct Tunnels(Arc<Mutex<Registry>>);
 
 #[derive(Default)]
 struct Registry {
-    live: HashMap<HostId, Tunnel>,
+    live: HashMap<HostId, Here>,
+    /// How many have come.
+    visits: u64,
     /// The processes of each host since this relay started; no more than there are printers.
     histories: HashMap<HostId, History>,
     rates: Rates,
@@ -37,73 +50,164 @@ struct Registry {
     closing: bool,
 }
 
-/// Another running process with the same identity is connected.
-#[derive(Debug)]
-struct Taken;
+/// Why a tunnel does not get in.
+#[derive(Debug, PartialEq, Eq)]
+enum NotIn {
+    /// Another running process with the same identity is connected.
+    Taken,
+    /// What the host was told with its welcome is not so any more.
+    TooLate,
+}
+
+/// A tunnel that got in.
+#[derive(Default)]
+struct Placed {
+    /// Of another process, to be sent away.
+    replaced: Vec<Tunnel>,
+    /// The host was not here, and somebody has to attend to it.
+    visit: Option<Visit>,
+    /// The host believes that it heard of all that ended, and nobody was there to tell it.
+    unheard: bool,
+}
+
+/// Which connection of a host leads.
+enum Lead {
+    Is(Tunnel),
+    /// None takes new streams; some have not ended.
+    Finishing,
+    /// None is left.
+    None,
+    /// The host was sent away; if it is here, it came anew.
+    Elsewhere,
+}
 
 impl Tunnels {
     fn registry(&self) -> MutexGuard<'_, Registry> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The tunnel of a host, if it takes new streams.
+    /// The least busy tunnel of a host, of those that take new streams.
     pub(crate) fn find(&self, host: &HostId) -> Option<Tunnel> {
-        self.registry()
-            .live
-            .get(host)
-            .filter(|tunnel| tunnel.is_open())
-            .cloned()
+        self.find_for(host, Kind::Small)
+    }
+
+    /// The tunnel of a host that is best for what is to be sent.
+    pub(crate) fn find_for(&self, host: &HostId, kind: Kind) -> Option<Tunnel> {
+        self.place(host, kind, &[])
+    }
+
+    /// The same, but none of these.
+    fn place(&self, host: &HostId, kind: Kind, but: &[Tunnel]) -> Option<Tunnel> {
+        let registry = self.registry();
+        let tried = |tunnel: &Tunnel| but.iter().any(|tried| tried.id() == tunnel.id());
+        let open = registry.live.get(host)?.open();
+        let open: Vec<&Tunnel> = open.filter(|tunnel| !tried(tunnel)).collect();
+        placement::choose(kind, &open)
+    }
+
+    /// The tunnel through which a host is asked things.
+    pub(crate) fn lead_of(&self, host: &HostId) -> Option<Tunnel> {
+        self.registry().live.get_mut(host)?.lead()
+    }
+
+    /// The connection that leads a host's others, during this visit.
+    fn lead(&self, host: &HostId, visit: u64) -> Lead {
+        let mut registry = self.registry();
+        let here = registry.live.get_mut(host);
+        let Some(here) = here.filter(|here| here.visit == visit) else {
+            return Lead::Elsewhere;
+        };
+        match here.lead() {
+            Some(tunnel) => Lead::Is(tunnel),
+            None if here.is_empty() => Lead::None,
+            None => Lead::Finishing,
+        }
+    }
+
+    fn leads(&self, host: &HostId, visit: u64, tunnel: &Tunnel) -> bool {
+        matches!(self.lead(host, visit), Lead::Is(lead) if lead.id() == tunnel.id())
     }
 
     /// How many hosts are here.
     pub(crate) fn count(&self) -> usize {
         let registry = self.registry();
-        let open = registry.live.values().filter(|tunnel| tunnel.is_open());
-        open.count()
+        registry.live.values().filter(|here| here.is_open()).count()
     }
 
-    /// Makes a tunnel the host's only one. The older one finishes its streams, if it is the same
-    /// process's, or is given back to be sent away.
+    /// Which process of a host is here, and its tunnels that take new streams, if there are any.
+    fn current_process(&self, host: &HostId) -> Option<(Instance, Vec<Tunnel>)> {
+        let registry = self.registry();
+        let here = registry.live.get(host)?;
+        let open: Vec<Tunnel> = here.open().cloned().collect();
+        (!open.is_empty()).then(|| (here.instance(), open))
+    }
+
+    /// What the tunnels of this process have carried, if one is up.
+    fn carried(&self, host: &HostId, instance: Instance) -> Option<Carried> {
+        let registry = self.registry();
+        let here = registry.live.get(host)?;
+        let same = here.instance() == instance && here.is_open();
+        same.then(|| here.carried().clone())
+    }
+
+    /// Takes a tunnel in. An older one of the same process with the same number finishes its streams.
     ///
-    /// The older one must be the same process's, or closed, or the one with the id `leaving`, which
-    /// did not answer or which the owner wants replaced. Looking and deciding is one step: of two
-    /// processes that arrive together only the first gets in.
+    /// Those that are there must be the same process's, or closed, or those of the process `leaving`,
+    /// which did not answer or which the owner wants replaced. Looking and deciding is one step: of
+    /// two processes that arrive together only the first gets in. `beside` is what the host was told
+    /// with its welcome: that it has heard of all that ended through another tunnel.
     fn put(
         &self,
-        host: HostId,
-        tunnel: Tunnel,
-        leaving: Option<&str>,
-    ) -> Result<Option<Tunnel>, Taken> {
+        host: &HostId,
+        tunnel: &Tunnel,
+        beside: bool,
+        leaving: Option<Instance>,
+    ) -> Result<Placed, NotIn> {
         let (instance, now) = (tunnel.hello().instance, Instant::now());
         let mut registry = self.registry();
-        let mut replaced = None;
-        if let Some(older) = registry.live.get(&host) {
-            let same_process = older.hello().instance == instance;
-            if !same_process && older.is_open() && leaving != Some(older.id()) {
-                return Err(Taken);
+        let registry = &mut *registry;
+        let here = registry.live.get_mut(host);
+        if let Some(here) = &here {
+            let same_process = here.instance() == instance;
+            if !same_process && here.is_open() && leaving != Some(here.instance()) {
+                return Err(NotIn::Taken);
             }
-            if same_process {
-                older.finish();
-            } else {
-                replaced = Some(older.clone());
+            if same_process && beside && !here.carried().is(tunnel.carried()) {
+                return Err(NotIn::TooLate);
             }
         }
         let history = registry.histories.entry(host.clone()).or_default();
         if history.is_locked_out(instance, now) {
-            return Err(Taken);
+            return Err(NotIn::Taken);
         }
         history.admit(instance, now);
         if registry.closing {
             tunnel.finish();
         }
-        registry.live.insert(host, tunnel);
-        Ok(replaced)
+        let mut placed = Placed::default();
+        match here {
+            Some(here) if here.instance() == instance => here.join(tunnel.clone()),
+            Some(here) => {
+                placed.replaced = here.replace(tunnel.clone());
+                placed.unheard = beside;
+            }
+            None => {
+                registry.visits += 1;
+                let number = registry.visits;
+                let here = Here::new(number, tunnel.clone());
+                let changed = here.follow();
+                placed.visit = Some(Visit { number, changed });
+                placed.unheard = beside;
+                registry.live.insert(host.clone(), here);
+            }
+        }
+        Ok(placed)
     }
 
     /// Takes a tunnel in without a reception.
     #[cfg(test)]
-    pub(crate) fn admit(&self, host: HostId, tunnel: Tunnel) {
-        assert!(self.put(host, tunnel, None).is_ok());
+    pub(crate) fn admit(&self, host: &HostId, tunnel: &Tunnel) {
+        assert!(self.put(host, tunnel, false, None).is_ok());
     }
 
     /// Lets the next other process with this host's key in, in place of the one that is here. False
@@ -131,21 +235,66 @@ impl Tunnels {
     /// Forgets a tunnel that ended, unless another took its place. Says whether it did.
     fn remove(&self, host: &HostId, tunnel: &Tunnel) -> bool {
         let mut registry = self.registry();
-        let is_current = registry
-            .live
-            .get(host)
-            .is_some_and(|current| current.id() == tunnel.id());
-        if is_current {
+        let here = registry.live.get_mut(host);
+        here.is_some_and(|here| here.remove(tunnel))
+    }
+
+    /// Forgets a host whose last tunnel ended. False if it is back.
+    fn retire(&self, host: &HostId, visit: u64) -> bool {
+        let mut registry = self.registry();
+        let here = registry.live.get(host);
+        let here = here.filter(|here| here.visit == visit);
+        let is_back = here.is_some_and(|here| !here.is_empty());
+        if here.is_some() && !is_back {
             registry.live.remove(host);
         }
-        is_current
+        !is_back
+    }
+
+    /// Tells the hosts that have to hear of it that these app connections have ended. What comes
+    /// back does it.
+    pub(crate) fn hear_of_ends(&self, ended: &[String]) -> Vec<impl Future<Output = ()> + use<>> {
+        let registry = self.registry();
+        let hosts = registry.live.iter().filter_map(|(host, here)| {
+            let finder = self.finder(host, here.carried());
+            here.carried().end(ended, finder)
+        });
+        hosts.collect()
+    }
+
+    /// Tells a host that any app connection may have ended.
+    fn hear_of_any(
+        &self,
+        host: &HostId,
+        carried: &Carried,
+    ) -> Option<impl Future<Output = ()> + use<>> {
+        carried.end_any(self.finder(host, carried))
+    }
+
+    /// Finds the tunnel through which a host is told things, while it is the same one.
+    fn finder(
+        &self,
+        host: &HostId,
+        carried: &Carried,
+    ) -> impl Fn() -> Option<Tunnel> + Send + 'static + use<> {
+        let (tunnels, host, carried) = (self.clone(), host.clone(), carried.clone());
+        move || {
+            let mut registry = tunnels.registry();
+            let here = registry.live.get_mut(&host)?;
+            if here.carried().is(&carried) {
+                here.lead()
+            } else {
+                None
+            }
+        }
     }
 
     /// Looks how much came and went on each since the last look.
     fn measure(&self) {
         let mut registry = self.registry();
         let registry = &mut *registry;
-        registry.rates.measure(&registry.live, Instant::now());
+        let live = registry.live.values().flat_map(Here::current);
+        registry.rates.measure(live, Instant::now());
     }
 
     /// Bytes in a second that lately came and went on a tunnel.
@@ -158,28 +307,42 @@ impl Tunnels {
         self.registry().rates.of_all()
     }
 
-    /// All that take new streams.
-    pub(crate) fn all(&self) -> Vec<Tunnel> {
+    /// All that take new streams, each host's together in the order of their numbers.
+    pub(crate) fn all(&self) -> Vec<Vec<Tunnel>> {
         let registry = self.registry();
-        let open = registry.live.values().filter(|tunnel| tunnel.is_open());
-        open.cloned().collect()
+        let open = registry.live.values().filter(|here| here.is_open());
+        open.map(|here| here.open().cloned().collect()).collect()
     }
 
     /// Whose tunnels are here.
     pub(crate) fn hosts(&self) -> Vec<HostId> {
-        self.registry().live.keys().cloned().collect()
+        let registry = self.registry();
+        let here = registry.live.iter().filter(|(_, here)| !here.is_empty());
+        here.map(|(host, _)| host.clone()).collect()
     }
 
-    /// Takes a host's tunnel out, so that nothing more is sent to it. It is the caller's to end.
-    pub(crate) fn forget(&self, host: &HostId) -> Option<Tunnel> {
+    /// All of one host's, also those that only finish.
+    pub(crate) fn all_of(&self, host: &HostId) -> Vec<Tunnel> {
+        let registry = self.registry();
+        let here = registry.live.get(host);
+        here.map_or_else(Vec::new, |here| here.all().cloned().collect())
+    }
+
+    /// Takes a host's tunnels out, so that nothing more is sent to it. They are the caller's to end.
+    pub(crate) fn forget(&self, host: &HostId) -> Vec<Tunnel> {
         let mut registry = self.registry();
         registry.histories.remove(host);
-        registry.live.remove(host)
+        let here = registry.live.remove(host);
+        here.map_or_else(Vec::new, Here::into_all)
     }
 
     /// Asks all hosts to dial again, elsewhere if they can.
     pub(crate) async fn drain(&self, reconnect_after: Duration) {
-        let tunnels: Vec<Tunnel> = self.registry().live.values().cloned().collect();
+        let tunnels: Vec<Tunnel> = {
+            let registry = self.registry();
+            let live = registry.live.values().flat_map(Here::current);
+            live.cloned().collect()
+        };
         let asked = tunnels.iter().map(|tunnel| async {
             if let Err(error) = tunnel.drain(reconnect_after).await {
                 tracing::debug!(tunnel.id = tunnel.id(), %error, "a host did not hear of the drain");
@@ -193,15 +356,17 @@ impl Tunnels {
     pub(crate) fn finish(&self) {
         let mut registry = self.registry();
         registry.closing = true;
-        for tunnel in registry.live.values() {
+        for tunnel in registry.live.values().flat_map(Here::current) {
             tunnel.finish();
         }
     }
 
     /// Cuts all tunnels.
     pub(crate) fn close(&self) {
-        for (_, tunnel) in self.registry().live.drain() {
-            tunnel.close();
+        for (_, here) in self.registry().live.drain() {
+            for tunnel in here.into_all() {
+                tunnel.close();
+            }
         }
     }
 }

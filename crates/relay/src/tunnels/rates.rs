@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use latchkey_model::id::HostId;
 use latchkey_net::tunnel::Tunnel;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -50,8 +49,8 @@ impl Look {
 }
 
 impl Rates {
-    pub(super) fn measure(&mut self, live: &HashMap<HostId, Tunnel>, now: Instant) {
-        let looks = live.values().map(|tunnel| {
+    pub(super) fn measure<'t>(&mut self, live: impl Iterator<Item = &'t Tunnel>, now: Instant) {
+        let looks = live.map(|tunnel| {
             let bytes = tunnel.bytes_moved();
             let before = self.0.get(tunnel.id());
             let look = before.map_or(Look::first(bytes, now), |before| before.next(bytes, now));

@@ -25,15 +25,15 @@ use tokio_util::task::TaskTracker;
 
 use self::pictures::Pictures;
 use crate::activity::{Activity, is_running_picture};
-use crate::camera::{Camera, CameraError, Picture};
+use crate::camera::{Camera, CameraError, Pace, Picture};
 use crate::limits::{Limits, NotNow};
 
-/// So many may watch a printer's running picture by live links at once. Each costs the uplink a
-/// picture of its own; who comes later sees single pictures.
-pub(crate) const MOST_BY_LINK: usize = 5;
-/// And so many of those who use the printer. Together they leave a place at the camera for single
+/// So many may watch a printer's running picture by live links at once. It costs the uplink one
+/// picture however many they are, but each of them costs the relay's; who comes later sees single
 /// pictures.
-const MOST_PEOPLE: usize = 2;
+pub(crate) const MOST_BY_LINK: usize = 60;
+/// And so many of those who use the printer. Together they leave places before the camera for apps.
+const MOST_PEOPLE: usize = 20;
 
 /// What is shown as a picture of a camera. Nothing that a browser reads as a document: it would be
 /// one at our own address.
@@ -43,8 +43,11 @@ const PICTURES: [&[u8]; 4] = [b"image/jpeg", b"image/png", b"image/webp", b"imag
 pub(crate) trait Source: Send + Sync {
     fn snapshot<'a>(&'a self, host: &'a HostId) -> BoxFuture<'a, Result<Picture, CameraError>>;
 
-    fn stream<'a>(&'a self, host: &'a HostId)
-    -> BoxFuture<'a, Result<Response<Body>, CameraError>>;
+    fn stream<'a>(
+        &'a self,
+        host: &'a HostId,
+        pace: Pace,
+    ) -> BoxFuture<'a, Result<Response<Body>, CameraError>>;
 }
 
 impl Source for Camera {
@@ -55,8 +58,9 @@ impl Source for Camera {
     fn stream<'a>(
         &'a self,
         host: &'a HostId,
+        pace: Pace,
     ) -> BoxFuture<'a, Result<Response<Body>, CameraError>> {
-        self.stream(host).boxed()
+        self.stream(host, pace).boxed()
     }
 }
 
@@ -225,14 +229,21 @@ impl Watching {
 }
 
 impl Place {
-    /// The running picture, until what allowed it ends or this relay stops.
-    pub(crate) async fn stream(self, host: &HostId) -> Result<Response<Body>, CameraError> {
+    /// The running picture, until what allowed it ends or this relay stops, with so many frames in
+    /// a second if they are wanted to be fewer.
+    pub(crate) async fn stream(
+        self,
+        host: &HostId,
+        fps: Option<f64>,
+    ) -> Result<Response<Body>, CameraError> {
         let hold = self.hold.clone();
         let shared = Arc::clone(&self.watching.0);
         let open = async {
             let pass = shared.limits.begin_webcam(&self.viewer.printer).await;
             let pass = pass.map_err(|not_now| refusal(&not_now))?;
-            Ok::<_, CameraError>((self.watching.source().stream(host).await?, pass))
+            let pace = Pace::new(fps, pass.caps());
+            let stream = self.watching.source().stream(host, pace).await?;
+            Ok::<_, CameraError>((stream, pass))
         };
         let (stream, pass) = tokio::select! {
             biased;

@@ -34,6 +34,7 @@ impl Source for Fake {
     fn stream<'a>(
         &'a self,
         _host: &'a HostId,
+        _pace: Pace,
     ) -> BoxFuture<'a, Result<Response<Body>, CameraError>> {
         let frames =
             stream::repeat_with(|| Ok::<_, BodyError>(Frame::data(Bytes::from_static(b"frame"))));
@@ -88,11 +89,11 @@ async fn what_is_open_ends_with_what_allowed_it_and_nothing_else_does() {
     let (watching, _bench, printer) = watching(Fake::default()).await;
     let (one, other) = (viewer(&printer, 1), viewer(&printer, 2));
     let place = watching.enter(one.clone()).unwrap();
-    let stream = place.stream(&host()).await.unwrap();
+    let stream = place.stream(&host(), None).await.unwrap();
     assert!(!stream.headers().contains_key("set-cookie"));
     let mut body = stream.into_body();
     let place = watching.enter(other.clone()).unwrap();
-    let mut others = place.stream(&host()).await.unwrap().into_body();
+    let mut others = place.stream(&host(), None).await.unwrap().into_body();
     assert!(body.frame().await.unwrap().is_ok());
     assert_eq!(watching.count(&one), 1);
     watching.end(&one);
@@ -114,7 +115,7 @@ async fn what_ends_before_the_picture_runs_does_not_begin() {
     let place = watching.enter(one.clone()).unwrap();
     watching.end(&one);
     assert_eq!(
-        place.stream(&host()).await.unwrap_err(),
+        place.stream(&host(), None).await.unwrap_err(),
         CameraError::Failed
     );
     assert!(watching.viewers().is_empty());
@@ -152,7 +153,7 @@ async fn nothing_but_pictures_comes_through() {
     assert_eq!(picture.unwrap_err(), CameraError::Failed);
     let place = watching.enter(viewer(&printer, 1)).unwrap();
     assert_eq!(
-        place.stream(&host()).await.unwrap_err(),
+        place.stream(&host(), None).await.unwrap_err(),
         CameraError::Failed
     );
 }
@@ -161,7 +162,7 @@ async fn nothing_but_pictures_comes_through() {
 async fn a_stopping_relay_waits_for_nobody_who_watches() {
     let (watching, _bench, printer) = watching(Fake::default()).await;
     let place = watching.enter(viewer(&printer, 1)).unwrap();
-    let mut body = place.stream(&host()).await.unwrap().into_body();
+    let mut body = place.stream(&host(), None).await.unwrap().into_body();
     assert!(body.frame().await.unwrap().is_ok());
     watching.0.stopping.cancel();
     while let Some(frame) = body.frame().await {
@@ -187,7 +188,7 @@ async fn running_pictures_are_open_for_the_printers_owner() {
     let (watching, _bench, printer) = watching_on(Fake::default(), plan).await;
     let watch = async |number| {
         let place = watching.enter(viewer(&printer, number)).unwrap();
-        place.stream(&host()).await
+        place.stream(&host(), None).await
     };
     let first = watch(1).await.unwrap();
     assert_eq!(limit_of(&watch(2).await), Limit::WebcamStreams);
@@ -217,7 +218,7 @@ async fn running_pictures_take_the_time_that_the_owners_plan_has_for_the_webcam(
     let usage = bench.store().account_usage();
     usage.keep(&[], &[used_up]).await.unwrap();
     let place = watching.enter(viewer(&printer, 1)).unwrap();
-    let refused = place.stream(&host()).await;
+    let refused = place.stream(&host(), None).await;
     assert_eq!(limit_of(&refused), Limit::WebcamTime);
     watching.0.tracker.close();
     watching.0.tracker.wait().await;
@@ -233,7 +234,7 @@ async fn every_picture_counts_in_the_month_of_the_printers_owner() {
     };
     let (watching, _bench, printer) = watching_on(Fake::default(), plan).await;
     let place = watching.enter(viewer(&printer, 1)).unwrap();
-    let mut body = place.stream(&host()).await.unwrap().into_body();
+    let mut body = place.stream(&host(), None).await.unwrap().into_body();
     body.frame().await.unwrap().unwrap();
     watching.snapshot(&printer, &host()).await.unwrap();
     // Of the 16 bytes a frame took 5 and a picture 7. The same picture is no cheaper.

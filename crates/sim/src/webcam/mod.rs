@@ -95,7 +95,7 @@ impl Frame {
             http::BOUNDARY,
             jpeg.len(),
             now.as_second(),
-            now.subsec_microsecond() + now.subsec_millisecond() * 1_000,
+            now.subsec_microsecond(),
         );
         let mut part = BytesMut::with_capacity(head.len() + jpeg.len() + 2);
         part.extend_from_slice(head.as_bytes());

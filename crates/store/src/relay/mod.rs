@@ -1,9 +1,11 @@
 //! What a relay remembers.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::error::StoreError;
 use crate::pool::{Pools, SchemaVersions, Step};
+use app_connections::Recall;
 
 mod account_usage;
 mod accounts;
@@ -117,6 +119,7 @@ pub(crate) const STEPS: &[Step] = &[
 #[derive(Debug, Clone)]
 pub struct RelayStore {
     pools: Pools,
+    recall: Arc<Recall>,
 }
 
 impl RelayStore {
@@ -124,7 +127,10 @@ impl RelayStore {
     /// none, and brings it up to date.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let pools = Pools::open(path.as_ref(), STEPS).await?;
-        Ok(Self { pools })
+        Ok(Self {
+            pools,
+            recall: Arc::default(),
+        })
     }
 
     /// Looks at the database file at `path` without changing it, so that a file in use by
@@ -137,7 +143,10 @@ impl RelayStore {
     /// Opens an empty database that vanishes with the last clone.
     pub async fn open_in_memory() -> Result<Self, StoreError> {
         let pools = Pools::open_in_memory(STEPS).await?;
-        Ok(Self { pools })
+        Ok(Self {
+            pools,
+            recall: Arc::default(),
+        })
     }
 
     /// The accounts.
@@ -156,8 +165,8 @@ impl RelayStore {
     }
 
     /// The app connections.
-    pub const fn app_connections(&self) -> AppConnections<'_> {
-        AppConnections::new(&self.pools)
+    pub fn app_connections(&self) -> AppConnections<'_> {
+        AppConnections::new(&self.pools, &self.recall)
     }
 
     /// The hosts that wait to be paired.

@@ -150,8 +150,11 @@ fn standing(visit: &Visit) -> RelayStanding {
         return RelayStanding::None;
     };
     match link.state {
-        DialState::Connected { since, .. } => RelayStanding::Connected {
+        DialState::Connected {
+            since, connections, ..
+        } => RelayStanding::Connected {
             relay,
+            connections,
             minutes: since.elapsed().as_secs() / 60,
         },
         DialState::Waiting { unpaired: true, .. } => RelayStanding::Unpaired { relay },

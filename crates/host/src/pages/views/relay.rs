@@ -37,6 +37,8 @@ pub enum RelayStanding {
     None,
     Connected {
         relay: String,
+        /// How many tunnels there are.
+        connections: usize,
         minutes: u64,
     },
     /// The relay does not know this host.

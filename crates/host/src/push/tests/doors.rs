@@ -147,6 +147,7 @@ async fn in_the_tunnel_it_opens_with_200_and_a_refusal_is_none() {
         ),
         local_api: local_api(),
         printing: None,
+        coder: None,
     };
     let (near, far) = tokio::io::duplex(64 * 1024);
     let serve = service_fn(move |request| {
@@ -158,6 +159,7 @@ async fn in_the_tunnel_it_opens_with_200_and_a_refusal_is_none() {
                 scope: Scope::Full,
                 request: "0123456789abcdef".to_owned(),
                 app_connection: Some("connection".to_owned()),
+                may_code: false,
             };
             Ok::<_, std::convert::Infallible>(door.serve(request, head).await)
         }

@@ -78,6 +78,7 @@ pub(crate) fn config() -> Config {
             kind: UpstreamKind::Generic,
             address: nowhere,
             credential: None,
+            load: crate::config::Load::default(),
         },
         authority: AuthorityMode::Host,
         webcams: Vec::new(),

@@ -425,8 +425,11 @@ fn relay_config(data: &TempDir) -> relay::Config {
         administrators_factor: relay::AdministratorsFactor::IfSet,
         smtp: None,
         webhooks: relay::Webhooks::default(),
+        compression: true,
+        cache: relay::CacheBounds::default(),
         default_plan: PLAN.parse().unwrap(),
         plans: Plans::new(plans.into_iter().collect()),
+        admission: relay::Admission::default(),
         first_byte: Duration::from_secs(35),
         drain: Duration::from_secs(5),
     }
@@ -444,6 +447,7 @@ fn host_config(printer: SocketAddr, data: &TempDir, relay: Option<url::Url>) -> 
             kind: host::UpstreamKind::OctoPrint,
             address: upstream(printer),
             credential: None,
+            load: host::Load::default(),
         },
         // What callers write arrives as it is; who they are is another test's business.
         authority: host::AuthorityMode::Upstream,
@@ -455,9 +459,11 @@ fn host_config(printer: SocketAddr, data: &TempDir, relay: Option<url::Url>) -> 
             app_keys: true,
             // A test that plays the printer's server hears its own callers only.
             printing: false,
+            compression: true,
             url,
             ca_file: None,
             allow_unbound: false,
+            connections: 2,
         }),
         timeouts: host::Timeouts::default(),
         session_apps: host::FileApps::default(),

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use http::{Method, StatusCode};
+use latchkey_bench::shaper::{Line, Shaper};
 use latchkey_model::access::KeyScope;
 use latchkey_model::account::{Account, Email};
 use latchkey_model::app::{AppId, AppName};
@@ -41,6 +42,7 @@ pub(crate) struct StackBuilder {
     key: Option<String>,
     tls: bool,
     front: Option<SocketAddr>,
+    line: Option<Line>,
 }
 
 /// A relay, a host, and app connections of every access mode.
@@ -51,6 +53,7 @@ pub(crate) struct Stack {
     entry: SocketAddr,
     host_address: SocketAddr,
     scheme: &'static str,
+    line: Option<Shaper>,
     pub(crate) relay: Process,
     pub(crate) host: Process,
     pub(crate) account: AccountId,
@@ -70,7 +73,13 @@ impl Stack {
             key: None,
             tls: false,
             front: None,
+            line: None,
         }
+    }
+
+    /// The line between host and relay, if there is one.
+    pub(crate) fn line(&self) -> &Shaper {
+        self.line.as_ref().expect("a line was asked for")
     }
 
     /// The app connection of this access mode.
@@ -200,6 +209,13 @@ impl StackBuilder {
         self
     }
 
+    /// Lets the host reach the relay over this line only. Callers may go past it:
+    /// [`Stack::relay_address`].
+    pub(crate) fn over(mut self, line: Line) -> Self {
+        self.line = Some(line);
+        self
+    }
+
     /// Starts both and waits until the host's tunnel is up.
     pub(crate) async fn start(self) -> Stack {
         let mut stack = self.prepare().await;
@@ -213,7 +229,15 @@ impl StackBuilder {
         let folder = TempDir::with_prefix("latchkey-stack-").unwrap();
         let at = |name: &str| folder.path().join(name);
         let (relay_address, host_address) = (free_address(), free_address());
-        let entry = self.front.unwrap_or(relay_address);
+        let line = match self.line {
+            Some(line) => {
+                let line = Shaper::listening(free_address(), relay_address, line).await;
+                Some(line.unwrap())
+            }
+            None => None,
+        };
+        let beside = line.as_ref().map(Shaper::address);
+        let entry = beside.or(self.front).unwrap_or(relay_address);
         let secured = self.tls || self.front.is_some();
         let scheme = if secured { "https" } else { "http" };
         // No public name ends in `localhost` alone, so no certificate can stand for everything right below it.
@@ -269,6 +293,7 @@ impl StackBuilder {
             entry,
             host_address,
             scheme,
+            line,
             account,
             printer,
             connections,
@@ -424,6 +449,12 @@ impl Process {
         self.entrance = machine.entrance().to_vec();
     }
 
+    /// Lets it have no more than so many descriptors from its next start on.
+    pub(crate) fn limit_descriptors(&mut self, most: u32) {
+        let script = format!("ulimit -n {most} && exec \"$@\"");
+        self.entrance = ["sh", "-c", &script, "sh"].map(OsString::from).to_vec();
+    }
+
     /// Starts it, and waits for nothing.
     pub(crate) fn start(&mut self) {
         assert!(self.child.is_none(), "the {} runs already", self.role);
@@ -476,6 +507,21 @@ impl Process {
     pub(crate) fn whole_log(&self) -> String {
         let earlier = std::fs::read(self.earlier()).unwrap_or_default();
         String::from_utf8_lossy(&earlier).into_owned() + &self.log()
+    }
+
+    pub(crate) fn role(&self) -> &'static str {
+        self.role
+    }
+
+    /// A field that it has logged as a text.
+    pub(crate) fn field(&self, name: &str) -> String {
+        let log = self.log();
+        let found = log.lines().find_map(|line| {
+            let line: Value = serde_json::from_str(line).ok()?;
+            let found = line.get(name).or_else(|| line["fields"].get(name))?;
+            found.as_str().map(str::to_owned)
+        });
+        found.unwrap_or_else(|| panic!("the {} never said {name}:\n{log}", self.role))
     }
 
     pub(crate) fn count_lines(&self, part: &str) -> usize {
@@ -573,6 +619,18 @@ impl Process {
     /// Begins to measure the peak anew.
     pub(crate) fn forget_peak(&self) {
         std::fs::write(format!("/proc/{}/clear_refs", self.id()), "5").unwrap();
+    }
+
+    /// How many descriptors it has open.
+    pub(crate) fn descriptors(&self) -> usize {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.id()));
+        open.unwrap().count()
+    }
+
+    /// How many threads it has.
+    pub(crate) fn threads(&self) -> usize {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.id()));
+        threads.unwrap().count()
     }
 
     fn memory(&self, field: &str) -> u64 {

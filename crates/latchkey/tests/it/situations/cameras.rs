@@ -97,10 +97,14 @@ async fn narrow(address: SocketAddr) -> TcpStream {
 
 async fn stalled_viewer_takes_nothing_from_the_others(way: Way) {
     let (printer, camera, door) = with_camera(way).await;
-    let request = door.head("GET /webcam/?action=stream", &[]);
+    // At the edge all who watch one picture share it, so each has another one here.
+    let request = |number: usize| door.head(&format!("GET /webcam/{number}/?action=stream"), &[]);
 
     let mut stalled = narrow(door.address).await;
-    stalled.write_all(request.as_bytes()).await.unwrap();
+    stalled
+        .write_all(request(VIEWERS).as_bytes())
+        .await
+        .unwrap();
     let mut stream = camera.accept_stream().await;
     SockRef::from(&stream)
         .set_send_buffer_size(16 * 1024)
@@ -119,9 +123,9 @@ async fn stalled_viewer_takes_nothing_from_the_others(way: Way) {
     });
 
     let mut viewers = Vec::new();
-    for _ in 0..VIEWERS {
+    for number in 0..VIEWERS {
         let mut viewer = door.connect().await;
-        viewer.send(&request).await;
+        viewer.send(request(number)).await;
         let mut stream = camera.accept().await;
         stream.read_request().await;
         stream.send(HEAD).await;

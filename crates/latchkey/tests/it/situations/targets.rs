@@ -54,6 +54,7 @@ fn stream_head(app_connection: Option<&str>) -> StreamHead {
         app_connection: app_connection.map(str::to_owned),
         scope: Scope::Full,
         request: "r".to_owned(),
+        may_code: false,
     }
 }
 

@@ -473,7 +473,8 @@ async fn callers_reset_cancels_a_waiting_request(way: Way) {
 
 async fn callers_end_while_data_flows_cancels_it(way: Way) {
     let (_printer, _door, mut caller, mut upstream) = asked(way, "GET /?action=stream", &[]).await;
-    let frame = vec![b'x'; 16 * 1024];
+    let mut frame = b"--b\r\nContent-Length: 16384\r\n\r\n".to_vec();
+    frame.extend([b'x'; 16 * 1024]);
     let head = "HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace;boundary=b\r\n\r\n";
     upstream.send(head).await;
     upstream.send(&frame).await;

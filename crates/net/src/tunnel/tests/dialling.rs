@@ -5,8 +5,10 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::super::backoff::{Backoff, SeededJitter};
+use super::super::connections::Common;
 use super::super::dial::{Connect, Dialled, TcpConnect};
 use super::super::dialler::Core;
+use super::super::together::Together;
 use super::*;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -34,21 +36,28 @@ impl Connect for Prepared {
     }
 }
 
-struct Rig {
-    bench: Bench,
+pub(super) struct Rig {
+    pub(super) bench: Bench,
     pipes: Arc<Mutex<VecDeque<DuplexStream>>>,
-    attempts: mpsc::UnboundedReceiver<Instant>,
-    state: watch::Receiver<DialState>,
+    pub(super) attempts: mpsc::UnboundedReceiver<Instant>,
+    pub(super) state: watch::Receiver<DialState>,
     nudge: Arc<tokio::sync::Notify>,
 }
 
 impl Rig {
-    fn start(service: impl StreamService) -> Self {
+    pub(super) fn start(service: impl StreamService) -> Self {
+        Self::with(1, service)
+    }
+
+    /// A dialler with so many connections.
+    pub(super) fn with(connections: u8, service: impl StreamService) -> Self {
         let bench = Bench::new();
         let pipes = Arc::<Mutex<VecDeque<DuplexStream>>>::default();
         let (heard, attempts) = heard();
         let url = Url::parse("https://relay.example.com").unwrap();
-        let core = Core {
+        let together = Together::new(connections.into());
+        let nudge = Arc::default();
+        let common = Arc::new(Common {
             connect: Prepared {
                 pipes: Arc::clone(&pipes),
                 attempts: heard,
@@ -59,39 +68,36 @@ impl Rig {
             identity: bench.identity.clone(),
             service,
             tracker: bench.tracker.clone(),
-            backoff: Backoff::new(Box::new(SeededJitter(7))),
-            state: watch::Sender::new(DialState::Idle),
-            nudge: Arc::default(),
-            tunnels: Vec::new(),
-            leaving: None,
-            attempt: 0,
-        };
-        let state = core.state.subscribe();
-        let nudge = Arc::clone(&core.nudge);
-        bench
-            .tracker
-            .spawn(core.run(bench.soft.clone(), bench.hard.clone()));
+            nudge: Arc::clone(&nudge),
+            together: Arc::clone(&together),
+        });
+        for index in 0..connections {
+            let backoff = Backoff::new(Box::new(SeededJitter(7)));
+            let core = Core::new(Arc::clone(&common), index, backoff);
+            let running = core.run(bench.soft.clone(), bench.hard.clone());
+            bench.tracker.spawn(running);
+        }
         Self {
             bench,
             pipes,
             attempts,
-            state,
+            state: together.follow(),
             nudge,
         }
     }
 
-    fn prepare(&self) -> DuplexStream {
+    pub(super) fn prepare(&self) -> DuplexStream {
         let (host_io, relay_io) = pipe();
         self.pipes.lock().unwrap().push_back(host_io);
         relay_io
     }
 
-    async fn welcome(&self, io: DuplexStream, id: &str) -> Tunnel {
+    pub(super) async fn welcome(&self, io: DuplexStream, id: &str) -> Tunnel {
         let arrival = self.bench.acceptor(NAME).accept(io, None).await.unwrap();
         arrival.welcome(id, Some("P1")).await.unwrap()
     }
 
-    async fn until(&mut self, wanted: impl Fn(&DialState) -> bool) -> DialState {
+    pub(super) async fn until(&mut self, wanted: impl Fn(&DialState) -> bool) -> DialState {
         self.state
             .wait_for(|state| wanted(state))
             .await
@@ -99,14 +105,14 @@ impl Rig {
             .clone()
     }
 
-    async fn connected(&mut self, id: &str) {
+    pub(super) async fn connected(&mut self, id: &str) {
         self.until(
             |state| matches!(state, DialState::Connected { tunnel_id, .. } if tunnel_id == id),
         )
         .await;
     }
 
-    async fn waiting(&mut self) -> (Instant, String) {
+    pub(super) async fn waiting(&mut self) -> (Instant, String) {
         match self
             .until(|state| matches!(state, DialState::Waiting { .. }))
             .await

@@ -329,7 +329,7 @@ async fn requests_before_the_welcome_are_not_served() {
         let _ = connection.await;
     });
     let ask = |kind: &'static str, path: &str| {
-        let mut request = get(path).map(frames::Frames);
+        let mut request = get(path).map(frames::Frames::plain);
         head().encode(request.headers_mut()).unwrap();
         request
             .headers_mut()
@@ -342,12 +342,12 @@ async fn requests_before_the_welcome_are_not_served() {
     assert_eq!(neither.status(), 400);
     let mut welcome = ask("control", "/welcome");
     *welcome.method_mut() = http::Method::POST;
-    *welcome.body_mut() = frames::Frames(body::full("{\"tunnel_id\":\"x\"}"));
+    *welcome.body_mut() = frames::Frames::plain(body::full("{\"tunnel_id\":\"x\"}"));
     let out_of_order = sender.send_request(welcome).await.unwrap();
     assert_eq!(out_of_order.status(), 409);
     let mut flood = ask("control", "/hello");
     *flood.method_mut() = http::Method::POST;
-    *flood.body_mut() = frames::Frames(body::full(vec![b' '; 17 * 1024]));
+    *flood.body_mut() = frames::Frames::plain(body::full(vec![b' '; 17 * 1024]));
     assert_eq!(sender.send_request(flood).await.unwrap().status(), 400);
 }
 

@@ -145,8 +145,13 @@ async fn idle_tunnel_stays_up_and_dead_one_is_noticed_within_fifteen_seconds() {
     assert!(tunnel.probe(Duration::from_secs(1)).await);
     dead.cancel();
     let since = Instant::now();
-    let waiting = tunnel.send(get("/"), &head()).await;
-    assert!(matches!(waiting, Err(SendError::Lost(_))));
+    let changing = request("POST", "/", body::empty());
+    let head = head();
+    let (waiting, changing) =
+        tokio::join!(tunnel.send(get("/"), &head), tunnel.send(changing, &head));
+    assert!(matches!(changing, Err(SendError::Lost(_))));
+    // It only asks, so that it may be sent again.
+    assert!(matches!(waiting, Err(SendError::Broken(request, _)) if request.uri().path() == "/"));
     assert!(
         since.elapsed() <= Duration::from_secs(16),
         "{:?}",

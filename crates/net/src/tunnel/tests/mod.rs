@@ -3,8 +3,10 @@
 mod dialling;
 mod ends;
 mod greeting;
+mod hostile;
 mod lifetime;
 mod questions;
+mod several;
 mod streams;
 
 use std::sync::Arc;
@@ -106,6 +108,7 @@ fn head() -> StreamHead {
         app_connection: Some("app-7".to_owned()),
         scope: Scope::Full,
         request: "req-1".to_owned(),
+        may_code: false,
     }
 }
 

@@ -93,6 +93,28 @@ fn head_refuses_duplicates_and_nonsense() {
     assert!(garbage.encode(&mut http::HeaderMap::new()).is_err());
 }
 
+#[test]
+fn a_host_codes_only_for_a_relay_that_undoes_what_it_knows() {
+    let asking = StreamHead {
+        may_code: true,
+        ..head()
+    };
+    let mut fields = http::HeaderMap::new();
+    asking.encode(&mut fields).unwrap();
+    assert_eq!(StreamHead::decode(&mut fields.clone()), Ok(asking));
+    for (codings, may_code) in [
+        ("deflate", true),
+        ("of-tomorrow,  deflate", true),
+        ("of-tomorrow", false),
+        ("deflated", false),
+        ("", false),
+    ] {
+        fields.insert("latchkey-codings", codings.parse().unwrap());
+        let read = StreamHead::decode(&mut fields.clone()).unwrap();
+        assert_eq!(read.may_code, may_code, "{codings}");
+    }
+}
+
 #[tokio::test]
 async fn stalled_streams_do_not_stop_others() {
     let bench = Bench::new();

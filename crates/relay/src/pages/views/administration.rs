@@ -57,7 +57,7 @@ pub struct AdminPlans {
 pub struct ListedTunnel {
     /// Its printer.
     pub id: String,
-    /// Its own id: another one of the same host is not meant.
+    /// The ids of its connections: others of the same host are not meant.
     pub tunnel: String,
     pub printer: String,
     pub account: String,
@@ -65,16 +65,22 @@ pub struct ListedTunnel {
     pub version: String,
     pub network: Option<String>,
     pub since: Moment,
+    pub connections: Vec<ListedConnection>,
+    /// When another one with its key was held off lately, and from where.
+    pub copy: Option<(Moment, String)>,
+}
+
+/// One of a host's connections.
+#[derive(Debug, Clone)]
+pub struct ListedConnection {
     pub streams: usize,
     /// Bytes in a second.
     pub rate: u64,
     /// How many milliseconds it took to answer; missing if it did not in time.
     pub answers_in: Option<u64>,
-    /// When another one with its key was held off lately, and from where.
-    pub copy: Option<(Moment, String)>,
 }
 
-impl ListedTunnel {
+impl ListedConnection {
     fn rate(&self) -> String {
         size(self.rate)
     }

@@ -33,8 +33,8 @@ pub use admin::{
 };
 pub use administration::{
     AdminApp, AdminApps, AdminAudit, AdminPlans, AdminSystem, AdminTunnels, Allowed, AppDone,
-    AppsDone, AuditWho, EndApp, ListedEntry, ListedPlan, ListedTunnel, RegisterForm,
-    RegisteredView,
+    AppsDone, AuditWho, EndApp, ListedConnection, ListedEntry, ListedPlan, ListedTunnel,
+    RegisterForm, RegisteredView,
 };
 pub use api::Api;
 pub use confirm::{EndAccount, EndAtPrinter, Ending};

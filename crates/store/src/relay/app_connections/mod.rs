@@ -1,5 +1,7 @@
 //! App connections, the living and the tombstones.
 
+use std::sync::Arc;
+
 use latchkey_model::app_connection::{AppConnection, EndReason, OwnerStanding};
 use latchkey_model::clock::Timestamp;
 use latchkey_model::id::{AccountId, AppConnectionId, HostId, PrinterId};
@@ -15,11 +17,13 @@ use crate::relay::{snapshots, webhooks};
 use crate::row::number;
 
 mod everywhere;
+mod recall;
 mod rows;
 mod standing;
 mod usage;
 
 pub use everywhere::ListedElsewhere;
+pub(super) use recall::Recall;
 pub use standing::Standing;
 pub use usage::{Usage, Use};
 
@@ -175,11 +179,12 @@ pub struct Listed {
 #[derive(Debug, Clone, Copy)]
 pub struct AppConnections<'a> {
     pools: &'a Pools,
+    recall: &'a Recall,
 }
 
 impl<'a> AppConnections<'a> {
-    pub(super) const fn new(pools: &'a Pools) -> Self {
-        Self { pools }
+    pub(super) const fn new(pools: &'a Pools, recall: &'a Recall) -> Self {
+        Self { pools, recall }
     }
 
     /// Keeps a new app connection.
@@ -233,6 +238,30 @@ impl<'a> AppConnections<'a> {
             .fetch_optional(self.pools.read())
             .await?;
         row.as_ref().map(found).transpose()
+    }
+
+    /// The same, and the same answer, without asking the database while nobody has committed
+    /// anything since it was asked.
+    pub async fn recall_by_label_hash(
+        &self,
+        label: &LabelHash,
+    ) -> Result<Option<Arc<FoundAppConnection>>, StoreError> {
+        // Read before the database: what is committed between the two makes it another version.
+        let version = self.pools.commits().version();
+        if let Some(version) = &version
+            && let Some(known) = self.recall.get(label, version)
+        {
+            return Ok(Some(known));
+        }
+        let Some(found) = self.find_by_label_hash(label).await? else {
+            // Nobody fills the memory by guessing.
+            return Ok(None);
+        };
+        let found = Arc::new(found);
+        if let Some(version) = version {
+            self.recall.put(*label, version, Arc::clone(&found));
+        }
+        Ok(Some(found))
     }
 
     /// The app connection with this token for the App API, living or dead.

@@ -2,5 +2,6 @@
 
 mod constraints;
 mod file;
+mod recall;
 mod remains;
 mod tampering;

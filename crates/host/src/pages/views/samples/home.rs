@@ -53,6 +53,7 @@ fn home(words: &Words) -> Home {
         upstream: upstream(true),
         relay: RelayLink::Connected {
             relay: words.relay.into(),
+            connections: 2,
         },
         printer: Some(printing(words)),
         camera: Some(Camera {

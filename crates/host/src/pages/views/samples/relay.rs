@@ -27,6 +27,7 @@ pub(super) fn add(words: &Words, pages: &mut Pages) {
     let paired = RelayPage {
         standing: RelayStanding::Connected {
             relay: relay(),
+            connections: 2,
             minutes: 12,
         },
         account: Some(words.user.into()),

@@ -8,7 +8,8 @@ use crate::doctor::Finding;
 use crate::pages::views::{
     AdminApp, AdminApps, AdminAudit, AdminPlans, AdminSystem, AdminTunnels, Allowed,
     AppConnectionsPage, AppDone, AppSomewhere, AppStanding, AppsDone, AuditWho, Directory, EndApp,
-    ListedApp, ListedEntry, ListedPlan, ListedTunnel, Privacy, RegisterForm, RegisteredView, Tab,
+    ListedApp, ListedConnection, ListedEntry, ListedPlan, ListedTunnel, Privacy, RegisterForm,
+    RegisteredView, Tab,
 };
 
 const ID: &str = "abcdefghijklmnopqrst";
@@ -45,6 +46,7 @@ fn plans(words: &Words, pages: &mut Pages) {
                 max_webcam_seconds_per_window: Some(3_600),
                 max_concurrent_streams: Some(20),
                 max_bytes_per_month: Some(50_000_000_000),
+                max_bytes_per_second: Some(2_000_000),
                 max_printers: Some(3),
                 max_app_connections: Some(10),
                 ..Entitlements::default()
@@ -77,9 +79,18 @@ fn tunnels(words: &Words, pages: &mut Pages) {
         version: words.version.into(),
         network: Some(words.network.into()),
         since: seconds_ago(3 * 86_400),
-        streams: 3,
-        rate: 1_200_000,
-        answers_in: Some(38),
+        connections: vec![
+            ListedConnection {
+                streams: 3,
+                rate: 1_200_000,
+                answers_in: Some(38),
+            },
+            ListedConnection {
+                streams: 0,
+                rate: 0,
+                answers_in: Some(41),
+            },
+        ],
         copy: None,
     };
     let page = AdminTunnels {
@@ -92,7 +103,11 @@ fn tunnels(words: &Words, pages: &mut Pages) {
             tunnel.clone(),
             ListedTunnel {
                 network: None,
-                answers_in: None,
+                connections: vec![ListedConnection {
+                    streams: 1,
+                    rate: 900,
+                    answers_in: None,
+                }],
                 copy: Some((seconds_ago(360), words.network.into())),
                 ..tunnel
             },
