@@ -106,6 +106,7 @@ fn config(data: &Path) -> Result<Config, Box<dyn Error>> {
         public_url: PublicUrl::from_url(&"http://localhost".parse()?)?,
         connection_domain: DOMAIN.parse()?,
         tls: None,
+        acme: None,
         trusted_proxies: vec!["127.0.0.1/32".parse()?],
         data: data.to_owned(),
         registration: Registration::Closed,

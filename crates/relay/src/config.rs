@@ -63,29 +63,6 @@ pub struct Config {
     pub drain: Duration,
 }
 
-/// How many requests to printers may be on their way at once. What goes on for more than a few
-/// seconds does not count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Admission {
-    /// In all.
-    pub max_concurrent: usize,
-    /// Of one account.
-    pub max_concurrent_per_account: usize,
-    /// To one printer.
-    pub max_concurrent_per_printer: usize,
-}
-
-impl Default for Admission {
-    fn default() -> Self {
-        Self {
-            max_concurrent: 2048,
-            max_concurrent_per_account: 512,
-            // Two pages over HTTP/2 at full width, and less than a tunnel carries.
-            max_concurrent_per_printer: 192,
-        }
-    }
-}
-
 /// Who is asked for a certificate, and how it is proved that the names are ours (ACME, DNS-01).
 #[derive(Debug, Clone)]
 pub struct Acme {
@@ -106,6 +83,29 @@ impl Acme {
         Files {
             cert: file.clone(),
             key: file,
+        }
+    }
+}
+
+/// How many requests to printers may be on their way at once. What goes on for more than a few
+/// seconds does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Admission {
+    /// In all.
+    pub max_concurrent: usize,
+    /// Of one account.
+    pub max_concurrent_per_account: usize,
+    /// To one printer.
+    pub max_concurrent_per_printer: usize,
+}
+
+impl Default for Admission {
+    fn default() -> Self {
+        Self {
+            max_concurrent: 2048,
+            max_concurrent_per_account: 512,
+            // Two pages over HTTP/2 at full width, and less than a tunnel carries.
+            max_concurrent_per_printer: 192,
         }
     }
 }

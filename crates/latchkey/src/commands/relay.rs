@@ -17,10 +17,10 @@ use crate::output;
 
 pub(crate) async fn run(path: &Path) -> anyhow::Result<()> {
     let config = config::relay::read(&Checking::with_environment(path))?.logged();
+    let mut signals = Signals::catch()?;
     // Dropped at the end of all, after the last connection.
     let cores = Cores::start(std::thread::available_parallelism().map_or(1, usize::from))
         .context("cannot start threads")?;
-    let mut signals = Signals::catch()?;
     // It may wait for its first certificate for a long time.
     let bound = Relay::bind(config, Arc::new(SystemClock), Arc::new(SystemChance));
     let relay = tokio::select! {

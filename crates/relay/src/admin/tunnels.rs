@@ -55,7 +55,7 @@ struct Asked {
 struct Cutting {
     #[serde(default)]
     csrf_token: String,
-    /// Which tunnel was on the page.
+    /// Which tunnels were on the page, with blanks between them.
     #[serde(default)]
     tunnel: String,
 }
@@ -100,9 +100,10 @@ async fn listed(visit: &Visit, tunnels: &[Tunnel]) -> Result<Option<ListedTunnel
     let connections = futures_util::future::join_all(connections).await;
     let since = tunnels.iter().min_by_key(|tunnel| tunnel.since());
     let version = &tunnel.hello().version;
+    let ids: Vec<_> = tunnels.iter().map(Tunnel::id).collect();
     Ok(Some(ListedTunnel {
         id: printer.id.to_string(),
-        tunnel: tunnel.id().to_owned(),
+        tunnel: ids.join(" "),
         account: account.id.to_string(),
         email: account.email.as_str().to_owned(),
         version: version.chars().take(LONGEST_VERSION).collect(),
@@ -145,11 +146,14 @@ async fn disconnect(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Cuttin
     let host = printer.host.as_ref().map(HostKey::id);
     let tunnels = host.map(|host| visit.state.tunnels.all_of(&host));
     let tunnels = tunnels.unwrap_or_default();
-    // A second click finds the one that was on the page gone, and leaves the next ones alone.
-    if tunnels.iter().any(|tunnel| tunnel.id() == form.tunnel) {
-        for tunnel in &tunnels {
-            tunnel.close();
-        }
+    let mut shown = form.tunnel.split(' ');
+    // A second click finds those of the page gone, and leaves the next ones alone.
+    let is_here = shown.any(|id| tunnels.iter().any(|tunnel| tunnel.id() == id));
+    let tunnels = if is_here { tunnels } else { Vec::new() };
+    for tunnel in &tunnels {
+        tunnel.close();
+    }
+    if let Some(tunnel) = tunnels.first() {
         let about = About {
             account: Some(&printer.account),
             ..About::printer(&id)

@@ -57,7 +57,7 @@ pub struct AdminPlans {
 pub struct ListedTunnel {
     /// Its printer.
     pub id: String,
-    /// Its own id: another one of the same host is not meant.
+    /// The ids of its connections: others of the same host are not meant.
     pub tunnel: String,
     pub printer: String,
     pub account: String,
