@@ -249,6 +249,10 @@ pub enum ClientAddress {
 
 /// The relay a host dials.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the file, and none depends on another"
+)]
 pub struct Relay {
     /// The relay's web origin.
     pub url: Url,

@@ -271,7 +271,7 @@ impl StreamService for TunnelDoor {
     async fn camera_name(&self) -> Result<String, CameraRefusal> {
         let printing = self.printing.as_ref().ok_or(CameraRefusal::NoCamera)?;
         let place = printing.running_picture().await;
-        let name = place.and_then(|place| self.doors.service.upstream().name_camera(place));
+        let name = place.and_then(|place| self.doors.service.upstream().name_camera(&place));
         name.ok_or(CameraRefusal::NoCamera)
     }
 

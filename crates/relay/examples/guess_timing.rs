@@ -26,7 +26,8 @@ use latchkey_model::printer::{HostKey, Printer, PrinterName, Seen};
 use latchkey_model::secret::ConnectionLabel;
 use latchkey_relay::Relay;
 use latchkey_relay::config::{
-    AdministratorsFactor, Admission, Config, PublicUrl, Registration, UnregisteredApps, Webhooks,
+    AdministratorsFactor, Admission, CacheBounds, Config, PublicUrl, Registration,
+    UnregisteredApps, Webhooks,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -117,6 +118,8 @@ fn config(data: &Path) -> Result<Config, Box<dyn Error>> {
         administrators_factor: AdministratorsFactor::IfSet,
         smtp: None,
         webhooks: Webhooks::default(),
+        compression: true,
+        cache: CacheBounds::default(),
         admission: Admission::default(),
         first_byte: Duration::from_secs(35),
         drain: Duration::from_secs(1),

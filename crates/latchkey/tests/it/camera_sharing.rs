@@ -232,7 +232,7 @@ impl Viewer {
     }
 
     /// It is broken off, not ended.
-    async fn is_cut(mut self) {
+    async fn sees_its_end(mut self) {
         let (rest, _) = self.caller.read_to_end().await;
         assert!(!rest.ends_with(b"0\r\n\r\n"), "it passed for a whole one");
     }
@@ -339,8 +339,8 @@ async fn who_is_revoked_is_cut_and_the_others_go_on() {
         let (connection, _) = house.door.ids.as_ref().unwrap();
         let revoked = house.relay.life.revoke(&house.relay.account, connection);
         assert!(revoked.await.unwrap());
-        opener.is_cut().await;
-        second.is_cut().await;
+        opener.sees_its_end().await;
+        second.sees_its_end().await;
         assert_eq!(house.told(&house.door, STREAM, &[]).await.status(), 604);
         for _ in 0..5 {
             stays.frame().await;

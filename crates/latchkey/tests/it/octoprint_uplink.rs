@@ -160,7 +160,8 @@ async fn parts_heads_and_conditions_are_octoprints_own() {
         let whole = house.direct(script).send().await.read().await;
         whole.header("etag").to_owned()
     };
-    let asks: [(&str, fn(Request, &str) -> Request); 5] = [
+    type Changed = fn(Request, &str) -> Request;
+    let asks: [(&str, Changed); 5] = [
         ("a part", |ask, _| ask.range(1_000, 60_999)),
         ("the end", |ask, _| ask.header("range", "bytes=-5000")),
         ("too far", |ask, _| ask.header("range", "bytes=99999999-")),

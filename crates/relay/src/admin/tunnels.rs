@@ -153,7 +153,7 @@ async fn disconnect(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Cuttin
     for tunnel in &tunnels {
         tunnel.close();
     }
-    if let Some(tunnel) = tunnels.first() {
+    if !tunnels.is_empty() {
         let about = About {
             account: Some(&printer.account),
             ..About::printer(&id)

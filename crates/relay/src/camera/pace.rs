@@ -100,8 +100,8 @@ impl Paced {
 
 /// The frames in a second that an address asks for (`fps=5`).
 pub(crate) fn wanted(uri: &Uri) -> Option<f64> {
-    let pairs = uri.query()?.split('&');
-    let value = pairs.filter_map(|pair| pair.strip_prefix("fps=")).next()?;
+    let mut pairs = uri.query()?.split('&');
+    let value = pairs.find_map(|pair| pair.strip_prefix("fps="))?;
     let frames: f64 = value.parse().ok()?;
     FRAMES.contains(&frames).then_some(frames)
 }

@@ -323,13 +323,11 @@ impl Parts {
                 }
             }
             let rest = &self.read[from..];
-            match rest.iter().position(|byte| *byte == b'\n') {
-                Some(feed) => from += feed + 1,
-                None => {
-                    self.searched = self.read.len();
-                    return None;
-                }
-            }
+            let Some(feed) = rest.iter().position(|byte| *byte == b'\n') else {
+                self.searched = self.read.len();
+                return None;
+            };
+            from += feed + 1;
         }
     }
 }

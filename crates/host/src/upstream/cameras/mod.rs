@@ -186,8 +186,8 @@ impl Cameras {
 
 impl Upstream {
     /// Gives the picture at this address, at a server that is configured, its name.
-    pub(crate) fn name_camera(&self, uri: Uri) -> Option<String> {
-        self.shared.cameras.name(addresses::plain(&uri)?)
+    pub(crate) fn name_camera(&self, uri: &Uri) -> Option<String> {
+        self.shared.cameras.name(addresses::plain(uri)?)
     }
 
     /// Shows the relay a picture that was named lately.
@@ -215,7 +215,7 @@ impl Upstream {
     /// Asks a camera on behalf of nobody.
     async fn ask_camera(&self, uri: Uri) -> Result<Response<Incoming>, CameraRefusal> {
         let (mut parts, ()) = Request::new(()).into_parts();
-        let host = uri.authority().map(|authority| authority.as_str());
+        let host = uri.authority().map(http::uri::Authority::as_str);
         let host = host.and_then(|host| HeaderValue::try_from(host).ok());
         let host = host.ok_or(CameraRefusal::Failed)?;
         parts.headers.insert(HOST, host);
