@@ -228,6 +228,10 @@ pub enum ClientAddress {
 
 /// The relay a host dials.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches of the configuration, each by itself"
+)]
 pub struct Relay {
     /// The relay's web origin.
     pub url: Url,
