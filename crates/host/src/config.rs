@@ -251,7 +251,7 @@ pub enum ClientAddress {
 #[derive(Debug, Clone)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "each is a switch of the file, and none depends on another"
+    reason = "switches of the configuration, each by itself"
 )]
 pub struct Relay {
     /// The relay's web origin.

@@ -34,6 +34,9 @@ fn named_in(page: &str) -> BTreeSet<String> {
         .collect()
 }
 
+/// How something is asked for by somebody who knows its tag.
+type Ask = fn(Request, &str) -> Request;
+
 struct House {
     octoprint: OctoPrint,
     door: Door,
@@ -160,8 +163,7 @@ async fn parts_heads_and_conditions_are_octoprints_own() {
         let whole = house.direct(script).send().await.read().await;
         whole.header("etag").to_owned()
     };
-    type Changed = fn(Request, &str) -> Request;
-    let asks: [(&str, Changed); 5] = [
+    let asks: [(&str, Ask); 5] = [
         ("a part", |ask, _| ask.range(1_000, 60_999)),
         ("the end", |ask, _| ask.header("range", "bytes=-5000")),
         ("too far", |ask, _| ask.header("range", "bytes=99999999-")),

@@ -26,7 +26,7 @@ pub(super) struct Shelves {
     bounds: CacheBounds,
     used: Arc<AtomicU64>,
     gauge: Gauge,
-    shelves: HashMap<PrinterId, Shelf>,
+    printers: HashMap<PrinterId, Shelf>,
     /// By last use, the oldest first.
     by_use: BTreeMap<u64, (PrinterId, Arc<Key>)>,
     uses: u64,
@@ -136,7 +136,7 @@ impl Shelves {
             bounds,
             used: Arc::default(),
             gauge,
-            shelves: HashMap::new(),
+            printers: HashMap::new(),
             by_use: BTreeMap::new(),
             uses: 0,
         }
@@ -154,7 +154,7 @@ impl Shelves {
         key: &Key,
         now: Instant,
     ) -> Option<Arc<Entry>> {
-        let shelf = self.shelves.get_mut(printer)?;
+        let shelf = self.printers.get_mut(printer)?;
         let (key, slot) = shelf.slots.get_key_value(key)?;
         let (key, before) = (Arc::clone(key), slot.last_use);
         let entry = Arc::clone(&slot.entry);
@@ -172,7 +172,7 @@ impl Shelves {
 
     /// Forgets what the server does not know any more by its tag, and keeps no more of it.
     pub(super) fn doubt(&mut self, printer: &PrinterId, key: &Key) {
-        let Some(shelf) = self.shelves.get_mut(printer) else {
+        let Some(shelf) = self.printers.get_mut(printer) else {
             return;
         };
         if shelf.doubtful.len() >= MOST_DOUBTFUL {
@@ -194,13 +194,13 @@ impl Shelves {
         let bytes = storable.size() + 2 * key.size() + AROUND;
         let bytes = u64::try_from(bytes).ok()?;
         let key = Arc::new(key);
-        let shelf = self.shelves.entry(printer.clone()).or_default();
+        let shelf = self.printers.entry(printer.clone()).or_default();
         if shelf.doubtful.contains(&*key) || !shelf.claimed.insert(Arc::clone(&key)) {
             return None;
         }
         let used = Arc::clone(&shelf.used);
         if !self.make_room(printer, &used, bytes) {
-            if let Some(shelf) = self.shelves.get_mut(printer) {
+            if let Some(shelf) = self.printers.get_mut(printer) {
                 shelf.claimed.remove(&key);
             }
             return None;
@@ -227,7 +227,7 @@ impl Shelves {
         let over =
             |used: &AtomicU64, most: u64| used.load(Ordering::Relaxed).saturating_add(bytes) > most;
         while over(used, self.bounds.max_bytes_per_printer) {
-            let oldest = self.shelves.get(printer);
+            let oldest = self.printers.get(printer);
             let oldest = oldest.and_then(|shelf| shelf.by_use.first_key_value());
             let Some(oldest) = oldest.map(|(last_use, _)| *last_use) else {
                 return false;
@@ -247,14 +247,14 @@ impl Shelves {
         let Some((printer, key)) = self.by_use.remove(&last_use) else {
             return;
         };
-        if let Some(shelf) = self.shelves.get_mut(&printer) {
+        if let Some(shelf) = self.printers.get_mut(&printer) {
             shelf.by_use.remove(&last_use);
             shelf.slots.remove(&key);
         }
     }
 
     fn put(&mut self, draft: &Draft, entry: Arc<Entry>, now: Instant) {
-        let shelf = self.shelves.get_mut(&draft.printer);
+        let shelf = self.printers.get_mut(&draft.printer);
         // Forgotten meanwhile, though another may have begun in its place.
         let Some(shelf) = shelf.filter(|shelf| Arc::ptr_eq(&shelf.used, &draft.shelf)) else {
             return;
@@ -277,7 +277,7 @@ impl Shelves {
     }
 
     fn unclaim(&mut self, draft: &Draft) {
-        let shelf = self.shelves.get_mut(&draft.printer);
+        let shelf = self.printers.get_mut(&draft.printer);
         if let Some(shelf) = shelf.filter(|shelf| Arc::ptr_eq(&shelf.used, &draft.shelf)) {
             shelf.claimed.remove(&draft.key);
         }
@@ -285,7 +285,7 @@ impl Shelves {
 
     /// Forgets all of a printer.
     pub(super) fn forget(&mut self, printer: &PrinterId) {
-        let Some(shelf) = self.shelves.remove(printer) else {
+        let Some(shelf) = self.printers.remove(printer) else {
             return;
         };
         for last_use in shelf.by_use.keys() {
@@ -296,14 +296,14 @@ impl Shelves {
     /// Forgets what was not asked for in this time, and printers of which nothing is left.
     pub(super) fn forget_idle(&mut self, now: Instant, idle: Duration) {
         while let Some((&last_use, (printer, key))) = self.by_use.first_key_value() {
-            let slot = self.shelves.get(printer);
+            let slot = self.printers.get(printer);
             let slot = slot.and_then(|shelf| shelf.slots.get(key));
             if slot.is_some_and(|slot| now.duration_since(slot.at) < idle) {
                 break;
             }
             self.remove(last_use);
         }
-        self.shelves
+        self.printers
             .retain(|_, shelf| !shelf.slots.is_empty() || !shelf.claimed.is_empty());
     }
 }
