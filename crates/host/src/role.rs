@@ -266,6 +266,7 @@ impl Host {
         tracker.spawn(local_api.clone().keep(stop.soft.clone()));
         tracker.spawn(local_api.follow(link.clone(), stop.soft.clone()));
         tracker.spawn(relay.clone().watch_file());
+        tracker.spawn(relay.clone().watch_sleep());
         report(&lan.doors.metrics, link.clone());
         let health = health(&lan.doors.metrics, link, trust.clone());
         if let Ok(address) = listener.local_addr() {

@@ -56,7 +56,7 @@ impl RelayLink {
     ) {
         let name = name_of(relay);
         let (end, cut) = (soft.child_token(), hard.child_token());
-        let (mut state, nudge) = (dialler.state(), dialler.nudge());
+        let (mut state, nudge, wake) = (dialler.state(), dialler.nudge(), dialler.waker());
         let mut targets = self.0.target.subscribe();
         let mut running = std::pin::pin!(dialler.run(end.clone(), cut.clone()));
         loop {
@@ -65,6 +65,7 @@ impl RelayLink {
                 () = running.as_mut() => break,
                 _ = state.changed() => {}
                 () = self.0.nudge.notified() => nudge.notify_one(),
+                () = self.0.woke.notified() => wake(),
                 _ = targets.changed() => {
                     if same(Some(relay), targets.borrow_and_update().as_ref()) {
                         continue;

@@ -7,6 +7,7 @@ pub(crate) mod dialling;
 mod kept;
 mod link;
 pub(crate) mod pairing;
+mod sleep;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -71,6 +72,8 @@ struct Inner {
     link: watch::Sender<Link>,
     /// Ends the dialler's wait.
     nudge: Notify,
+    /// This machine was asleep.
+    woke: Notify,
     attempt: Mutex<Option<Attempt>>,
 }
 
@@ -89,6 +92,7 @@ impl RelayLink {
             target: watch::Sender::new(target),
             link: watch::Sender::new(link),
             nudge: Notify::new(),
+            woke: Notify::new(),
             attempt: Mutex::new(None),
         }))
     }

@@ -117,3 +117,26 @@ fn a_file_that_is_none_is_nothing() {
     std::fs::write(&file, "{").unwrap();
     assert_eq!(KeptRelay::load(&file), KeptRelay::default());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_ran_ahead_means_that_this_machine_slept() {
+    let clock = FixedClock::new(Timestamp::from_millis(7_000));
+    let link = RelayLink::new(Parts {
+        clock: Arc::new(clock.clone()),
+        ..parts(None, None)
+    });
+    let tracker = TaskTracker::new();
+    tracker.spawn(link.clone().watch_sleep());
+    let woke = async |within| {
+        let woke = link.0.woke.notified();
+        tokio::time::timeout(Duration::from_secs(within), woke)
+            .await
+            .is_ok()
+    };
+    assert!(!woke(60).await, "nothing happened");
+    clock.advance(Duration::from_secs(3));
+    assert!(!woke(60).await, "a busy machine");
+    clock.advance(Duration::from_hours(8));
+    assert!(woke(5).await);
+    assert!(!woke(60).await, "told once");
+}

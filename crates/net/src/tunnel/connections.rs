@@ -85,6 +85,16 @@ impl<S: StreamService> Dialler<S> {
         Arc::clone(&self.nudge)
     }
 
+    /// What to call when this machine was asleep: tunnels that then stay silent are given up
+    /// sooner than others, and waits end.
+    pub fn waker(&self) -> impl Fn() + Send + 'static + use<S> {
+        let (together, nudge) = (Arc::clone(&self.together), Arc::clone(&self.nudge));
+        move || {
+            together.woke.notify_waiters();
+            nudge.notify_one();
+        }
+    }
+
     /// Runs until `soft` is cancelled and the running streams are done, or `hard` cuts.
     pub async fn run(self, soft: CancellationToken, hard: CancellationToken) {
         let cores = self.cores.into_iter();

@@ -18,6 +18,8 @@ use super::serve::{HostTunnel, Introduction, Phase, Run, StreamService};
 const REFUSED_WAIT: Duration = Duration::from_mins(1);
 /// The longest wait a relay may ask for.
 const LONGEST_WAIT: Duration = Duration::from_hours(1);
+/// A relay that heard nothing asks after the PING interval; its question may take so long.
+const AFTER_SLEEP: Duration = Duration::from_millis(500);
 /// The time a relay has to read why it is not trusted.
 const PARTING: Duration = Duration::from_secs(2);
 
@@ -232,6 +234,10 @@ impl<S: StreamService, C: Connect> Core<S, C> {
                 changed
             }
             () = tunnel.closed() => None,
+            () = self.slept_away(tunnel) => {
+                tunnel.cut();
+                None
+            }
             refusal = together.refused_elsewhere(self.index.into(), refusals) => {
                 Some(Phase::Refused(refusal))
             }
@@ -270,6 +276,19 @@ impl<S: StreamService, C: Connect> Core<S, C> {
             self.report_end(&tunnel_id, since, why);
         }
         next
+    }
+
+    /// Waits until this machine woke up and the tunnel then stayed silent for longer than a living
+    /// relay does.
+    async fn slept_away(&self, tunnel: &HostTunnel) {
+        loop {
+            self.common.together.woke.notified().await;
+            let before = tunnel.moved();
+            tokio::time::sleep(self.common.config.settings.ping_interval + AFTER_SLEEP).await;
+            if tunnel.moved() == before {
+                return;
+            }
+        }
     }
 
     fn report_end(&self, tunnel_id: &str, since: Instant, why: &str) {

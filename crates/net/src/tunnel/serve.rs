@@ -219,6 +219,11 @@ impl HostTunnel {
         self.line.is_closed()
     }
 
+    /// Bytes that came and went.
+    pub(super) fn moved(&self) -> u64 {
+        self.line.moved()
+    }
+
     pub(super) fn end(&self) -> End {
         self.line.end().unwrap_or(End::Finished)
     }

@@ -20,6 +20,8 @@ pub(super) struct Together {
     pub(super) hurry: Notify,
     /// None is up any more: whoever waits longer than after a loss need not.
     pub(super) lost: Notify,
+    /// This machine slept: tunnels may be dead without a sign.
+    pub(super) woke: Notify,
 }
 
 struct Seen {
@@ -55,6 +57,7 @@ impl Together {
             verdict: watch::Sender::default(),
             hurry: Notify::new(),
             lost: Notify::new(),
+            woke: Notify::new(),
         })
     }
 

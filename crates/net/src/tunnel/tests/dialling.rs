@@ -42,6 +42,7 @@ pub(super) struct Rig {
     pub(super) attempts: mpsc::UnboundedReceiver<Instant>,
     pub(super) state: watch::Receiver<DialState>,
     nudge: Arc<tokio::sync::Notify>,
+    together: Arc<Together>,
 }
 
 impl Rig {
@@ -83,6 +84,7 @@ impl Rig {
             attempts,
             state: together.follow(),
             nudge,
+            together,
         }
     }
 
@@ -441,4 +443,43 @@ fn relay_names_have_one_spelling() {
     ] {
         assert_eq!(relay_name(&Url::parse(url).unwrap()).unwrap(), name);
     }
+}
+
+/// A line between what the dialler and the relay have, which can go silent.
+fn line(rig: &Rig) -> (DuplexStream, watch::Sender<bool>) {
+    let mut host = rig.prepare();
+    let (relay, mut other) = pipe();
+    let silent = watch::Sender::new(false);
+    let mut told = silent.subscribe();
+    rig.bench.tracker.spawn(async move {
+        tokio::select! {
+            _ = tokio::io::copy_bidirectional(&mut host, &mut other) => return,
+            told = told.wait_for(|silent| *silent) => drop(told),
+        }
+        // Both ends stay open, and nobody says anything any more.
+        let held = (host, other);
+        let _ = told.changed().await;
+        drop(held);
+    });
+    (relay, silent)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tunnel_that_is_silent_after_a_sleep_is_given_up_sooner() {
+    let mut rig = Rig::start(ok);
+    let (relay, silent) = line(&rig);
+    let _tunnel = rig.welcome(relay, "first").await;
+    rig.connected("first").await;
+
+    // One that lives is asked for nothing, and stays.
+    rig.together.woke.notify_waiters();
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    assert!(matches!(*rig.state.borrow(), DialState::Connected { .. }));
+
+    silent.send_replace(true);
+    let woke = Instant::now();
+    rig.together.woke.notify_waiters();
+    rig.waiting().await;
+    let took = woke.elapsed();
+    assert!(took <= Duration::from_secs(6), "{took:?}");
 }
