@@ -141,7 +141,8 @@ impl Browser {
 pub fn parts_of(html: &str) -> Vec<String> {
     let mut parts = Vec::new();
     for tag in html.split('<').skip(1) {
-        let name = tag.split([' ', '\t', '\n', '>']).next().unwrap_or_default();
+        let tag = tag.split('>').next().unwrap_or_default();
+        let name = tag.split([' ', '\t', '\n']).next().unwrap_or_default();
         let attribute = match name {
             "script" | "img" => "src=",
             "link" if tag.contains("stylesheet") || tag.contains("icon") => "href=",

@@ -10,7 +10,7 @@ use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use super::Target;
+use super::{PATIENCE, Target};
 use crate::frames::Finder;
 use crate::stats;
 
@@ -68,10 +68,23 @@ async fn look(
     time: Duration,
 ) -> anyhow::Result<Finder> {
     let opened = Viewer::open(target, path).await;
-    // One that failed must not keep the others waiting.
-    all.wait().await;
-    let mut viewer = opened?;
+    let mut viewer = match opened {
+        Ok(viewer) => viewer,
+        Err(error) => {
+            // The others must not wait for it.
+            all.wait().await;
+            return Err(error);
+        }
+    };
+    // Those that have it look on meanwhile: what comes before all have it is not counted, now or later.
+    tokio::select! {
+        _ = all.wait() => {}
+        ended = viewer.look(PATIENCE) => ended?,
+    }
+    let (whole, broken) = (viewer.finder.whole, viewer.finder.broken);
     viewer.look(time).await?;
+    viewer.finder.whole -= whole;
+    viewer.finder.broken -= broken;
     Ok(viewer.finder)
 }
 
