@@ -26,7 +26,7 @@ pub(crate) const MOST_VIEWERS: usize = 100;
 const MOST_KEPT: usize = 16 * 1024 * 1024;
 /// So much is read on while all who watch are busy with what they have. Then the camera waits, as
 /// it would for a single viewer.
-const AHEAD: usize = 512 * 1024;
+const AHEAD: usize = 128 * 1024;
 /// For so long a picture counts as running that no longer has a tunnel which takes streams, and
 /// shows nothing new.
 const PATIENCE: Duration = Duration::from_secs(5);
