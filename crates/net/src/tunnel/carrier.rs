@@ -42,6 +42,8 @@ pub(super) struct Line {
     closed: CancellationToken,
     end: Arc<OnceLock<End>>,
     moved: Arc<AtomicU64>,
+    /// Those that came.
+    came: Arc<AtomicU64>,
 }
 
 impl Line {
@@ -52,12 +54,18 @@ impl Line {
             closed: CancellationToken::new(),
             end: Arc::default(),
             moved: Arc::default(),
+            came: Arc::default(),
         }
     }
 
     /// Bytes that came and went.
     pub(super) fn moved(&self) -> u64 {
         self.moved.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that came.
+    pub(super) fn came(&self) -> u64 {
+        self.came.load(Ordering::Relaxed)
     }
 
     fn note_moved(&self, bytes: usize) {
@@ -185,6 +193,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Carrier<IO> {
         }
         let read = buf.filled().len() - before;
         this.line.note_moved(read);
+        this.line.came.fetch_add(read as u64, Ordering::Relaxed);
         if matches!(polled, Poll::Ready(Ok(()))) && read == 0 {
             let _ = this.line.end.set(End::ClosedByPeer);
         }

@@ -283,9 +283,9 @@ impl<S: StreamService, C: Connect> Core<S, C> {
     async fn slept_away(&self, tunnel: &HostTunnel) {
         loop {
             self.common.together.woke.notified().await;
-            let before = tunnel.moved();
+            let before = tunnel.came();
             tokio::time::sleep(self.common.config.settings.ping_interval + AFTER_SLEEP).await;
-            if tunnel.moved() == before {
+            if tunnel.came() == before {
                 return;
             }
         }

@@ -219,9 +219,9 @@ impl HostTunnel {
         self.line.is_closed()
     }
 
-    /// Bytes that came and went.
-    pub(super) fn moved(&self) -> u64 {
-        self.line.moved()
+    /// Bytes that came.
+    pub(super) fn came(&self) -> u64 {
+        self.line.came()
     }
 
     pub(super) fn end(&self) -> End {
