@@ -12,6 +12,7 @@ mod dialect;
 mod error;
 pub mod host;
 mod pool;
+mod recall;
 pub mod relay;
 mod row;
 

@@ -117,9 +117,9 @@ impl Authority {
             return Ok(Caller::SessionKey(verified));
         }
         let hash = AppKeyHash::of(key);
-        let found = self.store.app_keys().find_by_hash(&hash).await?;
+        let found = self.store.app_keys().recall_by_hash(&hash).await?;
         Ok(match found {
-            Some(found) => Caller::App(Box::new((found.user, found.key))),
+            Some(found) => Caller::App(Box::new((found.user.clone(), found.key.clone()))),
             None => Caller::Guest,
         })
     }

@@ -1,5 +1,7 @@
 //! App keys.
 
+use std::sync::Arc;
+
 use latchkey_model::app::AppName;
 use latchkey_model::app_key::{AppKey, LastUse};
 use latchkey_model::id::{AppConnectionId, AppKeyId};
@@ -13,6 +15,7 @@ use super::users::user;
 use crate::dialect::{Connection, Row};
 use crate::error::StoreError;
 use crate::pool::Pools;
+use crate::recall::Recall;
 use crate::row::{bytes, count, inconsistent, number, optional_time, parse, time};
 
 pub(super) const TABLE: &str = "app_keys";
@@ -113,11 +116,12 @@ pub struct FoundAppKey {
 #[derive(Debug, Clone, Copy)]
 pub struct AppKeys<'a> {
     pub(super) pools: &'a Pools,
+    recall: &'a Recall<AppKeyHash, FoundAppKey>,
 }
 
 impl<'a> AppKeys<'a> {
-    pub(super) const fn new(pools: &'a Pools) -> Self {
-        Self { pools }
+    pub(super) const fn new(pools: &'a Pools, recall: &'a Recall<AppKeyHash, FoundAppKey>) -> Self {
+        Self { pools, recall }
     }
 
     /// Keeps a key. If the user has one for this app, in whatever spelling, that one stays as it
@@ -160,6 +164,17 @@ impl<'a> AppKeys<'a> {
             })
         })
         .transpose()
+    }
+
+    /// The same, and the same answer, without asking the database while nobody has committed
+    /// anything since it was asked.
+    pub async fn recall_by_hash(
+        &self,
+        hash: &AppKeyHash,
+    ) -> Result<Option<Arc<FoundAppKey>>, StoreError> {
+        let find = self.find_by_hash(hash);
+        let commits = self.pools.commits();
+        self.recall.or_find(commits, *hash, find).await
     }
 
     /// The user's key for this app, in whatever spelling.

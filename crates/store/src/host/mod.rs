@@ -1,11 +1,14 @@
 //! What a host remembers.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use latchkey_model::clock::Timestamp;
+use latchkey_model::secret::AppKeyHash;
 
 use crate::error::StoreError;
 use crate::pool::{Pools, SchemaVersions, Step};
+use crate::recall::Recall;
 
 mod app_keys;
 mod grants;
@@ -63,6 +66,7 @@ pub struct KeyUse<I> {
 #[derive(Debug, Clone)]
 pub struct HostStore {
     pools: Pools,
+    recall: Arc<Recall<AppKeyHash, FoundAppKey>>,
 }
 
 impl HostStore {
@@ -70,7 +74,10 @@ impl HostStore {
     /// none, and brings it up to date.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let pools = Pools::open(path.as_ref(), STEPS).await?;
-        Ok(Self { pools })
+        Ok(Self {
+            pools,
+            recall: Arc::default(),
+        })
     }
 
     /// Looks at the database file at `path` without changing it, so that a file in use by
@@ -83,7 +90,10 @@ impl HostStore {
     /// Opens an empty database that vanishes with the last clone.
     pub async fn open_in_memory() -> Result<Self, StoreError> {
         let pools = Pools::open_in_memory(STEPS).await?;
-        Ok(Self { pools })
+        Ok(Self {
+            pools,
+            recall: Arc::default(),
+        })
     }
 
     /// The users.
@@ -92,8 +102,8 @@ impl HostStore {
     }
 
     /// The app keys.
-    pub const fn app_keys(&self) -> AppKeys<'_> {
-        AppKeys::new(&self.pools)
+    pub fn app_keys(&self) -> AppKeys<'_> {
+        AppKeys::new(&self.pools, &self.recall)
     }
 
     /// The granted key requests whose key was not fetched yet.

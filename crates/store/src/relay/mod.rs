@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use latchkey_model::secret::LabelHash;
+
 use crate::error::StoreError;
 use crate::pool::{Pools, SchemaVersions, Step};
-use app_connections::Recall;
+use crate::recall::Recall;
 
 mod account_usage;
 mod accounts;
@@ -119,7 +121,7 @@ pub(crate) const STEPS: &[Step] = &[
 #[derive(Debug, Clone)]
 pub struct RelayStore {
     pools: Pools,
-    recall: Arc<Recall>,
+    recall: Arc<Recall<LabelHash, FoundAppConnection>>,
 }
 
 impl RelayStore {

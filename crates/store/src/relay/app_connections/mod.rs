@@ -13,17 +13,16 @@ use self::rows::{found, ids, listed};
 use crate::dialect::{Connection, Row};
 use crate::error::StoreError;
 use crate::pool::Pools;
+use crate::recall::Recall;
 use crate::relay::{snapshots, webhooks};
 use crate::row::number;
 
 mod everywhere;
-mod recall;
 mod rows;
 mod standing;
 mod usage;
 
 pub use everywhere::ListedElsewhere;
-pub(super) use recall::Recall;
 pub use standing::Standing;
 pub use usage::{Usage, Use};
 
@@ -179,11 +178,14 @@ pub struct Listed {
 #[derive(Debug, Clone, Copy)]
 pub struct AppConnections<'a> {
     pools: &'a Pools,
-    recall: &'a Recall,
+    recall: &'a Recall<LabelHash, FoundAppConnection>,
 }
 
 impl<'a> AppConnections<'a> {
-    pub(super) const fn new(pools: &'a Pools, recall: &'a Recall) -> Self {
+    pub(super) const fn new(
+        pools: &'a Pools,
+        recall: &'a Recall<LabelHash, FoundAppConnection>,
+    ) -> Self {
         Self { pools, recall }
     }
 
@@ -246,22 +248,9 @@ impl<'a> AppConnections<'a> {
         &self,
         label: &LabelHash,
     ) -> Result<Option<Arc<FoundAppConnection>>, StoreError> {
-        // Read before the database: what is committed between the two makes it another version.
-        let version = self.pools.commits().version();
-        if let Some(version) = &version
-            && let Some(known) = self.recall.get(label, version)
-        {
-            return Ok(Some(known));
-        }
-        let Some(found) = self.find_by_label_hash(label).await? else {
-            // Nobody fills the memory by guessing.
-            return Ok(None);
-        };
-        let found = Arc::new(found);
-        if let Some(version) = version {
-            self.recall.put(*label, version, Arc::clone(&found));
-        }
-        Ok(Some(found))
+        let find = self.find_by_label_hash(label);
+        let commits = self.pools.commits();
+        self.recall.or_find(commits, *label, find).await
     }
 
     /// The app connection with this token for the App API, living or dead.

@@ -3,3 +3,4 @@
 mod constraints;
 mod file;
 mod races;
+mod recall;
