@@ -255,6 +255,12 @@ impl Relay {
         let callers = TaskTracker::new();
         let tunnel_tasks = self.life.tracker().clone();
         let metrics: Arc<Metrics> = Arc::default();
+        if let Some(deal) = self.settings.deal.clone() {
+            let help = "Tasks of connections, beside the others";
+            metrics.reading("connection_tasks", help, move || {
+                i64::try_from(deal.tasks()).unwrap_or(i64::MAX)
+            });
+        }
         let tunnels = self.life.tunnels().clone();
         tunnels.report(&metrics);
         let notices = self.notices();

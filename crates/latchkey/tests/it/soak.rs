@@ -133,15 +133,18 @@ impl<'a> Watched<'a> {
 
     async fn look(&self) -> Look {
         let text = Request::get(&self.metrics).send().await.read().await;
-        let tasks = text.text().lines().find_map(|line| {
-            let number = line.strip_prefix("latchkey_tasks ")?;
-            number.parse().ok()
+        let tasks = text.text().lines().filter_map(|line| {
+            let (name, number) = line.split_once(' ')?;
+            let counts = ["latchkey_tasks", "latchkey_connection_tasks"].contains(&name);
+            counts.then(|| number.parse::<usize>().unwrap())
         });
+        let tasks: Vec<_> = tasks.collect();
+        assert!(!tasks.is_empty(), "{}", text.text());
         Look {
             resident: self.process.resident(),
             descriptors: self.process.descriptors(),
             threads: self.process.threads(),
-            tasks: tasks.expect("the number of tasks"),
+            tasks: tasks.iter().sum(),
         }
     }
 
