@@ -112,6 +112,8 @@ fn relay_config(callers: SocketAddr, public: &str, domain: &str) -> Value {
         "data": "relay",
         // What is in front of it ends TLS.
         "trusted_proxies": ["127.0.0.1/32"],
+        // One caller here stands for as many as a whole relay has.
+        "admission": {"max_concurrent_per_printer": 1024, "max_concurrent_per_account": 1024},
         // Limits that are counted and never reached.
         "plans": {"supporter": {
             "max_upload_bytes": 1_u64 << 50,
@@ -129,7 +131,7 @@ fn host_config(listen: SocketAddr, public: &str, place: &Place<'_>) -> Value {
         "status_listen": null,
         "announce": false,
         "data": "host",
-        "upstream": {"kind": place.kind, "url": place.server},
+        "upstream": {"kind": place.kind, "url": place.server, "max_concurrent": 512},
         "authority": "host",
         "relay": {"url": public, "ca_file": "ca.pem", "allow_unbound": true},
     });
