@@ -477,6 +477,8 @@ async fn a_tunnel_that_is_silent_after_a_sleep_is_given_up_sooner() {
     assert!(matches!(*rig.state.borrow(), DialState::Connected { .. }));
 
     silent.send_replace(true);
+    // What was on its way is there.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     let woke = Instant::now();
     rig.together.woke.notify_waiters();
     rig.waiting().await;
