@@ -88,6 +88,8 @@ test('an app is registered with a picture, shown to everybody, and removed', asy
   await stranger.getByRole('link', { name: 'Works with these apps' }).click();
   await stranger.getByText('Spool <i>Watch</i>').waitFor();
   const logo = stranger.locator('li', { hasText: 'Spool' }).locator('img');
+  // It may still be on its way.
+  await logo.evaluate((image) => image.complete || new Promise((loaded) => image.addEventListener('load', loaded)));
   assert.equal(await logo.evaluate((image) => image.naturalWidth), 128);
   await looksWell(stranger, 'apps-with-picture');
   await stranger.context().close();

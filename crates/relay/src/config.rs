@@ -97,6 +97,8 @@ pub struct Admission {
     pub max_concurrent_per_account: usize,
     /// To one printer.
     pub max_concurrent_per_printer: usize,
+    /// Streams of one printer's host that one caller may have, short and long ones.
+    pub max_streams_per_caller: usize,
 }
 
 impl Default for Admission {
@@ -106,6 +108,8 @@ impl Default for Admission {
             max_concurrent_per_account: 512,
             // Two pages over HTTP/2 at full width, and less than a tunnel carries.
             max_concurrent_per_printer: 192,
+            // Three quarters of what one connection of a host carries.
+            max_streams_per_caller: 192,
         }
     }
 }

@@ -113,7 +113,11 @@ fn relay_config(callers: SocketAddr, public: &str, domain: &str) -> Value {
         // What is in front of it ends TLS.
         "trusted_proxies": ["127.0.0.1/32"],
         // One caller here stands for as many as a whole relay has.
-        "admission": {"max_concurrent_per_printer": 1024, "max_concurrent_per_account": 1024},
+        "admission": {
+            "max_concurrent_per_printer": 1024,
+            "max_concurrent_per_account": 1024,
+            "max_streams_per_caller": 1024,
+        },
         // Limits that are counted and never reached.
         "plans": {"supporter": {
             "max_upload_bytes": 1_u64 << 50,

@@ -212,6 +212,7 @@ pub(crate) struct RawAdmission {
     pub(crate) max_concurrent: u16,
     pub(crate) max_concurrent_per_account: u16,
     pub(crate) max_concurrent_per_printer: u16,
+    pub(crate) max_streams_per_caller: u16,
 }
 
 impl Default for RawAdmission {
@@ -220,6 +221,7 @@ impl Default for RawAdmission {
             max_concurrent: 2048,
             max_concurrent_per_account: 512,
             max_concurrent_per_printer: 192,
+            max_streams_per_caller: 192,
         }
     }
 }
@@ -242,6 +244,7 @@ impl RawAdmission {
                 "max_concurrent_per_printer",
                 self.max_concurrent_per_printer,
             )?,
+            max_streams_per_caller: some("max_streams_per_caller", self.max_streams_per_caller)?,
         })
     }
 }

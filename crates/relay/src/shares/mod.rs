@@ -20,8 +20,6 @@ const WAITING_OF_ONE: usize = 256;
 /// What takes longer counts as long. Only the streams of the tunnel bound what is long, and what
 /// one caller may have of them.
 const LONG_AFTER: Duration = Duration::from_secs(3);
-/// Streams of a host's tunnel that one caller may have, of 256.
-const STREAMS_OF_ONE: usize = Bounds::share(256);
 
 /// After so many seconds it is worth trying again.
 pub(crate) const RETRY_AFTER: u32 = 1;
@@ -72,7 +70,7 @@ impl Shares {
             most_of_one: 0,
             waiting: 0,
             waiting_of_one: 0,
-            most_long_of_one: STREAMS_OF_ONE,
+            most_long_of_one: admission.max_streams_per_caller,
             ..short
         };
         Self {
@@ -125,10 +123,12 @@ mod tests {
 
     use super::*;
 
+    const STREAMS_OF_ONE: usize = 192;
     const ADMISSION: Admission = Admission {
         max_concurrent: 10,
         max_concurrent_per_account: 6,
         max_concurrent_per_printer: 4,
+        max_streams_per_caller: STREAMS_OF_ONE,
     };
 
     struct Bench {

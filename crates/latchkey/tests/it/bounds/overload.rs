@@ -19,6 +19,7 @@ const ADMISSION: Admission = Admission {
     max_concurrent: 12,
     max_concurrent_per_account: 8,
     max_concurrent_per_printer: 8,
+    max_streams_per_caller: 192,
 };
 
 /// A printer of the relay's present account, whose host lets everything through.
