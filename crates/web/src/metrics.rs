@@ -153,7 +153,6 @@ pub struct Metrics {
     durations: Family<ClassLabel, Histogram>,
     in_flight: Family<ClassLabel, Gauge>,
     bytes: Family<ByteLabels, Counter>,
-    tasks: Gauge,
 }
 
 impl fmt::Debug for Metrics {
@@ -192,16 +191,20 @@ impl Metrics {
             in_flight.clone(),
         );
         registry.register("body_bytes", "Bytes of bodies, by direction", bytes.clone());
-        let tasks = Gauge::default();
-        registry.register("tasks", "Tasks that run in this process", tasks.clone());
-        Self {
+        let metrics = Self {
             registry: Mutex::new(registry),
             requests,
             durations,
             in_flight,
             bytes,
-            tasks,
-        }
+        };
+        // Whatever is forgotten, a connection or a viewer, is a task that stays.
+        metrics.reading("tasks", "Tasks that run in this process", || {
+            let runtime = Handle::try_current();
+            let tasks = runtime.map_or(0, |runtime| runtime.metrics().num_alive_tasks());
+            i64::try_from(tasks).unwrap_or(i64::MAX)
+        });
+        metrics
     }
 
     /// Adds metrics of one role; their labels obey the rule above.
@@ -254,11 +257,6 @@ impl Metrics {
 
     /// The text format scrapers read.
     pub fn encode(&self) -> String {
-        // Whatever is forgotten, a connection or a viewer, is a task that stays.
-        if let Ok(runtime) = Handle::try_current() {
-            let tasks = runtime.metrics().num_alive_tasks();
-            self.tasks.set(i64::try_from(tasks).unwrap_or(i64::MAX));
-        }
         let mut text = String::new();
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         encode(&mut text, &registry).expect("encoding writes to memory");

@@ -148,12 +148,10 @@ async fn disconnect(visit: Visit, Id(id): Id<PrinterId>, Form(form): Form<Cuttin
     let tunnels = tunnels.unwrap_or_default();
     let mut shown = form.tunnel.split(' ');
     // A second click finds those of the page gone, and leaves the next ones alone.
-    let is_here = shown.any(|id| tunnels.iter().any(|tunnel| tunnel.id() == id));
-    let tunnels = if is_here { tunnels } else { Vec::new() };
-    for tunnel in &tunnels {
-        tunnel.close();
-    }
-    if !tunnels.is_empty() {
+    if shown.any(|id| tunnels.iter().any(|tunnel| tunnel.id() == id)) {
+        for tunnel in &tunnels {
+            tunnel.close();
+        }
         let about = About {
             account: Some(&printer.account),
             ..About::printer(&id)

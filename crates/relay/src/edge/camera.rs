@@ -14,7 +14,7 @@ use latchkey_net::tunnel::SharesCamera;
 use latchkey_web::request_log::{RequestLine, Side};
 
 use super::forward::Forwarded;
-use super::{Admission, Edge, Trouble};
+use super::{Admission, Edge, Trouble, lean};
 use crate::camera::{CameraError, Pace, WatchError, wanted};
 use crate::limits::Pass;
 
@@ -37,7 +37,7 @@ impl Edge {
     ) -> Result<Forwarded, Trouble> {
         let caps = pass.caps();
         let pace = Pace::new(wanted(request.uri()), caps);
-        let (Some(again), Some(host)) = (copy(&request, with.call), &with.admission.host) else {
+        let (Some(again), Some(host)) = (again(&request, with.call), &with.admission.host) else {
             return self.forward_alone(request, with, pace).await;
         };
         request.extensions_mut().insert(SharesCamera);
@@ -123,18 +123,12 @@ impl Edge {
 }
 
 /// The same request once more, if it may be for a picture that others see too.
-fn copy(request: &Request<Body>, call: &Call) -> Option<Request<Body>> {
+fn again(request: &Request<Body>, call: &Call) -> Option<Request<Body>> {
     let is_plain = request.method() == Method::GET
         && !call.websocket
         && hyper::body::Body::is_end_stream(request.body())
         && !request.headers().contains_key(RANGE);
-    is_plain.then(|| {
-        let mut copy = Request::new(body::empty());
-        *copy.uri_mut() = request.uri().clone();
-        *copy.version_mut() = request.version();
-        copy.headers_mut().clone_from(request.headers());
-        copy
-    })
+    is_plain.then(|| lean::copy(request))
 }
 
 /// It passes by itself, so it is none of what ends an app connection.

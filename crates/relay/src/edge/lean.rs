@@ -8,7 +8,7 @@ use latchkey_model::relay_status::RelayStatus;
 use latchkey_net::body::{self, Body};
 use latchkey_net::listen::Call;
 use latchkey_net::proxy::coding;
-use latchkey_net::tunnel::{HostRun, StreamHead};
+use latchkey_net::tunnel::StreamHead;
 use latchkey_web::request_log::Side;
 
 use super::forward::trouble;
@@ -39,8 +39,7 @@ impl Edge {
         head: &StreamHead,
         printer: &PrinterId,
     ) -> Result<Response<Body>, Trouble> {
-        let tunnel = self.shared.tunnels.find(host);
-        let run = tunnel.map(|tunnel| HostRun(tunnel.hello().instance));
+        let run = self.shared.tunnels.run_of(host);
         let asking = run.and_then(|run| self.shared.cache.look(printer, run, &request));
         let Some(asking) = asking else {
             return self.exchange(host, request, head).await;
@@ -90,7 +89,7 @@ fn may_be_chosen_elsewhere(fields: &HeaderMap, by_cookie: bool) -> bool {
 }
 
 /// A copy of a request that has no body.
-fn copy(request: &Request<Body>) -> Request<Body> {
+pub(super) fn copy(request: &Request<Body>) -> Request<Body> {
     let mut copy = Request::new(body::empty());
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use latchkey_model::id::HostId;
-use latchkey_net::tunnel::{Carried, Refusal, RefusalCode, Tunnel};
+use latchkey_net::tunnel::{Carried, HostRun, Refusal, RefusalCode, Tunnel};
 
 use attending::Visit;
 use copies::{History, Instance};
@@ -96,7 +96,14 @@ impl Tunnels {
         self.place(host, kind, &[])
     }
 
-    /// The same, but none of these.
+    /// Which run of the host's program is here: of all its tunnels the same.
+    pub(crate) fn run_of(&self, host: &HostId) -> Option<HostRun> {
+        let registry = self.registry();
+        let tunnel = registry.live.get(host)?.open().next()?;
+        Some(HostRun(tunnel.hello().instance))
+    }
+
+    /// The tunnel that is best for it, but none of these.
     fn place(&self, host: &HostId, kind: Kind, but: &[Tunnel]) -> Option<Tunnel> {
         let registry = self.registry();
         let tried = |tunnel: &Tunnel| but.iter().any(|tried| tried.id() == tunnel.id());
