@@ -138,6 +138,11 @@ impl Board {
         self.values.entry((key, contender)).or_default().push(value);
     }
 
+    /// What the last round gave.
+    pub fn last(&self, key: &'static str, contender: &'static str) -> Option<f64> {
+        *self.values.get(&(key, contender))?.last()?
+    }
+
     /// The values of all rounds that gave one.
     pub fn spread(&self, key: &'static str, contender: &'static str) -> Option<Spread> {
         let values = self.values.get(&(key, contender))?;

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use latchkey_bench::board::Board;
 use latchkey_bench::contenders::Setting;
-use latchkey_bench::paths::{Field, Size};
+use latchkey_bench::paths::{Choice, Field, Size};
 use latchkey_bench::{hosts, paths, peer, report, say, slow, terminator};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -37,6 +37,12 @@ enum Command {
         /// Megabytes of a download and of an upload
         #[arg(long, default_value_t = 256)]
         bulk: u64,
+        /// Only these ways, by name
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
+        /// Only these things, as in `rps-32` or `up`; their programs' processor time goes to standard error
+        #[arg(long, value_delimiter = ',')]
+        what: Vec<String>,
     },
     /// Many idle hosts, and their coming back
     Hosts {
@@ -119,6 +125,8 @@ async fn run(command: Command) -> anyhow::Result<()> {
             rounds,
             seconds,
             bulk,
+            only,
+            what,
         } => {
             let size = Size {
                 rounds,
@@ -127,7 +135,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
                 bulk: bulk * 1_000_000,
                 viewers: 100,
             };
-            programs.paths(&size).await
+            programs.paths(&size, &Choice { only, what }).await
         }
         Command::Hosts {
             programs,
@@ -158,7 +166,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
 }
 
 impl Programs {
-    async fn paths(&self, size: &Size) -> anyhow::Result<()> {
+    async fn paths(&self, size: &Size, choice: &Choice) -> anyhow::Result<()> {
         let (_folder, setting) = self.setting()?;
         let versions = self.versions.iter().filter_map(|text| {
             let (name, version) = text.split_once('=')?;
@@ -166,8 +174,8 @@ impl Programs {
         });
         let machine = report::machine(&versions.collect::<Vec<_>>());
         let mut board = Board::default();
-        let field = Field::start(&setting, &mut board).await?;
-        paths::measure(&field, size, &mut board).await?;
+        let field = Field::start(&setting, choice, &mut board).await?;
+        paths::measure(&field, size, choice, &mut board).await?;
         drop(field);
         for trouble in &board.troubles {
             say(trouble);

@@ -9,7 +9,7 @@ use crate::board::Board;
 use crate::contenders::{self, Contender, Latchkey, Setting};
 use crate::payload::noise;
 use crate::process::{self, Running};
-use crate::stats::count;
+use crate::stats::{self, count};
 use crate::{load, say};
 
 /// Callers that connect anew each time.
@@ -33,6 +33,26 @@ pub struct Size {
     pub viewers: usize,
 }
 
+/// What of it is measured: everything where nothing is named.
+#[derive(Clone, Debug, Default)]
+pub struct Choice {
+    /// Names of contenders.
+    pub only: Vec<String>,
+    /// Keys of measures.
+    pub what: Vec<String>,
+}
+
+impl Choice {
+    fn has(&self, contender: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|name| name == contender)
+    }
+
+    fn does(&self, kind: Kind) -> bool {
+        let named = |key: &&str| self.what.iter().any(|name| name == key);
+        self.what.is_empty() || kind.keys().iter().any(named)
+    }
+}
+
 /// All contenders that can run here, and the server behind them.
 pub struct Field {
     _server: Running,
@@ -42,15 +62,26 @@ pub struct Field {
 
 impl Field {
     /// Starts everything. What cannot be started is named and left out; Latchkey must.
-    pub async fn start(setting: &Setting, board: &mut Board) -> anyhow::Result<Self> {
+    pub async fn start(
+        setting: &Setting,
+        choice: &Choice,
+        board: &mut Board,
+    ) -> anyhow::Result<Self> {
         let (server, direct) = contenders::direct(setting).await?;
         let address = direct.target.address;
-        let mut all = vec![direct];
-        for (name, started) in [
-            ("nginx", contenders::nginx(setting, address).await),
-            ("bore", contenders::bore(setting, address).await),
-            ("rathole", contenders::rathole(setting, address).await),
-        ] {
+        let mut all = Vec::new();
+        if choice.has(direct.name) {
+            all.push(direct);
+        }
+        for name in ["nginx", "bore", "rathole"] {
+            if !choice.has(name) {
+                continue;
+            }
+            let started = match name {
+                "nginx" => contenders::nginx(setting, address).await,
+                "bore" => contenders::bore(setting, address).await,
+                _ => contenders::rathole(setting, address).await,
+            };
             match started {
                 Ok(Some(contender)) => all.push(contender),
                 Ok(None) => board
@@ -63,7 +94,9 @@ impl Field {
                 }
             }
         }
-        all.push(Latchkey::here(setting, address).await?);
+        if choice.has("latchkey") {
+            all.push(Latchkey::here(setting, address).await?);
+        }
         Ok(Self {
             _server: server,
             contenders: all,
@@ -72,7 +105,12 @@ impl Field {
 }
 
 /// Does everything.
-pub async fn measure(field: &Field, size: &Size, board: &mut Board) -> anyhow::Result<()> {
+pub async fn measure(
+    field: &Field,
+    size: &Size,
+    choice: &Choice,
+    board: &mut Board,
+) -> anyhow::Result<()> {
     let noise = noise();
     for contender in &field.contenders {
         // The first request of each opens what stays open.
@@ -85,11 +123,15 @@ pub async fn measure(field: &Field, size: &Size, board: &mut Board) -> anyhow::R
     for round in 0..size.rounds {
         say(&format!("round {} of {}", round + 1, size.rounds));
         let number = field.contenders.len();
-        for kind in Kind::ALL {
+        for kind in Kind::ALL.into_iter().filter(|kind| choice.does(*kind)) {
             // Nobody is always the one after somebody else.
             for turn in 0..number {
                 let contender = &field.contenders[(turn + round) % number];
+                let before = each(contender);
                 run(kind, contender, size, &noise, board).await;
+                if !choice.what.is_empty() {
+                    tell(kind, contender, &before, board);
+                }
             }
         }
     }
@@ -98,6 +140,27 @@ pub async fn measure(field: &Field, size: &Size, board: &mut Board) -> anyhow::R
         board.note("peak", contender.name, Some(count(peak) / MIB));
     }
     Ok(())
+}
+
+/// Seconds of a processor that each of its programs used so far.
+fn each(contender: &Contender) -> Vec<f64> {
+    let programs = contender.ids().into_iter();
+    programs.map(|id| process::used(&[id]).cpu).collect()
+}
+
+/// Who of a contender's programs used the processor for this.
+fn tell(kind: Kind, contender: &Contender, before: &[f64], board: &Board) {
+    let used = contender.programs.iter().zip(each(contender)).zip(before);
+    let used: Vec<_> = used
+        .map(|((program, now), before)| format!("{} {:.2} s", program.name(), now - before))
+        .collect();
+    let values = kind.keys().iter().filter_map(|key| {
+        let last = board.last(key, contender.name)?;
+        Some(format!("{key} {}", stats::short(last)))
+    });
+    let values: Vec<_> = values.collect();
+    let (name, values, used) = (contender.name, values.join(", "), used.join(", "));
+    say(&format!("{name}: {values}; {used}"));
 }
 
 /// What is done in one go.

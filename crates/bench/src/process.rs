@@ -54,6 +54,11 @@ impl Running {
         Ok(Self { name, child, log })
     }
 
+    /// What it was started as.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Its process.
     pub fn id(&self) -> u32 {
         self.child.id().unwrap_or(0)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use latchkey_bench::board::{Board, LATENCY, MEMORY, PROCESSOR, THROUGHPUT};
 use latchkey_bench::contenders::Setting;
 use latchkey_bench::hosts;
-use latchkey_bench::paths::{self, Field, Size};
+use latchkey_bench::paths::{self, Choice, Field, Size};
 use tempfile::TempDir;
 
 /// With the `latchkey` that was built beside this test. `./test it` builds it; alone, `cargo build -p latchkey` does.
@@ -37,7 +37,7 @@ async fn latchkey_and_the_direct_way_are_measured() {
         return;
     };
     let mut board = Board::default();
-    let field = Field::start(&setting, &mut board).await.unwrap();
+    let field = Field::start(&setting, &Choice::default(), &mut board).await.unwrap();
     let left_out =
         ["nginx", "bore", "rathole"].map(|name| format!("{name} is not here and is left out."));
     assert_eq!(board.troubles, left_out);
@@ -48,7 +48,7 @@ async fn latchkey_and_the_direct_way_are_measured() {
         bulk: 2_000_000,
         viewers: 3,
     };
-    paths::measure(&field, &size, &mut board).await.unwrap();
+    paths::measure(&field, &size, &Choice::default(), &mut board).await.unwrap();
     assert_eq!(board.troubles[3..], [] as [String; 0], "nothing went wrong");
     for measure in THROUGHPUT
         .iter()
