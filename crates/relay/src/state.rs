@@ -137,7 +137,6 @@ impl Making {
             source: Arc::new(camera),
             activity: self.activity.clone(),
             limits: self.limits.clone(),
-            tracker: self.life.tracker().clone(),
             stopping: self.stopping.clone(),
         });
         let live_links = LiveLinks::new(live_links::Parts {

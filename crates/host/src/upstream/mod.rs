@@ -25,7 +25,7 @@ use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use latchkey_model::access::Access;
 use latchkey_net::body::{self, Body};
-use latchkey_net::proxy::cut::cut_when;
+use latchkey_net::proxy::cut::cut;
 use latchkey_net::proxy::failure::HostFailure;
 use latchkey_net::proxy::patience::{Observed, Progress};
 use latchkey_net::proxy::splice::Copied;
@@ -127,7 +127,7 @@ impl Upstream {
         let Admission::Upto(_, Some(hold)) = admission else {
             return self.pass_on(request, inbound, admission).await;
         };
-        let held = |body| cut_when(body, hold.clone().until_ended());
+        let held = |body| cut(body, hold.clone(), ());
         let outcome = tokio::select! {
             biased;
             () = hold.clone().until_ended() => return Ok(Answer::Plain(refusals::ended())),

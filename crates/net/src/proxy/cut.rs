@@ -1,14 +1,17 @@
-//! Bodies that break off as soon as what allowed them has ended.
+//! Bodies that stop as soon as what allowed them has ended, and let go of where they came from even
+//! while nobody asks them for more: a caller that takes nothing must not keep open what it may no
+//! longer have.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use super::endings::Hold;
 use crate::body::{self, Body, BodyError};
 
 /// Why such a body broke off.
@@ -16,20 +19,47 @@ use crate::body::{self, Body, BodyError};
 #[error("what allowed the transfer has ended")]
 pub struct NoLongerAllowed;
 
-/// A body that fails when `ended` is ready, even in the middle of it, and lets go of where it
-/// came from. Not an end in good order: half a file must not be taken for a whole one.
-pub fn cut_when<F>(body: Body, ended: F) -> Body
+/// A body that fails when its holder ends, even in the middle of it. Not an end in good order: half
+/// a file must not be taken for a whole one. `kept` is dropped with the body.
+pub fn cut<K>(body: Body, hold: Hold, kept: K) -> Body
 where
-    F: Future<Output = ()> + Send + 'static,
+    K: Send + Unpin + 'static,
 {
     // What is there already has nothing to be cut off from.
     if body.is_end_stream() {
         return body;
     }
-    body::boxed(CutWhen {
-        inner: Some(body),
-        ended: Box::pin(ended),
-        manner: Manner::BreakOff,
+    let source = Arc::new(Source::new(body, Manner::BreakOff));
+    hold.attach(&source);
+    body::boxed(Stoppable {
+        source: Arc::clone(&source),
+        _kept: (Attached { source, hold }, kept),
+    })
+}
+
+/// A body that ends when `ended` is ready as if that were all, for what has no end of its own, as a
+/// camera's picture.
+pub fn end_at_once<F>(body: Body, ended: F, tracker: &TaskTracker) -> Body
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    if body.is_end_stream() {
+        return body;
+    }
+    let source = Arc::new(Source::new(body, Manner::End));
+    let over = CancellationToken::new();
+    let (stopped, dropped) = (Arc::clone(&source), over.clone());
+    tracker.spawn(async move {
+        tokio::select! {
+            biased;
+            () = dropped.cancelled() => {}
+            () = ended => stopped.stop(),
+        }
+    });
+    let kept: DropGuard = over.drop_guard();
+    body::boxed(Stoppable {
+        source,
+        _kept: kept,
     })
 }
 
@@ -42,147 +72,112 @@ enum Manner {
     End,
 }
 
-impl Manner {
-    fn stop(self) -> Option<Result<Frame<Bytes>, BodyError>> {
-        match self {
-            Self::BreakOff => Some(Err(NoLongerAllowed.into())),
-            Self::End => None,
-        }
-    }
-}
+/// Where a body comes from, which somebody else may take away.
+pub(super) struct Source(Mutex<State>);
 
-/// The same, and lets go of the source at once even while nobody asks the body for more: a caller
-/// that takes nothing must not keep open what it may no longer have. `ended` is dropped soon after
-/// the body.
-pub fn cut_at_once<F>(body: Body, ended: F, tracker: &TaskTracker) -> Body
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    stop_at_once(body, ended, tracker, Manner::BreakOff)
+struct State {
+    /// Gone after the end, whichever it was.
+    body: Option<Body>,
+    manner: Manner,
+    /// It was stopped, and whoever reads has not been told.
+    untold: bool,
+    /// Who waits for the next of it.
+    reader: Option<Waker>,
 }
-
-/// The same for what has no end of its own, as a camera's picture: it ends in good order.
-pub fn end_at_once<F>(body: Body, ended: F, tracker: &TaskTracker) -> Body
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    stop_at_once(body, ended, tracker, Manner::End)
-}
-
-fn stop_at_once<F>(body: Body, ended: F, tracker: &TaskTracker, manner: Manner) -> Body
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    if body.is_end_stream() {
-        return body;
-    }
-    let source = Source(Arc::new(Mutex::new(Some(body))));
-    let (cut, over) = (CancellationToken::new(), CancellationToken::new());
-    let taken = Source(Arc::clone(&source.0));
-    let (fired, dropped) = (cut.clone(), over.clone());
-    tracker.spawn(async move {
-        tokio::select! {
-            biased;
-            () = dropped.cancelled() => {}
-            () = ended => {
-                drop(taken.lock().take());
-                fired.cancel();
-            }
-        }
-    });
-    let inner = Watched {
-        source,
-        manner,
-        _over: over.drop_guard(),
-    };
-    body::boxed(CutWhen {
-        inner: Some(body::boxed(inner)),
-        ended: Box::pin(cut.cancelled_owned()),
-        manner,
-    })
-}
-
-/// A body that somebody else may take away.
-struct Source(Arc<Mutex<Option<Body>>>);
 
 impl Source {
-    fn lock(&self) -> MutexGuard<'_, Option<Body>> {
+    fn new(body: Body, manner: Manner) -> Self {
+        Self(Mutex::new(State {
+            body: Some(body),
+            manner,
+            untold: false,
+            reader: None,
+        }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-struct Watched {
-    source: Source,
-    manner: Manner,
-    _over: DropGuard,
-}
-
-impl http_body::Body for Watched {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut *self.source.lock() {
-            Some(body) => Pin::new(body).poll_frame(cx),
-            None => Poll::Ready(self.manner.stop()),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        let source = self.source.lock();
-        source.as_ref().is_some_and(http_body::Body::is_end_stream)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let source = self.source.lock();
-        let hint = source.as_ref().map(http_body::Body::size_hint);
-        hint.unwrap_or_default()
-    }
-}
-
-struct CutWhen {
-    /// `None` after the end, whichever it was.
-    inner: Option<Body>,
-    ended: Pin<Box<dyn Future<Output = ()> + Send>>,
-    manner: Manner,
-}
-
-impl http_body::Body for CutWhen {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let this = self.get_mut();
-        let Some(inner) = &mut this.inner else {
-            return Poll::Ready(None);
+    /// Lets go of the body, and tells who reads it.
+    pub(super) fn stop(&self) {
+        let (body, reader) = {
+            let mut state = self.lock();
+            let body = state.body.take();
+            state.untold |= body.is_some();
+            (body, state.reader.take())
         };
-        if this.ended.as_mut().poll(cx).is_ready() {
-            this.inner = None;
-            return Poll::Ready(this.manner.stop());
+        // Neither with the lock: both run code of others.
+        drop(body);
+        if let Some(reader) = reader {
+            reader.wake();
         }
-        let frame = ready!(Pin::new(inner).poll_frame(cx));
-        if frame.is_none() {
-            this.inner = None;
+    }
+}
+
+/// Listed with its holder until this is dropped.
+struct Attached {
+    source: Arc<Source>,
+    hold: Hold,
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        self.hold.detach(&self.source);
+    }
+}
+
+struct Stoppable<K> {
+    source: Arc<Source>,
+    _kept: K,
+}
+
+impl<K> Drop for Stoppable<K> {
+    fn drop(&mut self) {
+        // Whoever may stop it can have the source for a moment longer.
+        let body = self.source.lock().body.take();
+        drop(body);
+    }
+}
+
+impl<K: Unpin> http_body::Body for Stoppable<K> {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let mut state = self.source.lock();
+        let state = &mut *state;
+        let Some(body) = &mut state.body else {
+            let stopped = std::mem::take(&mut state.untold);
+            let breaks_off = stopped && state.manner == Manner::BreakOff;
+            return Poll::Ready(breaks_off.then(|| Err(NoLongerAllowed.into())));
+        };
+        let polled = Pin::new(body).poll_frame(cx);
+        match &polled {
+            Poll::Pending => match &mut state.reader {
+                Some(reader) => reader.clone_from(cx.waker()),
+                none => *none = Some(cx.waker().clone()),
+            },
+            Poll::Ready(None) => state.body = None,
+            Poll::Ready(Some(_)) => {}
         }
-        Poll::Ready(frame)
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner
-            .as_ref()
-            .is_none_or(http_body::Body::is_end_stream)
+        let state = self.source.lock();
+        let body = state.body.as_ref();
+        // One that was stopped has still to say so.
+        body.map_or(!state.untold, http_body::Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.inner {
-            Some(inner) => inner.size_hint(),
-            None => SizeHint::with_exact(0),
+        match &self.source.lock().body {
+            Some(body) => body.size_hint(),
+            None => SizeHint::default(),
         }
     }
 }
@@ -192,6 +187,7 @@ mod tests {
     use std::future::pending;
 
     use super::*;
+    use crate::proxy::endings::Endings;
     use futures_util::{StreamExt, stream};
     use http_body_util::{BodyExt, StreamBody};
 
@@ -201,59 +197,75 @@ mod tests {
         body::boxed(StreamBody::new(frames))
     }
 
+    fn holder() -> (Endings<char>, Hold) {
+        let endings = Endings::default();
+        let hold = endings.hold('a');
+        (endings, hold)
+    }
+
     #[tokio::test]
     async fn a_body_breaks_off_while_it_flows_and_while_it_waits() {
         let waiting = stream::iter([Ok::<_, BodyError>(Frame::data(Bytes::from_static(b"x")))]);
         let waiting = body::boxed(StreamBody::new(waiting.chain(stream::pending())));
         for body in [endless(), waiting] {
-            let token = CancellationToken::new();
-            let mut body = cut_when(body, token.clone().cancelled_owned());
+            let (endings, hold) = holder();
+            let mut body = cut(body, hold, ());
             assert!(body.frame().await.unwrap().is_ok());
-            let (frame, ()) = tokio::join!(body.frame(), async {
-                token.cancel();
-            });
+            let (frame, ended) = tokio::join!(body.frame(), async { endings.end(&'a') });
+            assert!(ended);
             // What was on its way may still come, and nothing after it.
             let error = match frame.unwrap() {
                 Err(error) => error,
                 Ok(_) => body.frame().await.unwrap().unwrap_err(),
             };
             assert!(error.is::<NoLongerAllowed>());
+            assert!(body.is_end_stream());
             assert!(body.frame().await.is_none());
         }
     }
 
     #[tokio::test]
-    async fn a_body_cut_off_lets_go_of_its_source() {
-        let guard = Arc::new(());
-        let held = Arc::clone(&guard);
-        let frames = stream::poll_fn(move |_| {
-            let _ = &held;
-            Poll::<Option<Result<Frame<Bytes>, BodyError>>>::Pending
-        });
-        let mut body = cut_when(body::boxed(StreamBody::new(frames)), async {});
-        assert!(body.frame().await.unwrap().is_err());
-        assert_eq!(Arc::strong_count(&guard), 1);
-    }
-
-    #[tokio::test]
-    async fn a_body_that_nobody_asks_lets_go_of_its_source_too() {
+    async fn a_body_that_nobody_asks_lets_go_of_its_source() {
         let guard = Arc::new(());
         let held = Arc::clone(&guard);
         let frames = stream::repeat_with(move || {
             let _ = &held;
             Ok::<_, BodyError>(Frame::data(Bytes::from_static(b"frame")))
         });
-        let (token, tracker) = (CancellationToken::new(), TaskTracker::new());
-        let source = body::boxed(StreamBody::new(frames));
-        let mut body = cut_at_once(source, token.clone().cancelled_owned(), &tracker);
+        let (endings, hold) = holder();
+        let mut body = cut(body::boxed(StreamBody::new(frames)), hold, ());
         assert!(body.frame().await.unwrap().is_ok());
-        token.cancel();
-        tracker.close();
-        tracker.wait().await;
+        assert!(endings.end(&'a'));
         assert_eq!(Arc::strong_count(&guard), 1);
+        assert!(!body.is_end_stream(), "it did not end in good order");
         let error = body.frame().await.unwrap().unwrap_err();
         assert!(error.is::<NoLongerAllowed>());
         assert!(body.frame().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_body_of_who_has_ended_already_breaks_off_at_once() {
+        let (endings, hold) = holder();
+        assert!(endings.end(&'a'));
+        let mut body = cut(endless(), hold, ());
+        let error = body.frame().await.unwrap().unwrap_err();
+        assert!(error.is::<NoLongerAllowed>());
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_over_holds_nobody_and_is_kept_in_no_list() {
+        let (endings, hold) = holder();
+        let listed = hold.clone();
+        let kept = Arc::new(());
+        let body = cut(endless(), hold.clone(), Arc::clone(&kept));
+        assert_eq!(listed.attached(), 1);
+        drop(body);
+        assert_eq!((listed.attached(), Arc::strong_count(&kept)), (0, 1));
+        let whole = cut(body::full("whole"), hold, ());
+        assert_eq!(whole.size_hint().exact(), Some(5));
+        assert_eq!(whole.collect().await.unwrap().to_bytes(), "whole");
+        drop(listed);
+        assert!(!endings.end(&'a'));
     }
 
     #[tokio::test]
@@ -270,20 +282,18 @@ mod tests {
     #[tokio::test]
     async fn a_body_that_is_over_is_no_longer_watched() {
         let tracker = TaskTracker::new();
-        let body = cut_at_once(endless(), pending(), &tracker);
+        let body = end_at_once(endless(), pending(), &tracker);
         drop(body);
-        let whole = cut_at_once(body::full("whole"), pending(), &tracker);
+        let whole = end_at_once(body::full("whole"), pending(), &tracker);
         assert_eq!(whole.size_hint().exact(), Some(5));
         assert_eq!(whole.collect().await.unwrap().to_bytes(), "whole");
         tracker.close();
         tracker.wait().await;
     }
 
-    #[tokio::test]
-    async fn a_body_left_alone_comes_whole() {
-        let body = cut_when(body::full("whole"), pending());
-        assert_eq!(body.size_hint().exact(), Some(5));
-        assert_eq!(body.collect().await.unwrap().to_bytes(), "whole");
-        assert!(cut_when(body::empty(), pending()).is_end_stream());
+    #[test]
+    fn a_body_without_a_byte_stays_one() {
+        let (_endings, hold) = holder();
+        assert!(cut(body::empty(), hold, ()).is_end_stream());
     }
 }

@@ -1,21 +1,54 @@
 //! What is open in somebody's name, and ends when they may no longer have it.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::hash::Hash;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio_util::sync::CancellationToken;
 
+use super::cut::Source;
+
 /// Held by whatever is open; the last one dropped forgets the holder.
 #[derive(Debug, Clone)]
 pub struct Hold(Arc<Held>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Held {
     ended: CancellationToken,
     /// Whether it ended without anybody knowing that the holder did.
     may_return: AtomicBool,
+    /// Bodies to be stopped, by where they are in memory. As many as are open, which whoever lets
+    /// them in bounds.
+    bodies: Mutex<HashMap<usize, Weak<Source>>>,
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Held");
+        let shown = shown.field("ended", &self.ended.is_cancelled());
+        shown.finish_non_exhaustive()
+    }
+}
+
+impl Held {
+    fn bodies(&self) -> MutexGuard<'_, HashMap<usize, Weak<Source>>> {
+        self.bodies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end(&self) {
+        self.ended.cancel();
+        // After the token: what is attached from now on sees it.
+        let bodies = std::mem::take(&mut *self.bodies());
+        for body in bodies.into_values().filter_map(|body| body.upgrade()) {
+            body.stop();
+        }
+    }
+}
+
+fn key_of(source: &Arc<Source>) -> usize {
+    Arc::as_ptr(source).addr()
 }
 
 impl Hold {
@@ -32,6 +65,25 @@ impl Hold {
     /// Whether it was only let go, and the holder may be back at once.
     pub fn may_return(&self) -> bool {
         self.0.may_return.load(Ordering::Relaxed)
+    }
+
+    /// Has this stopped with the holder; at once if it has ended already.
+    pub(super) fn attach(&self, source: &Arc<Source>) {
+        let mut bodies = self.0.bodies();
+        if self.0.ended.is_cancelled() {
+            drop(bodies);
+            return source.stop();
+        }
+        bodies.insert(key_of(source), Arc::downgrade(source));
+    }
+
+    pub(super) fn detach(&self, source: &Arc<Source>) {
+        self.0.bodies().remove(&key_of(source));
+    }
+
+    #[cfg(test)]
+    pub(super) fn attached(&self) -> usize {
+        self.0.bodies().len()
     }
 
     /// Waits for the end, and holds on until then: a clone of the token alone would be forgotten.
@@ -120,15 +172,18 @@ impl<H: Clone + Eq + Hash> Endings<H> {
     }
 
     fn close(&self, holder: &H, may_return: bool) -> bool {
-        let mut open = self.open();
-        open.ended += 1;
-        let token = open.by_holder.remove(holder);
-        let token = token.and_then(|token| token.upgrade());
-        if let Some(token) = &token {
-            token.may_return.store(may_return, Ordering::Relaxed);
-            token.ended.cancel();
-        }
-        token.is_some()
+        let held = {
+            let mut open = self.open();
+            open.ended += 1;
+            open.by_holder.remove(holder)
+        };
+        // Without the lock: what is stopped runs code of its own when it goes.
+        let Some(held) = held.and_then(|held| held.upgrade()) else {
+            return false;
+        };
+        held.may_return.store(may_return, Ordering::Relaxed);
+        held.end();
+        true
     }
 
     fn open(&self) -> MutexGuard<'_, Open<H>> {

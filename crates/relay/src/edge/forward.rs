@@ -10,7 +10,7 @@ use latchkey_model::id::HostId;
 use latchkey_model::relay_status::RelayStatus;
 use latchkey_net::body::{self, Body};
 use latchkey_net::listen::Call;
-use latchkey_net::proxy::cut::cut_at_once;
+use latchkey_net::proxy::cut::cut;
 use latchkey_net::proxy::endings::Hold;
 use latchkey_net::proxy::endless::end_with;
 use latchkey_net::proxy::failure::HostFailure;
@@ -59,8 +59,7 @@ impl Edge {
         let progress = Progress::start();
         let received = line.received();
         let request = prepare(request, call, head.scheme.as_str())?.map(|body| {
-            let ended = hold.clone().until_ended();
-            let body = cut_at_once(body, ended, &self.shared.tracker);
+            let body = cut(body, hold.clone(), ());
             let counted = CountedBody::new(body, received);
             body::boxed(Observed::new(counted, progress.clone()))
         });
@@ -116,28 +115,13 @@ impl Edge {
                 headers::apply_to_response(response.headers_mut(), self.is_secure());
                 *response.version_mut() = Version::default();
                 let response = end_with(response, &self.shared.stopping);
-                let response = response.map(|body| self.hold_open(body, open));
+                let response = response.map(|body| hold_open(body, open));
                 line.follow(response).map(body::boxed)
             }
             Forwarded::WebSocket(caller, response) => {
                 self.join(caller, response, line, asker, (open, pass))
             }
         }
-    }
-
-    /// The body, which breaks off when the app connection ends, and is counted until it is over.
-    fn hold_open(&self, body: Body, open: Open) -> Body {
-        let Open {
-            hold,
-            running,
-            moving,
-            ..
-        } = open;
-        let ended = async move {
-            hold.until_ended().await;
-            drop((running, moving));
-        };
-        cut_at_once(body, ended, &self.shared.tracker)
     }
 
     /// Opens the caller's WebSocket and joins it with the tunnel's stream.
@@ -193,6 +177,11 @@ impl Edge {
         });
         response
     }
+}
+
+/// The body, which breaks off when the app connection ends, and is counted until it is over.
+fn hold_open(body: Body, open: Open) -> Body {
+    cut(body, open.hold, (open.running, open.moving))
 }
 
 /// What comes first: the end of what let the caller in, or of the bytes of its month. Then the

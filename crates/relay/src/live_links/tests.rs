@@ -35,7 +35,6 @@ pub(crate) fn over(
             crate::tests::config().plans,
             TaskTracker::new(),
         ),
-        tracker: TaskTracker::new(),
         stopping: CancellationToken::new(),
     });
     let links = LiveLinks::new(Parts {
@@ -553,7 +552,6 @@ async fn many_who_look_cost_the_printer_one_picture() {
         source: Arc::clone(&fake) as _,
         activity: scene.bench.state.activity.clone(),
         limits: scene.bench.state.limits.clone(),
-        tracker: TaskTracker::new(),
         stopping: CancellationToken::new(),
     });
     let host = scene.printer.host.as_ref().map(HostKey::id).unwrap();

@@ -16,12 +16,11 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Response};
 use latchkey_model::id::{AccountId, HostId, LiveLinkId, PrinterId, SessionId};
 use latchkey_net::body::{self, Body};
-use latchkey_net::proxy::cut::cut_at_once;
+use latchkey_net::proxy::cut::cut;
 use latchkey_net::proxy::endings::{Endings, Hold};
 use latchkey_net::proxy::endless::end_with;
 use latchkey_web::request_log::{ByteCount, CountedBody};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use self::pictures::Pictures;
 use crate::activity::{Activity, is_running_picture};
@@ -94,7 +93,6 @@ pub(crate) struct Making {
     pub(crate) source: Arc<dyn Source>,
     pub(crate) activity: Activity,
     pub(crate) limits: Limits,
-    pub(crate) tracker: TaskTracker,
     /// Ends what does not end by itself.
     pub(crate) stopping: CancellationToken,
 }
@@ -105,7 +103,6 @@ struct Shared {
     source_in_tests: std::sync::OnceLock<Arc<dyn Source>>,
     activity: Activity,
     limits: Limits,
-    tracker: TaskTracker,
     stopping: CancellationToken,
     endings: Endings<Viewer>,
     /// How many running pictures each has open.
@@ -126,7 +123,6 @@ impl Watching {
             source,
             activity,
             limits,
-            tracker,
             stopping,
         } = making;
         Self(Arc::new(Shared {
@@ -135,7 +131,6 @@ impl Watching {
             source_in_tests: std::sync::OnceLock::new(),
             activity,
             limits,
-            tracker,
             stopping,
             endings: Endings::default(),
             open: Mutex::default(),
@@ -259,11 +254,7 @@ impl Place {
         let moving = shared.activity.follow(printer, move || (count.get(), 0));
         moving.is_camera();
         let (head, body) = end_with(stream, &shared.stopping).into_parts();
-        let ended = async move {
-            hold.until_ended().await;
-            drop((self, moving));
-        };
-        let body = cut_at_once(body, ended, &shared.tracker);
+        let body = cut(body, hold, (self, moving));
         let mut answer = Response::new(body::boxed(CountedBody::new(body, sent)));
         // Of the host's own fields nothing else.
         let kind = head.headers.get(CONTENT_TYPE).cloned();

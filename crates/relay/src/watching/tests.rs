@@ -9,6 +9,7 @@ use latchkey_model::limit::{Limit, WebcamWindow};
 use latchkey_model::plan::{Entitlements, Plans};
 use latchkey_net::body::BodyError;
 use latchkey_store::relay::WatchedWebcam;
+use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::tests::Bench;
@@ -70,7 +71,6 @@ async fn watching_on(fake: Fake, plan: Entitlements) -> (Watching, Bench, Printe
             Plans::new(plans.into_iter().collect()),
             TaskTracker::new(),
         ),
-        tracker: TaskTracker::new(),
         stopping: CancellationToken::new(),
     });
     (watching, bench, printer.id)
@@ -102,9 +102,7 @@ async fn what_is_open_ends_with_what_allowed_it_and_nothing_else_does() {
         tokio::task::yield_now().await;
     }
     assert!(others.frame().await.unwrap().is_ok());
-    watching.0.tracker.close();
     drop((body, others));
-    watching.0.tracker.wait().await;
     assert!(watching.viewers().is_empty(), "places are given back");
 }
 
@@ -220,8 +218,6 @@ async fn running_pictures_take_the_time_that_the_owners_plan_has_for_the_webcam(
     let place = watching.enter(viewer(&printer, 1)).unwrap();
     let refused = place.stream(&host(), None).await;
     assert_eq!(limit_of(&refused), Limit::WebcamTime);
-    watching.0.tracker.close();
-    watching.0.tracker.wait().await;
     assert!(watching.viewers().is_empty(), "places are given back");
     watching.snapshot(&printer, &host()).await.unwrap();
 }
