@@ -494,7 +494,7 @@ impl LogArgs {
         init_logging(
             format,
             self.log.as_deref().unwrap_or(default),
-            std::io::stderr,
+            std::io::stderr(),
         )
     }
 }

@@ -14,12 +14,19 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use latchkey_web::logging::flush_log;
+use mimalloc::MiMalloc;
 
 use crate::cli::{Cli, Command, KeyAction};
+
+/// A fifth of what a small request costs was the system's: `docs/decisions/2026-11-26-request-path.md`.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = run(cli);
+    flush_log();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -14,6 +14,7 @@ pub mod error_page;
 pub mod health;
 pub mod landing;
 pub mod limits;
+pub mod log_writer;
 pub mod logging;
 pub mod metrics;
 pub mod moment;

@@ -1,6 +1,7 @@
 //! Sets up the log of a process: one JSON object per line, or lines for people.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
 
 use tracing::{Subscriber, error};
 use tracing_subscriber::{
@@ -8,6 +9,11 @@ use tracing_subscriber::{
     fmt::{self, MakeWriter},
     layer::SubscriberExt,
 };
+
+use crate::log_writer::LogWriter;
+
+/// Where the process's log goes out.
+static OUT: OnceLock<LogWriter> = OnceLock::new();
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -34,20 +40,33 @@ pub enum InitLoggingError {
     Filter(#[from] tracing_subscriber::filter::ParseError),
     #[error("the log is already set up")]
     AlreadySet,
+    #[error("cannot start the thread that writes the log: {0}")]
+    Thread(#[from] io::Error),
 }
 
-/// Makes the process's log and routes panics into it.
+/// Makes the process's log and routes panics into it. Before the process ends, [`flush_log`].
 ///
 /// `filter` is written as in `info,latchkey=debug`.
-pub fn init_logging<W>(format: Format, filter: &str, writer: W) -> Result<(), InitLoggingError>
-where
-    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
-{
-    let subscriber = subscriber(format, filter, writer)?;
+pub fn init_logging(
+    format: Format,
+    filter: &str,
+    output: impl Write + Send + 'static,
+) -> Result<(), InitLoggingError> {
+    let writer = LogWriter::start(output)?;
+    let subscriber = subscriber(format, filter, writer.clone())?;
     tracing::subscriber::set_global_default(subscriber)
         .map_err(|_| InitLoggingError::AlreadySet)?;
+    // The subscriber is the first, so this is as well.
+    let _ = OUT.set(writer);
     std::panic::set_hook(Box::new(|panic| log_panic(panic.location())));
     Ok(())
+}
+
+/// Waits until the last line of the process's log is written.
+pub fn flush_log() {
+    if let Some(writer) = OUT.get() {
+        writer.flush();
+    }
 }
 
 /// The same log without making it the process's; for tests.
