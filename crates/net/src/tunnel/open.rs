@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
+use std::thread::ThreadId;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -34,6 +35,8 @@ struct Inner {
     id: String,
     hello: HostHello,
     since: Instant,
+    /// The thread that was at work when it was welcomed.
+    home: ThreadId,
     /// Gone once the tunnel takes no new streams.
     sender: Mutex<Option<SendRequest<Frames>>>,
     line: Line,
@@ -97,6 +100,7 @@ impl Tunnel {
                 id,
                 hello,
                 since: Instant::now(),
+                home: std::thread::current().id(),
                 sender: Mutex::new(Some(sender)),
                 line,
                 settings,
@@ -202,6 +206,12 @@ impl Tunnel {
     /// How many of them are heavy: they have moved more than 64 KiB lately, or are known to.
     pub fn heavy_streams(&self) -> usize {
         self.inner.load.heavy()
+    }
+
+    /// Whether its connection is at work on this thread, where connections have their own: see
+    /// [`cores`](crate::cores). Then nobody has to wake another thread for a request through it.
+    pub fn is_near(&self) -> bool {
+        self.inner.home == std::thread::current().id()
     }
 
     /// Whether as many streams are open as may be.

@@ -1,7 +1,8 @@
 //! Through which of a host's connections a request goes. The rule is here and nowhere else.
 //!
 //! One connection delivers in order: what is small waits behind what is large on it. So small
-//! requests go where fewest streams are heavy, and of those where fewest are open. What is known
+//! requests go where fewest streams are heavy, and of those where fewest are open, a few more where
+//! no other thread has to be woken. What is known
 //! to be large (an upload of more than 64 KiB, a picture that runs) keeps off one connection: the
 //! one with fewest heavy streams; on the others it spreads. What turns out to be large stays where
 //! it is, and small requests avoid it from then on.
@@ -17,6 +18,10 @@ use latchkey_net::tunnel::{HEAVY, Tunnel};
 /// Paths of running pictures that are remembered of a host: it has a few cameras.
 const MOST_PICTURES: usize = 8;
 
+/// So many streams more may be open on a connection of this thread than on one of another: to wake
+/// the other thread, and to be woken by it, costs more than they do.
+const NEARER: usize = 8;
+
 /// What is known of a request before it is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -31,6 +36,7 @@ pub(crate) enum Kind {
 struct Busy {
     heavy: usize,
     active: usize,
+    near: bool,
 }
 
 impl Busy {
@@ -38,7 +44,14 @@ impl Busy {
         Self {
             heavy: tunnel.heavy_streams(),
             active: tunnel.active_streams(),
+            near: tunnel.is_near(),
         }
+    }
+
+    /// How far a small request has to go.
+    fn distance(&self) -> (usize, usize) {
+        let further = if self.near { 0 } else { NEARER };
+        (self.heavy, self.active + further)
     }
 }
 
@@ -61,7 +74,7 @@ pub(super) fn choose(kind: Kind, tunnels: &[&Tunnel]) -> Option<Tunnel> {
 
 fn least_busy(kind: Kind, all: &[Busy]) -> Option<usize> {
     let numbered = || all.iter().enumerate();
-    let small = || numbered().min_by_key(|(at, busy)| (busy.heavy, busy.active, *at));
+    let small = || numbered().min_by_key(|(at, busy)| (busy.distance(), *at));
     let chosen = match kind {
         Kind::Small => small(),
         Kind::Bulk => {
@@ -128,9 +141,32 @@ mod tests {
     fn chosen(kind: Kind, busy: &[(usize, usize)]) -> usize {
         let busy: Vec<Busy> = busy
             .iter()
-            .map(|&(heavy, active)| Busy { heavy, active })
+            .map(|&(heavy, active)| Busy {
+                heavy,
+                active,
+                near: false,
+            })
             .collect();
         least_busy(kind, &busy).unwrap()
+    }
+
+    #[test]
+    fn small_requests_stay_on_their_thread_if_that_is_not_much_busier() {
+        for (here, there, stays) in [
+            ((0, 0), (0, 0), true),
+            ((0, NEARER), (0, 0), true),
+            ((0, NEARER + 1), (0, 0), false),
+            ((1, 1), (0, 30), false),
+        ] {
+            let busy = |(heavy, active), near| Busy {
+                heavy,
+                active,
+                near,
+            };
+            let all = [busy(there, false), busy(here, true)];
+            let chosen = least_busy(Kind::Small, &all).unwrap();
+            assert_eq!(chosen == 1, stays, "{here:?} {there:?}");
+        }
     }
 
     #[test]
