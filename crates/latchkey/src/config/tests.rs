@@ -571,6 +571,7 @@ fn the_files_in_the_guides_are_valid() {
     let guides = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide");
     let mut checked = Vec::new();
     for guide in [
+        "run-a-relay.md",
         "put-a-relay-on-a-vps.md",
         "connect-octoprint.md",
         "connect-klipper.md",
@@ -604,5 +605,5 @@ fn the_files_in_the_guides_are_valid() {
             checked.push(guide);
         }
     }
-    assert_eq!(checked.len(), 7, "{checked:?}");
+    assert_eq!(checked.len(), 10, "{checked:?}");
 }
