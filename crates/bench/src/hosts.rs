@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 use crate::contenders::{Setting, free_address, prepare_hosts};
 use crate::process::{self, Running};
 use crate::stats::{count, quantile};
-use crate::{say, terminator};
+use crate::{certificates, say};
 
 const UP_WITHIN: Duration = Duration::from_mins(5);
 const BACK_WITHIN: Duration = Duration::from_mins(2);
@@ -107,7 +107,7 @@ struct Scene {
 impl Scene {
     async fn start(setting: &Setting, name: &str, hosts: usize) -> anyhow::Result<Self> {
         let folder = setting.room(name)?;
-        terminator::certify(&folder, &["localhost", "*.printers.localhost"])?;
+        certificates::certify(&folder, &["localhost", "*.printers.localhost"])?;
         let address = free_address()?;
         let url = format!("https://localhost:{}", address.port());
         let config = json!({

@@ -4,6 +4,7 @@
 //! `docs/reference/performance.md`.
 
 pub mod board;
+pub mod certificates;
 pub mod contenders;
 pub mod frames;
 #[cfg(target_os = "linux")]
@@ -19,7 +20,6 @@ pub mod shaper;
 #[cfg(target_os = "linux")]
 pub mod slow;
 pub mod stats;
-pub mod terminator;
 
 /// Tells whoever waits how far it is.
 pub fn say(what: &str) {

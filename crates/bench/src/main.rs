@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use latchkey_bench::board::Board;
 use latchkey_bench::contenders::Setting;
 use latchkey_bench::paths::{Choice, Field, Size};
-use latchkey_bench::{hosts, paths, peer, report, say, slow, terminator};
+use latchkey_bench::{hosts, paths, peer, report, say, slow};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Parser)]
@@ -74,15 +74,6 @@ enum Command {
         #[arg(long)]
         listen: SocketAddr,
     },
-    /// TLS for hosts in front of a relay
-    Terminate {
-        #[arg(long)]
-        listen: SocketAddr,
-        #[arg(long)]
-        to: SocketAddr,
-        #[arg(long)]
-        folder: PathBuf,
-    },
 }
 
 #[derive(Args)]
@@ -119,7 +110,6 @@ async fn main() -> anyhow::Result<()> {
 async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Serve { listen } => peer::run(listen).await,
-        Command::Terminate { listen, to, folder } => terminator::run(listen, to, &folder).await,
         Command::Paths {
             programs,
             rounds,

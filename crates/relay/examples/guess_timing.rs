@@ -108,6 +108,7 @@ fn config(data: &Path) -> Result<Config, Box<dyn Error>> {
         connection_domain: DOMAIN.parse()?,
         tls: None,
         acme: None,
+        hosts: None,
         trusted_proxies: vec!["127.0.0.1/32".parse()?],
         data: data.to_owned(),
         registration: Registration::Closed,

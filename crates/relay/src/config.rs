@@ -31,6 +31,8 @@ pub struct Config {
     pub tls: Option<Files>,
     /// Who is asked for the certificate of `tls`; without, somebody else keeps the files current.
     pub acme: Option<Acme>,
+    /// A listener for hosts alone, beside `listen`.
+    pub hosts: Option<Hosts>,
     /// Proxies whose forwarded fields are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// State.
@@ -61,6 +63,15 @@ pub struct Config {
     pub first_byte: Duration,
     /// How long running requests may go on after the first stop signal.
     pub drain: Duration,
+}
+
+/// A listener for hosts alone. TLS ends there, whatever is in front of the other one.
+#[derive(Debug, Clone)]
+pub struct Hosts {
+    /// Where hosts connect.
+    pub listen: SocketAddr,
+    /// Certificate and key: its own, or those of the relay's `tls`.
+    pub tls: Files,
 }
 
 /// Who is asked for a certificate, and how it is proved that the names are ours (ACME, DNS-01).

@@ -2,7 +2,7 @@
 //!
 //! A request is sorted by its authority alone, before any router runs: a label under
 //! the connection domain goes to the [`edge`], the public URL's host to the web origin,
-//! anything else is answered 421.
+//! anything else is answered 421. A listener of its own may serve hosts and nobody else.
 
 mod accounts;
 mod acme;
@@ -22,6 +22,7 @@ pub mod doctor;
 mod edge;
 mod events;
 mod guesses;
+mod hosts;
 mod issued;
 mod life;
 mod limits;

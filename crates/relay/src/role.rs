@@ -39,6 +39,7 @@ use crate::edge::{Edge, Shared};
 use crate::events::Events;
 use crate::events::presence::Comings;
 use crate::guesses::Guesses;
+use crate::hosts::{HostsListener, Places};
 use crate::issued::Issued;
 use crate::life::{Endings, Life, Parts};
 use crate::limits::Limits;
@@ -82,6 +83,8 @@ pub enum RelayError {
     Key(#[from] KeyFileError),
     #[error("cannot use the certificate: {0}")]
     Tls(#[from] TlsError),
+    #[error("cannot use the certificate of `hosts.tls`: {0}")]
+    HostsTls(TlsError),
     #[error("cannot ask for a certificate: {0}")]
     Acme(#[from] AcmeError),
     #[error("cannot use `webhooks.ca`: {0}")]
@@ -96,6 +99,7 @@ pub struct Relay {
     store: RelayStore,
     key: MasterKey,
     listener: TcpListener,
+    hosts: Option<Box<HostsListener>>,
     status_listener: Option<TcpListener>,
     settings: ListenSettings,
     /// Keeps the certificate current, if TLS ends here.
@@ -155,6 +159,7 @@ impl Relay {
         let tls = keeping.as_ref().map(Keeping::shown);
         let tls = tls.map(Shown::server_config).transpose()?;
         let listener = listen::bind(config.listen).await?;
+        let hosts = HostsListener::bind(&config, keeping.as_ref(), &clock, &reload).await?;
         let status_listener = match config.status_listen {
             Some(address) => Some(listen::bind(address).await?),
             None => None,
@@ -162,7 +167,7 @@ impl Relay {
         let settings = ListenSettings {
             tls,
             trusted: TrustedPeers::new(config.trusted_proxies.clone()),
-            max_connections: listen::connections_within(10_000, DESCRIPTORS),
+            max_connections: connections_each(1 + usize::from(hosts.is_some())),
             ..ListenSettings::default()
         };
         let webhooks = &config.webhooks;
@@ -196,6 +201,7 @@ impl Relay {
             store,
             key,
             listener,
+            hosts: hosts.map(Box::new),
             status_listener,
             settings,
             keeping,
@@ -207,9 +213,14 @@ impl Relay {
         })
     }
 
-    /// The address callers and hosts connect to.
+    /// The address callers connect to, and hosts that do not come by a listener of their own.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+
+    /// The address of the listener for hosts alone, if there is one.
+    pub fn hosts_addr(&self) -> Option<SocketAddr> {
+        self.hosts.as_ref()?.local_addr().ok()
     }
 
     /// The address of the health listener.
@@ -271,6 +282,9 @@ impl Relay {
         tunnel_tasks.spawn(writer.run(served.clone()));
         self.watch(&shared, &tunnel_tasks, &served);
         let router = self.router(shared, &tunnel_tasks, notices);
+        if let Some(hosts) = self.hosts.take() {
+            self.serve_hosts(*hosts, &router, &callers, &metrics);
+        }
         if let Some(keeping) = self.keeping.take() {
             tunnel_tasks.spawn(keeping.run(Arc::clone(&metrics), self.stop.soft.clone()));
         }
@@ -406,6 +420,25 @@ impl Relay {
         })
     }
 
+    fn serve_hosts(
+        &self,
+        mut hosts: HostsListener,
+        router: &Router,
+        callers: &TaskTracker,
+        metrics: &Arc<Metrics>,
+    ) {
+        if let Some(keeping) = hosts.keeping.take() {
+            let keeping = keeping.run(Arc::clone(metrics), self.stop.soft.clone());
+            self.life.tracker().spawn(keeping);
+        }
+        let places = Places {
+            most: self.settings.max_connections,
+            deal: self.settings.deal.clone(),
+        };
+        let (stop, tracker) = (self.stop.clone(), callers.clone());
+        callers.spawn(hosts.serve(router.clone(), places, stop, tracker));
+    }
+
     fn serve_status(&self, listener: TcpListener, metrics: &Arc<Metrics>, tasks: &TaskTracker) {
         let health = health(metrics, &self.store);
         let soft = self.stop.soft.clone();
@@ -469,6 +502,11 @@ impl Relay {
         let edge = Edge::new(shared);
         Router { edge, web_origin }
     }
+}
+
+/// How many connections each of so many listeners takes. Who fills one does not fill the other.
+fn connections_each(listeners: usize) -> usize {
+    listen::connections_within(10_000 * listeners, DESCRIPTORS) / listeners
 }
 
 /// Counts what hosts made shorter for the tunnel.

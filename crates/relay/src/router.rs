@@ -13,7 +13,7 @@ use latchkey_web::problem::Problem;
 use crate::edge::Edge;
 use crate::web_origin::WebOrigin;
 
-/// The relay's only handler.
+/// The handler of the listener for everybody.
 #[derive(Clone)]
 pub(crate) struct Router {
     pub(crate) edge: Edge,
@@ -22,7 +22,7 @@ pub(crate) struct Router {
 
 /// Whose request it is.
 #[derive(Debug, PartialEq, Eq)]
-enum Destination<'a> {
+pub(crate) enum Destination<'a> {
     /// A hostname under the connection domain; its first label.
     Edge(&'a str),
     WebOrigin,
@@ -30,7 +30,7 @@ enum Destination<'a> {
 }
 
 /// Decides by host names alone: ports are the operator's port mapping, not identity.
-fn destination<'a>(
+pub(crate) fn destination<'a>(
     asked: &'a Authority,
     public: &Authority,
     domain: &Authority,
@@ -86,7 +86,7 @@ impl Router {
         line.follow(response.map(body::full)).map(body::boxed)
     }
 
-    fn misdirected(&self, request: &Request<Body>, call: &Call) -> Response<Body> {
+    pub(crate) fn misdirected(&self, request: &Request<Body>, call: &Call) -> Response<Body> {
         let line = self.edge.line(request, call, Class::Unknown);
         let relay_url = self.edge.config().public_url.to_string();
         let response = error_page::misdirected(
@@ -100,7 +100,7 @@ impl Router {
 }
 
 /// Whether the TLS handshake, if there was one with a name, named the same host.
-fn is_named_in_handshake(call: &Call) -> bool {
+pub(crate) fn is_named_in_handshake(call: &Call) -> bool {
     call.server_name
         .as_ref()
         .is_none_or(|name| name.eq_ignore_ascii_case(call.authority.host()))

@@ -8,6 +8,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
+use latchkey_net::authority::Authority;
 use latchkey_net::body::{self, Body};
 use latchkey_net::listen::Call;
 use latchkey_net::tunnel::{TUNNEL_PATH, TUNNEL_UPGRADE};
@@ -40,7 +41,7 @@ use crate::portal;
 use crate::second_factors;
 use crate::snapshots;
 use crate::state::State;
-use crate::tunnels::{self, Reception};
+use crate::tunnels::{self, Dialled, Reception};
 
 /// All routes of the web origin. Whatever changes something is a POST with the token of a form,
 /// or names what it is good for by a secret that no browser sends by itself.
@@ -109,7 +110,17 @@ impl WebOrigin {
         }
     }
 
-    pub(crate) async fn answer(&self, mut request: Request<Body>, call: Call) -> Response<Body> {
+    pub(crate) async fn answer(&self, request: Request<Body>, call: Call) -> Response<Body> {
+        self.answer_as(None, request, call).await
+    }
+
+    /// Answers a host that asked for the relay by this name, if it is not that of the public URL.
+    pub(crate) async fn answer_as(
+        &self,
+        named: Option<Authority>,
+        mut request: Request<Body>,
+        call: Call,
+    ) -> Response<Body> {
         paths::normalize(request.uri_mut());
         let path = request.uri().path();
         let is_tunnel = path == TUNNEL_PATH;
@@ -126,12 +137,13 @@ impl WebOrigin {
             .metrics(Arc::clone(&self.metrics))
             .caller(call.caller.address);
         let response = if is_tunnel {
-            self.upgrade(&mut request, call)
+            self.upgrade(&mut request, call, named)
         } else {
             request.extensions_mut().insert(Arrival {
                 address: call.caller.address,
                 request_id: line.request_id().to_owned(),
             });
+            request.extensions_mut().insert(pairing::http::Named(named));
             self.route(request).await.map(body::boxed)
         };
         line.follow(response).map(body::boxed)
@@ -151,7 +163,12 @@ impl WebOrigin {
     }
 
     /// Turns a host's connection around.
-    fn upgrade(&self, request: &mut Request<Body>, call: Call) -> Response<Body> {
+    fn upgrade(
+        &self,
+        request: &mut Request<Body>,
+        call: Call,
+        named: Option<Authority>,
+    ) -> Response<Body> {
         if !call.tunnel {
             let problem = Problem::new(
                 StatusCode::UPGRADE_REQUIRED,
@@ -163,8 +180,11 @@ impl WebOrigin {
         call.watch.tune_for_tunnel();
         self.reception.receive(
             hyper::upgrade::on(request),
-            call.exporter,
-            call.caller.address,
+            Dialled {
+                exporter: call.exporter,
+                address: call.caller.address,
+                named,
+            },
         );
         let mut response = Response::new(body::empty());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use super::{Access, Contender, Setting, free_address, paired, write};
+use crate::certificates;
 use crate::load::Target;
 use crate::process::Running;
-use crate::terminator;
 
 /// Where the host is, seen from the relay.
 pub struct Place<'a> {
@@ -52,25 +52,17 @@ impl Latchkey {
         let folder = setting.room(name)?;
         let (callers, at_home) = (free_address()?, free_address()?);
         let hosts: SocketAddr = format!("{}:{}", place.relay, free_address()?.port()).parse()?;
-        terminator::certify(&folder, &["localhost", place.relay])?;
+        certificates::certify(&folder, &["localhost", place.relay])?;
         let access = paired::prepare(&folder).await?;
-        let public = format!("https://{hosts}");
         let domain = format!("printers.localhost:{}", callers.port());
-        let relay = relay_config(callers, &public, &domain);
-        let host = host_config(at_home, &public, place);
+        let relay = relay_config(callers, hosts, &domain);
+        let host = host_config(at_home, hosts, place);
         if let Some(key) = place.key {
             write(&folder, "upstream.key", key)?;
         }
         write(&folder, "relay.yaml", relay.to_string())?;
         write(&folder, "host.yaml", host.to_string())?;
 
-        let mut command = setting.own("terminate");
-        command
-            .args(["--listen", &hosts.to_string(), "--to", &callers.to_string()])
-            .arg("--folder")
-            .arg(&folder);
-        let mut tls = Running::start("terminator", command, &folder)?;
-        tls.listens(hosts).await?;
         let mut command = Command::new(&setting.latchkey);
         command
             .args(["relay", "--config"])
@@ -88,7 +80,7 @@ impl Latchkey {
             contender: Contender {
                 name: "latchkey",
                 target: target(callers, &domain, access),
-                programs: vec![tls, relay, host],
+                programs: vec![relay, host],
             },
             folder,
         })
@@ -103,15 +95,15 @@ fn target(address: SocketAddr, domain: &str, access: Access) -> Target {
     }
 }
 
-fn relay_config(callers: SocketAddr, public: &str, domain: &str) -> Value {
+/// Callers come without TLS, as to every other tunnel here, and hosts with.
+fn relay_config(callers: SocketAddr, hosts: SocketAddr, domain: &str) -> Value {
     json!({
         "listen": callers,
+        "hosts": {"listen": hosts, "tls": {"cert": "tls.pem", "key": "tls.key"}},
         "status_listen": null,
-        "public_url": public,
+        "public_url": format!("http://localhost:{}", callers.port()),
         "connection_domain": domain,
         "data": "relay",
-        // What is in front of it ends TLS.
-        "trusted_proxies": ["127.0.0.1/32"],
         // One caller here stands for as many as a whole relay has.
         "admission": {
             "max_concurrent_per_printer": 1024,
@@ -129,7 +121,7 @@ fn relay_config(callers: SocketAddr, public: &str, domain: &str) -> Value {
     })
 }
 
-fn host_config(listen: SocketAddr, public: &str, place: &Place<'_>) -> Value {
+fn host_config(listen: SocketAddr, relay: SocketAddr, place: &Place<'_>) -> Value {
     let mut host = json!({
         "listen": listen,
         "status_listen": null,
@@ -137,7 +129,7 @@ fn host_config(listen: SocketAddr, public: &str, place: &Place<'_>) -> Value {
         "data": "host",
         "upstream": {"kind": place.kind, "url": place.server, "max_concurrent": 512},
         "authority": "host",
-        "relay": {"url": public, "ca_file": "ca.pem", "allow_unbound": true},
+        "relay": {"url": format!("https://{relay}"), "ca_file": "ca.pem"},
     });
     if place.kind == "generic" {
         // As a printer's camera is made known.

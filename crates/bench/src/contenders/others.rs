@@ -7,9 +7,9 @@ use anyhow::{Context as _, ensure};
 use tokio::process::Command;
 
 use super::{Contender, Setting, free_address, write};
+use crate::certificates;
 use crate::load::Target;
 use crate::process::Running;
-use crate::terminator;
 
 /// Debian's nginx as operators put it in front of a server: connections to it are kept, bodies pass as they come.
 pub async fn nginx(setting: &Setting, server: SocketAddr) -> anyhow::Result<Option<Contender>> {
@@ -101,7 +101,7 @@ pub async fn rathole(setting: &Setting, server: SocketAddr) -> anyhow::Result<Op
         return Ok(None);
     };
     let folder = setting.room("rathole")?;
-    terminator::certify(&folder, &["localhost"])?;
+    certificates::certify(&folder, &["localhost"])?;
     pkcs12(&folder).await?;
     let (control, address) = (free_address()?, free_address()?);
     let own = folder.display();

@@ -50,8 +50,6 @@ pub async fn prepare(folder: &Path) -> anyhow::Result<Access> {
     let mut headers = HeaderMap::new();
     headers.insert(AUTHORIZATION, bearer.unwrap_or_default().parse()?);
     headers.insert("x-api-key", app_key(folder).await?.parse()?);
-    // The relay's listener believes who is in front of it, and that is the caller: see `terminator`.
-    headers.insert("x-forwarded-proto", "https".parse()?);
     Ok(Access {
         label: credentials.label.expose().to_owned(),
         headers,

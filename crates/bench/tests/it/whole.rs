@@ -37,7 +37,9 @@ async fn latchkey_and_the_direct_way_are_measured() {
         return;
     };
     let mut board = Board::default();
-    let field = Field::start(&setting, &Choice::default(), &mut board).await.unwrap();
+    let field = Field::start(&setting, &Choice::default(), &mut board)
+        .await
+        .unwrap();
     let left_out =
         ["nginx", "bore", "rathole"].map(|name| format!("{name} is not here and is left out."));
     assert_eq!(board.troubles, left_out);
@@ -48,7 +50,9 @@ async fn latchkey_and_the_direct_way_are_measured() {
         bulk: 2_000_000,
         viewers: 3,
     };
-    paths::measure(&field, &size, &Choice::default(), &mut board).await.unwrap();
+    paths::measure(&field, &size, &Choice::default(), &mut board)
+        .await
+        .unwrap();
     assert_eq!(board.troubles[3..], [] as [String; 0], "nothing went wrong");
     for measure in THROUGHPUT
         .iter()

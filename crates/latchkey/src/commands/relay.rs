@@ -33,6 +33,7 @@ pub(crate) async fn run(path: &Path) -> anyhow::Result<()> {
     let relay = relay.on(cores.deal());
     tracing::info!(
         relay.address = %relay.local_addr()?,
+        hosts.address = relay.hosts_addr().map(tracing::field::display),
         status.address = relay.status_addr().map(tracing::field::display),
         "the relay is listening"
     );
@@ -54,7 +55,7 @@ pub(crate) async fn run(path: &Path) -> anyhow::Result<()> {
     run_until(signals, stop, running).await
 }
 
-/// SIGHUP: the certificate is read again.
+/// SIGHUP: the certificates are read again.
 async fn follow(mut hangups: Signal, reload: Reload) {
     while hangups.recv().await.is_some() {
         reload.ask();

@@ -1,4 +1,4 @@
-//! `tls` of `relay.yaml`: where a relay's certificate is, or who gives it.
+//! `tls` and `hosts.tls` of `relay.yaml`: where a relay's certificates are, or who gives the first.
 
 use std::path::{Path, PathBuf};
 
@@ -48,25 +48,50 @@ pub(super) fn check(
     raw: RawTls,
     data: &Path,
 ) -> Result<(Files, Option<relay::Acme>), ConfigError> {
-    match (raw.cert, raw.key, raw.acme) {
-        (Some(cert), Some(key), None) => {
-            let files = Files {
-                cert: file.resolve(&cert),
-                key: file.resolve(&key),
-            };
-            Ok((files, None))
-        }
+    match (&raw.cert, &raw.key, raw.acme) {
         (None, None, Some(raw)) => Ok((relay::Acme::files(data), Some(acme(file, raw)?))),
-        (None, Some(_), None) => Err(file.wrong("tls.cert", "goes with `tls.key`")),
-        (Some(_), None, None) => Err(file.wrong("tls.key", "goes with `tls.cert`")),
         (None, None, None) => Err(file.wrong(
             "tls",
             "needs `cert` and `key`, or `acme` to get them itself",
         )),
+        (_, _, None) => Ok((pair(file, "tls", raw.cert, raw.key)?, None)),
         (_, _, Some(_)) => {
             let message = "gets a certificate and its key; `tls.cert` and `tls.key` are for others";
             Err(file.wrong("tls.acme", message))
         }
+    }
+}
+
+/// Where the certificate of `place` is, which is none that the relay gets itself.
+pub(super) fn files(file: &Checking<'_>, place: &str, raw: RawTls) -> Result<Files, ConfigError> {
+    if raw.acme.is_some() {
+        let message = format!(
+            "cannot be used: the relay gets one certificate itself, by `tls.acme`. Leave out \
+             `{place}`, and hosts are shown that one, or give `cert` and `key`"
+        );
+        return Err(file.wrong(&format!("{place}.acme"), message));
+    }
+    pair(file, place, raw.cert, raw.key)
+}
+
+fn pair(
+    file: &Checking<'_>,
+    place: &str,
+    cert: Option<PathBuf>,
+    key: Option<PathBuf>,
+) -> Result<Files, ConfigError> {
+    let lacks = |what: &str, other: &str| {
+        let message = format!("goes with `{place}.{other}`");
+        Err(file.wrong(&format!("{place}.{what}"), message))
+    };
+    match (cert, key) {
+        (Some(cert), Some(key)) => Ok(Files {
+            cert: file.resolve(&cert),
+            key: file.resolve(&key),
+        }),
+        (None, Some(_)) => lacks("cert", "key"),
+        (Some(_), None) => lacks("key", "cert"),
+        (None, None) => Err(file.wrong(place, "needs `cert` and `key`")),
     }
 }
 

@@ -6,6 +6,7 @@
 mod certificate;
 mod environment;
 pub(crate) mod host;
+mod hosts;
 mod node;
 pub(crate) mod relay;
 pub(crate) mod relay_line;

@@ -10,6 +10,7 @@ use super::host::{
     RawAllowed, RawAuthority, RawClientAddress, RawHost, RawKind, RawRelayLink, RawTimeouts,
     RawUpstream, RawWebcam,
 };
+use super::hosts::RawHosts;
 use super::relay::{self, RawRegistration, RawRelay, RawUnregisteredApps};
 use super::session_apps::{RawApi, RawApp, RawScope};
 
@@ -168,6 +169,15 @@ fn filled_relay() -> RawRelay {
                 email: Some("x".to_owned()),
                 ca: Some("x".into()),
                 dns: certificate::RawAcmeDns { exec: "x".into() },
+            }),
+        }),
+        hosts: Some(RawHosts {
+            listen: "127.0.0.1:1".parse().unwrap(),
+            // It takes no more of it.
+            tls: Some(RawTls {
+                cert: Some("x".into()),
+                key: Some("x".into()),
+                acme: None,
             }),
         }),
         trusted_proxies: Vec::new(),

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::certificate::{self, RawTls};
+use super::hosts::{self, RawHosts};
 use super::{Checked, Checking, ConfigError, Raw, default_data, default_drain, shown};
 
 /// The file as it is written.
@@ -28,6 +29,8 @@ pub(crate) struct RawRelay {
     pub(crate) connection_domain: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) tls: Option<RawTls>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) hosts: Option<RawHosts>,
     #[serde(default)]
     pub(crate) trusted_proxies: Vec<IpNet>,
     #[serde(default = "default_data")]
@@ -341,6 +344,8 @@ pub(super) fn check(
         certificate::has_a_name(file, "public_url", public_url.authority())?;
         certificate::has_a_name(file, "connection_domain", &connection_domain)?;
     }
+    let hosts = raw.hosts;
+    let hosts = hosts.map(|raw_hosts| hosts::check(file, raw_hosts, raw.listen, tls.as_ref()));
     let config = relay::Config {
         public_url,
         connection_domain,
@@ -361,6 +366,7 @@ pub(super) fn check(
         drain: file.drain(raw.drain_seconds)?,
         listen: raw.listen,
         status_listen: raw.status_listen,
+        hosts: hosts.transpose()?,
         tls,
         acme,
         trusted_proxies: raw.trusted_proxies,

@@ -225,6 +225,77 @@ fn a_relay_gets_its_certificate_itself_if_it_is_told_how() {
 }
 
 #[test]
+fn hosts_are_shown_a_certificate_of_their_own_or_the_relays() {
+    const PLAIN: &str = "trusted_proxies: [10.0.0.0/8]\n";
+    const OWN: &str = "tls: {cert: hosts.pem, key: hosts.key}";
+    let relay = |tls: &str, hosts: &str| {
+        let text = RELAY.replacen(TLS, tls, 1);
+        checked_relay(&format!("{text}hosts: {hosts}\n"))
+    };
+    let hosts = |tls: &str, hosts: &str| relay(tls, hosts).unwrap().config.hosts.unwrap();
+    assert!(checked_relay(RELAY).unwrap().config.hosts.is_none());
+    let given = hosts(TLS, "{listen: \"0.0.0.0:7443\"}");
+    assert_eq!(given.listen.port(), 7443);
+    assert_eq!(given.tls.cert, Path::new("/etc/latchkey/fullchain.pem"));
+    for tls in [TLS, PLAIN] {
+        let given = hosts(tls, &format!("{{listen: \"0.0.0.0:7443\", {OWN}}}"));
+        assert_eq!(given.tls.cert, Path::new("/etc/latchkey/hosts.pem"));
+        assert_eq!(given.tls.key, Path::new("/etc/latchkey/hosts.key"));
+    }
+    let acme = "{directory: \"https://acme.example/\", dns: {exec: hook}}";
+    let asking = format!("tls: {{acme: {acme}}}\n");
+    let shared = relay(&asking, "{listen: \"0.0.0.0:7443\"}").unwrap().config;
+    assert_eq!(shared.hosts.map(|hosts| hosts.tls), shared.tls);
+    for (tls, wrong, said) in [
+        (
+            PLAIN,
+            "{listen: \"0.0.0.0:7443\"}",
+            "hosts.tls: needs `cert` and `key`",
+        ),
+        (
+            TLS,
+            "{listen: \"0.0.0.0:443\"}",
+            "hosts.listen: 0.0.0.0:443 needs to be another",
+        ),
+        (TLS, "{tls: {cert: a, key: b}}", "listen"),
+        (TLS, "{listen: \"[::]:7443\", tls: {}}", "hosts.tls: needs"),
+        (
+            TLS,
+            "{listen: \"[::]:7443\", tls: {cert: a}}",
+            "hosts.tls.key: goes with `hosts.tls.cert`",
+        ),
+        (
+            TLS,
+            "{listen: \"[::]:7443\", tls: {key: a}}",
+            "hosts.tls.cert: goes with `hosts.tls.key`",
+        ),
+        (
+            TLS,
+            &format!("{{listen: \"[::]:7443\", tls: {{acme: {acme}}}}}"),
+            "hosts.tls.acme: cannot be used",
+        ),
+        (
+            TLS,
+            "{listen: \"[::]:7443\", trusted_proxies: []}",
+            "trusted_proxies",
+        ),
+    ] {
+        let error = relay(tls, wrong).unwrap_err().to_string();
+        assert!(error.contains(said), "{wrong}: {error}");
+    }
+    let variables = [
+        ("LATCHKEY__HOSTS__LISTEN", "127.0.0.1:7443"),
+        ("LATCHKEY__HOSTS__TLS__CERT", "a.pem"),
+        ("LATCHKEY__HOSTS__TLS__KEY", "b.pem"),
+    ];
+    let given = relay_with(&variables, RELAY).unwrap().hosts.unwrap();
+    assert_eq!(
+        (given.listen.port(), given.tls.key.ends_with("b.pem")),
+        (7443, true)
+    );
+}
+
+#[test]
 fn a_mail_server_is_checked() {
     let with = |smtp: &str| checked_relay(&format!("{RELAY}smtp: {smtp}\n"));
     let smtp = |text: &str| with(text).unwrap().config.smtp.unwrap();
@@ -500,6 +571,7 @@ fn the_files_in_the_guides_are_valid() {
     let guides = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide");
     let mut checked = Vec::new();
     for guide in [
+        "run-a-relay.md",
         "put-a-relay-on-a-vps.md",
         "connect-octoprint.md",
         "connect-klipper.md",
@@ -533,5 +605,5 @@ fn the_files_in_the_guides_are_valid() {
             checked.push(guide);
         }
     }
-    assert_eq!(checked.len(), 7, "{checked:?}");
+    assert_eq!(checked.len(), 10, "{checked:?}");
 }

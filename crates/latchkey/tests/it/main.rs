@@ -37,6 +37,7 @@ mod crash;
 mod demo;
 mod faults;
 mod guards;
+mod hosts_listener;
 mod key_request;
 mod limits;
 mod long_transfers;

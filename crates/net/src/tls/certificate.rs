@@ -77,9 +77,12 @@ impl Certificate {
         self.ends
     }
 
-    /// Whether it is for this host name, itself or by a wildcard.
+    /// Whether it is for this host: an address, or a name, itself or by a wildcard.
     pub fn is_for(&self, host: &str) -> bool {
-        let Ok(name) = ServerName::try_from(host) else {
+        let inside = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'));
+        let Ok(name) = ServerName::try_from(inside.unwrap_or(host)) else {
             return false;
         };
         let leaf = self.certified.cert.first();
@@ -206,8 +209,23 @@ mod tests {
             ("a.b.printers.example.net", false),
             ("example.com", false),
             ("not a name", false),
+            ("192.0.2.1", false),
         ] {
             assert_eq!(certificate.is_for(name), good, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_for_addresses_is_for_these() {
+        let certificate = certificate(&["192.0.2.1", "2001:db8::1"]);
+        for (host, good) in [
+            ("192.0.2.1", true),
+            ("[2001:db8::1]", true),
+            ("192.0.2.2", false),
+            ("[2001:db8::2]", false),
+            ("[]", false),
+        ] {
+            assert_eq!(certificate.is_for(host), good, "{host}");
         }
     }
 

@@ -98,6 +98,14 @@ impl Acceptor {
         Self { config, tracker }
     }
 
+    /// The same, called by another name: the one by which a host dialled this relay.
+    #[must_use]
+    pub fn named(&self, relay_name: String) -> Self {
+        let mut named = self.clone();
+        named.config.relay_name = relay_name;
+        named
+    }
+
     /// Asks who dialled. `binding` is the exporter of the TLS connection that ended in this
     /// process, if one did; then the host's proof must be tied to it.
     pub async fn accept<IO>(&self, io: IO, binding: Option<Exporter>) -> Result<Arrival, HelloError>

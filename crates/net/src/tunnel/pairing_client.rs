@@ -125,8 +125,7 @@ impl PairingClient {
         let started: PairingStarted = self.ask(PAIRING_PATH, &wish).await?;
         for shown in [&started.link, &started.page] {
             // People open it and type a password there.
-            let own = Url::parse(shown).is_ok_and(|url| url.origin() == self.url.origin());
-            if !own {
+            if !Url::parse(shown).is_ok_and(|url| is_own(&self.url, &url)) {
                 return Err(PairingError::Dial(DialError::NotARelay {
                     relay: self.relay.clone(),
                     answer: "it leads to another address for the code".to_owned(),
@@ -264,4 +263,34 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// A relay's text, fit for a terminal and a log.
 fn printable(text: &str) -> String {
     text.escape_debug().take(MAX_SENTENCE).collect()
+}
+
+/// Whether a page is the relay's that was asked. Its listener for hosts may have another port than
+/// its pages; the name, for which a certificate stands, is the same.
+fn is_own(asked: &Url, shown: &Url) -> bool {
+    let secure = asked.scheme() == "https" && shown.scheme() == "https";
+    asked.origin() == shown.origin() || (secure && asked.host() == shown.host())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_of_the_same_name_is_the_relays_whatever_the_port() {
+        for (asked, shown, own) in [
+            ("https://a.example", "https://a.example/pair", true),
+            ("https://a.example:7443", "https://a.example/pair", true),
+            ("https://a.example:7443", "https://b.example/pair", false),
+            ("https://a.example", "https://pay.a.example/pair", false),
+            ("https://a.example:7443", "http://a.example/pair", false),
+            ("http://localhost:1", "http://localhost:1/pair", true),
+            // Whose it is on a machine of several people, no certificate says.
+            ("http://localhost:1", "http://localhost:2/pair", false),
+            ("https://a.example", "data:text/html,x", false),
+        ] {
+            let url = |text: &str| Url::parse(text).unwrap();
+            assert_eq!(is_own(&url(asked), &url(shown)), own, "{asked} {shown}");
+        }
+    }
 }

@@ -6,6 +6,8 @@ use latchkey_model::clock::Timestamp;
 use latchkey_net::tls::Certificate;
 use latchkey_web::metrics::{Gauge, Metrics};
 
+use super::Place;
+
 const DAY: i64 = 24 * 60 * 60;
 /// From here on somebody should know.
 const SOON: i64 = 21;
@@ -50,18 +52,29 @@ impl Stage {
 
 /// What was said last.
 pub(super) struct Ending {
+    place: Place,
     said: Option<(Stage, Timestamp)>,
     ends: Gauge,
 }
 
 impl Ending {
     /// Nothing was said. When the certificate ends is a metric, too.
-    pub(super) fn new(metrics: &Metrics) -> Self {
-        let ends = metrics.gauge(
-            "certificate_ends_timestamp_seconds",
-            "When the certificate that is shown ends, in seconds since 1970",
-        );
-        Self { said: None, ends }
+    pub(super) fn new(place: Place, metrics: &Metrics) -> Self {
+        let ends = match place {
+            Place::Relay => metrics.gauge(
+                "certificate_ends_timestamp_seconds",
+                "When the certificate that is shown ends, in seconds since 1970",
+            ),
+            Place::Hosts => metrics.gauge(
+                "hosts_certificate_ends_timestamp_seconds",
+                "When the certificate that only hosts are shown ends, in seconds since 1970",
+            ),
+        };
+        Self {
+            place,
+            said: None,
+            ends,
+        }
     }
 
     /// Says it when the stage changes, and once a day while there is something to say. Returns
@@ -76,21 +89,30 @@ impl Ending {
             return None;
         }
         self.said = Some((stage, now));
-        let days = days(certificate, now);
+        let (days, at) = (days(certificate, now), self.place.key());
         match stage {
-            Stage::Fine => {
-                tracing::debug!(certificate.days = days, "the certificate is good");
-            }
-            Stage::Soon => tracing::warn!(certificate.days = days, "the certificate ends soon"),
+            Stage::Fine => tracing::debug!(
+                certificate.days = days,
+                certificate.at = at,
+                "the certificate is good"
+            ),
+            Stage::Soon => tracing::warn!(
+                certificate.days = days,
+                certificate.at = at,
+                "the certificate ends soon"
+            ),
             Stage::Urgent => tracing::error!(
                 certificate.days = days,
-                "the certificate ends in a few days; apps and hosts will not connect then"
+                certificate.at = at,
+                "the certificate ends in a few days; nobody will connect then"
             ),
             Stage::Over => tracing::error!(
                 certificate.days = days,
-                "the certificate has ended; apps and hosts do not connect"
+                certificate.at = at,
+                "the certificate has ended; nobody connects"
             ),
             Stage::NotYet => tracing::error!(
+                certificate.at = at,
                 "the certificate is not good yet; is the clock of this machine right?"
             ),
         }

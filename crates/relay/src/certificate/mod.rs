@@ -1,4 +1,4 @@
-//! The relay's own certificate: kept current while connections go on, and spoken of before it ends.
+//! The relay's own certificates: kept current while connections go on, and spoken of before it ends.
 
 mod ending;
 mod following;
@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use latchkey_model::clock::Clock;
-use latchkey_net::tls::{Certificate, Shown, TlsError};
+use latchkey_net::tls::{Certificate, Files, Shown, TlsError};
 use latchkey_web::metrics::Metrics;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::ending::Ending;
@@ -21,14 +21,14 @@ pub(crate) use self::ending::{Stage, days};
 /// How often is looked whether there is another certificate.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// Asks a running relay to read its certificate again.
+/// Asks a running relay to read its certificates again.
 #[derive(Clone, Default)]
-pub struct Reload(Arc<Notify>);
+pub struct Reload(watch::Sender<()>);
 
 impl Reload {
     /// Asks once. Asked twice before it happened, it happens once.
     pub fn ask(&self) {
-        self.0.notify_one();
+        self.0.send_replace(());
     }
 }
 
@@ -39,13 +39,34 @@ pub(crate) fn names(config: &Config) -> [String; 2] {
     [public.to_owned(), format!("app-latchkey.{domain}")]
 }
 
+/// Which listener shows a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The one for everybody.
+    Relay,
+    /// The one for hosts, which has a certificate of its own.
+    Hosts,
+}
+
+impl Place {
+    /// The key in the configuration.
+    fn key(self) -> &'static str {
+        match self {
+            Self::Relay => "tls",
+            Self::Hosts => "hosts.tls",
+        }
+    }
+}
+
 /// Keeps what a relay's listener shows current.
 pub(crate) struct Keeping {
+    place: Place,
     shown: Shown,
     following: Following,
-    names: [String; 2],
+    /// What it has to be for, as far as the relay knows.
+    names: Vec<String>,
     clock: Arc<dyn Clock>,
-    reload: Reload,
+    asked: watch::Receiver<()>,
 }
 
 impl Keeping {
@@ -58,14 +79,37 @@ impl Keeping {
         let Some(files) = &config.tls else {
             return Ok(None);
         };
+        let mut keeping = Self::follow(Place::Relay, files, clock, reload)?;
+        keeping.names = names(config).to_vec();
+        Ok(Some(keeping))
+    }
+
+    /// Loads the certificate of the listener for hosts. By which names they come is not known.
+    pub(crate) fn for_hosts(
+        files: &Files,
+        clock: &Arc<dyn Clock>,
+        reload: &Reload,
+    ) -> Result<Self, TlsError> {
+        Self::follow(Place::Hosts, files, clock, reload)
+    }
+
+    fn follow(
+        place: Place,
+        files: &Files,
+        clock: &Arc<dyn Clock>,
+        reload: &Reload,
+    ) -> Result<Self, TlsError> {
+        // From here on: whatever is asked later has not been read yet.
+        let asked = reload.0.subscribe();
         let (following, certificate) = Following::begin(files.clone())?;
-        Ok(Some(Self {
+        Ok(Self {
+            place,
             shown: Shown::new(certificate),
             following,
-            names: names(config),
+            names: Vec::new(),
             clock: Arc::clone(clock),
-            reload: reload.clone(),
-        }))
+            asked,
+        })
     }
 
     /// What the listener shows.
@@ -75,13 +119,13 @@ impl Keeping {
 
     /// Follows the certificate until stopped.
     pub(crate) async fn run(mut self, metrics: Arc<Metrics>, stop: CancellationToken) {
-        let mut ending = Ending::new(&metrics);
+        let mut ending = Ending::new(self.place, &metrics);
         self.tell_names(&self.shown.current());
         loop {
             ending.tell(&self.shown.current(), self.clock.now());
             let asked = tokio::select! {
                 () = stop.cancelled() => return,
-                () = self.reload.0.notified() => true,
+                Ok(()) = self.asked.changed() => true,
                 () = tokio::time::sleep(LOOK) => false,
             };
             match self.following.look(asked) {
@@ -89,6 +133,7 @@ impl Keeping {
                 Some(Ok(certificate)) => self.take(certificate),
                 Some(Err(error)) => tracing::error!(
                     %error,
+                    certificate.at = self.place.key(),
                     "the new certificate cannot be used; the old one is shown on"
                 ),
             }
@@ -97,7 +142,11 @@ impl Keeping {
 
     fn take(&self, certificate: Certificate) {
         let days = days(&certificate, self.clock.now());
-        tracing::info!(certificate.days = days, "the certificate was read again");
+        tracing::info!(
+            certificate.days = days,
+            certificate.at = self.place.key(),
+            "the certificate was read again"
+        );
         self.tell_names(&certificate);
         self.shown.replace(certificate);
     }

@@ -41,7 +41,7 @@ fn at(days: i64) -> Timestamp {
 fn what_is_said_follows_the_days_that_are_left() {
     let (chain, key) = pair();
     let certificate = Certificate::from_pem(chain.as_bytes(), key.as_bytes()).unwrap();
-    let mut ending = Ending::new(&Metrics::new());
+    let mut ending = Ending::new(Place::Relay, &Metrics::new());
     let mut said = |days, more| {
         let now = at(days).plus(Duration::from_millis(more));
         ending.tell(&certificate, now)
@@ -98,15 +98,9 @@ async fn a_running_relay_shows_what_is_there_and_never_nothing() {
     let (chain, key) = pair();
     put(&files.cert, &chain);
     put(&files.key, &key);
-    let (following, certificate) = Following::begin(files.clone()).unwrap();
     let reload = Reload::default();
-    let keeping = Keeping {
-        shown: Shown::new(certificate),
-        following,
-        names: ["relay.example.com", "app-x.printers.example.net"].map(str::to_owned),
-        clock: Arc::new(FixedClock::new(at(50))),
-        reload: reload.clone(),
-    };
+    let clock: Arc<dyn Clock> = Arc::new(FixedClock::new(at(50)));
+    let keeping = Keeping::follow(Place::Relay, &files, &clock, &reload).unwrap();
     let shown = keeping.shown().clone();
     let metrics: Arc<Metrics> = Arc::default();
     let stop = CancellationToken::new();
@@ -138,6 +132,49 @@ async fn a_running_relay_shows_what_is_there_and_never_nothing() {
     reload.ask();
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert_ne!(shown.current().leaf(), second.leaf(), "at once when asked");
+    stop.cancel();
+    tracker.close();
+    tracker.wait().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_asks_has_both_certificates_read_and_each_has_its_own_metric() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let both = folders.each_ref().map(|folder| files(folder.path()));
+    let renew = || {
+        for files in &both {
+            let (chain, key) = pair();
+            put(&files.cert, &chain);
+            put(&files.key, &key);
+        }
+    };
+    renew();
+    let reload = Reload::default();
+    let clock: Arc<dyn Clock> = Arc::new(FixedClock::new(at(50)));
+    let keeping = [
+        Keeping::follow(Place::Relay, &both[0], &clock, &reload).unwrap(),
+        Keeping::for_hosts(&both[1], &clock, &reload).unwrap(),
+    ];
+    let shown = keeping.each_ref().map(|keeping| keeping.shown().clone());
+    let first = shown.each_ref().map(Shown::current);
+    let metrics: Arc<Metrics> = Arc::default();
+    let stop = CancellationToken::new();
+    let tracker = tokio_util::task::TaskTracker::new();
+    // Asked before they run, and not lost.
+    renew();
+    reload.ask();
+    for keeping in keeping {
+        tracker.spawn(keeping.run(Arc::clone(&metrics), stop.clone()));
+    }
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    for (shown, first) in shown.iter().zip(first) {
+        assert_ne!(shown.current().leaf(), first.leaf());
+    }
+    let text = metrics.encode();
+    for name in ["certificate", "hosts_certificate"] {
+        let line = format!("latchkey_{name}_ends_timestamp_seconds 1801267200");
+        assert!(text.contains(&line), "{text}");
+    }
     stop.cancel();
     tracker.close();
     tracker.wait().await;

@@ -1,4 +1,4 @@
-//! The relay's own certificate: whether it loads, covers what it must, and how long it holds.
+//! The relay's own certificates: whether they load, cover what they must, and how long they hold.
 
 use latchkey_model::clock::Timestamp;
 use latchkey_net::tls::Certificate;
@@ -45,28 +45,46 @@ pub(super) fn examine(config: &Config, now: Timestamp) -> Finding {
         );
     }
     let days = certificate::days(&certificate, now);
-    days_left(Stage::of(&certificate, now), days)
+    days_left("the certificate", Stage::of(&certificate, now), days)
 }
 
-fn days_left(stage: Stage, days: i64) -> Finding {
+/// The certificate of the listener for hosts, if that has its own.
+pub(super) fn examine_for_hosts(config: &Config, now: Timestamp) -> Option<Finding> {
+    let files = config.hosts.as_ref().map(|hosts| &hosts.tls);
+    let files = files.filter(|&files| config.tls.as_ref() != Some(files))?;
+    Some(match Certificate::from_files(files) {
+        Ok(certificate) => {
+            let days = certificate::days(&certificate, now);
+            let stage = Stage::of(&certificate, now);
+            days_left("the certificate for hosts", stage, days)
+        }
+        Err(error) => wrong(
+            error.to_string(),
+            "`hosts.tls.cert` needs the whole chain in PEM, leaf first, and `hosts.tls.key` its \
+             key",
+        ),
+    })
+}
+
+fn days_left(subject: &str, stage: Stage, days: i64) -> Finding {
     match stage {
         Stage::NotYet => wrong(
-            "the certificate is not good yet",
+            format!("{subject} is not good yet"),
             "see whether the clock of this machine is right",
         ),
         Stage::Over => wrong(
-            format!("the certificate has ended {} days ago", -days),
-            "renew it; until then neither apps nor hosts come in",
+            format!("{subject} has ended {} days ago", -days),
+            "renew it; until then nobody comes in who is shown it",
         ),
         Stage::Urgent => wrong(
-            format!("the certificate ends in {days} days"),
+            format!("{subject} ends in {days} days"),
             "see why it was not renewed by now",
         ),
         Stage::Soon => Finding::Note(format!(
-            "the certificate ends in {days} days; it should be renewed about now"
+            "{subject} ends in {days} days; it should be renewed about now"
         )),
         Stage::Fine => Finding::Fine(format!(
-            "the certificate and its key load; it holds for {days} days"
+            "{subject} and its key load; it holds for {days} days"
         )),
     }
 }
@@ -76,10 +94,11 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
+    use latchkey_net::tls::Files;
     use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
     use super::*;
-    use crate::config::Acme;
+    use crate::config::{Acme, Hosts};
 
     #[test]
     fn a_relay_that_asks_for_its_certificate_is_told_what_it_lacks() {
@@ -119,6 +138,49 @@ mod tests {
     }
 
     #[test]
+    fn the_certificate_for_hosts_is_looked_at_if_it_is_another_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files {
+            cert: folder.path().join("cert.pem"),
+            key: folder.path().join("key.pem"),
+        };
+        let hosts = Hosts {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            tls: files.clone(),
+        };
+        let mut config = Config {
+            hosts: Some(hosts),
+            ..crate::tests::config()
+        };
+        let now = Timestamp::from_millis(1_795_000_000_000);
+        let found = examine_for_hosts(&config, now);
+        let Some(Finding::Wrong { try_this, .. }) = found else {
+            panic!("{found:?}");
+        };
+        assert!(try_this.contains("`hosts.tls.cert`"), "{try_this}");
+        let key = KeyPair::generate().unwrap();
+        let mut wanted = CertificateParams::new(["a.example".to_owned()]).unwrap();
+        wanted.not_before = date_time_ymd(2026, 11, 1);
+        wanted.not_after = date_time_ymd(2027, 1, 30);
+        let made = wanted.self_signed(&key).unwrap();
+        fs::write(&files.cert, made.pem()).unwrap();
+        fs::write(&files.key, key.serialize_pem()).unwrap();
+        let found = examine_for_hosts(&config, now);
+        let Some(Finding::Fine(text)) = found else {
+            panic!("{found:?}");
+        };
+        assert!(
+            text.starts_with("the certificate for hosts and its key load"),
+            "{text}"
+        );
+        // The relay's own is told of already.
+        config.tls = Some(files);
+        assert_eq!(examine_for_hosts(&config, now), None);
+        config.hosts = None;
+        assert_eq!(examine_for_hosts(&config, now), None);
+    }
+
+    #[test]
     fn the_days_that_are_left_are_told() {
         let key = KeyPair::generate().unwrap();
         let mut wanted = CertificateParams::new(["a.example".to_owned()]).unwrap();
@@ -138,7 +200,7 @@ mod tests {
         ] {
             let now = Timestamp::from_millis((certificate.ends() - before * 86_400) * 1000);
             let days = certificate::days(&certificate, now);
-            match days_left(Stage::of(&certificate, now), days) {
+            match days_left("the certificate", Stage::of(&certificate, now), days) {
                 Finding::Wrong { what, .. } => assert!(is_wrong && what.contains(said), "{what}"),
                 Finding::Fine(text) | Finding::Note(text) => {
                     assert!(!is_wrong && text.contains(said), "{text}");

@@ -65,9 +65,14 @@ async fn examine_with(
 ) -> Vec<Finding> {
     let (listening, database, outside) =
         tokio::join!(listener(config.listen), database, outside::examine(config),);
-    let mut findings = vec![clock(now), listening, data(&config.data), database];
+    let mut findings = vec![clock(now), listening];
+    if let Some(hosts) = &config.hosts {
+        findings.push(listener(hosts.listen).await);
+    }
+    findings.extend([data(&config.data), database]);
     findings.extend(space(&config.data));
     findings.push(certificate::examine(config, now));
+    findings.extend(certificate::examine_for_hosts(config, now));
     findings.extend(outside);
     findings
 }

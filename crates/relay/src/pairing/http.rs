@@ -9,6 +9,7 @@ use http::StatusCode;
 use latchkey_model::account::Account;
 use latchkey_model::app_key::network_of;
 use latchkey_model::printer::PrinterName;
+use latchkey_net::authority::Authority;
 use latchkey_net::tunnel::{PairingAnswer, PairingStart, PairingStarted, ProofError};
 use latchkey_web::limits::TooMany;
 use latchkey_web::problem::{Problem, ProblemBody};
@@ -27,6 +28,10 @@ use crate::state::State;
 const PAGE: &str = "/pair";
 /// What hosts send is small.
 const MAX_BODY: usize = 8 * 1024;
+
+/// By what name a host asked for this relay, if it is not that of the public URL.
+#[derive(Clone)]
+pub(crate) struct Named(pub(crate) Option<Authority>);
 
 pub(crate) fn routes() -> Router<State> {
     let hosts = Router::new()
@@ -69,12 +74,15 @@ pub(crate) fn routes() -> Router<State> {
 pub(crate) async fn start(
     Shared(state): Shared<State>,
     Extension(arrival): Extension<Arrival>,
+    named: Option<Extension<Named>>,
     wish: Result<Json<PairingStart>, JsonRejection>,
 ) -> Response {
     let Ok(Json(wish)) = wish else {
         return declined(&arrival, malformed());
     };
-    match state.pairings.start(&wish, arrival.address).await {
+    let named = named.and_then(|Extension(Named(named))| named);
+    let started = state.pairings.start(&wish, arrival.address, named.as_ref());
+    match started.await {
         Ok(started) => no_store(Json(started).into_response()),
         Err(error) => declined(&arrival, start_problem(&error)),
     }

@@ -19,6 +19,7 @@ use latchkey_model::id::{AccountId, HostId, PrinterId};
 use latchkey_model::pairing::{LASTS, POLL_EVERY, Pairing, PairingOutcome};
 use latchkey_model::printer::{HostKey, Printer, PrinterName, Seen};
 use latchkey_model::secret::{PairingCode, PairingPoll, PairingPollHash};
+use latchkey_net::authority::Authority;
 use latchkey_net::tunnel::{PairingAnswer, PairingStart, PairingStarted, PairingState, ProofError};
 use latchkey_store::relay::Confirmation;
 use latchkey_store::{RelayStore, StoreError};
@@ -143,17 +144,19 @@ impl Pairings {
         }
     }
 
-    /// Gives a host a code, if it proves that it is the host.
+    /// Gives a host a code, if it proves that it is the host, to this relay by the name that it asked for.
     pub(crate) async fn start(
         &self,
         wish: &PairingStart,
         address: IpAddr,
+        named: Option<&Authority>,
     ) -> Result<PairingStarted, StartError> {
         let now = self.clock.now();
         self.starts_of_address
             .count(&household(address), now)
             .map_err(StartError::TooMany)?;
-        let relay = self.config.public_url.authority().to_string();
+        let relay = named.unwrap_or(self.config.public_url.authority());
+        let relay = relay.to_string();
         let (key, nonce) = wish.verify(&relay, now.millis().div_euclid(1000))?;
         let host = HostKey::from_bytes(key);
         let fresh = self.nonces.count(&nonce, now);

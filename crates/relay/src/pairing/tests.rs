@@ -248,6 +248,31 @@ async fn a_host_is_paired_by_its_code_and_both_sides_see_both_names() {
 }
 
 #[tokio::test]
+async fn a_host_signs_for_the_name_by_which_it_asked() {
+    let bench = Bench::new().await;
+    let asked = "hosts.example.com:7443";
+    let now = bench.clock.now().millis() / 1000;
+    for (nonce, signed, status) in [
+        (1, asked, StatusCode::OK),
+        (2, RELAY, StatusCode::FORBIDDEN),
+        (3, "hosts.example.com", StatusCode::FORBIDDEN),
+    ] {
+        let wish = PairingStart::sign(&identity(), signed, "octopi", now, &[nonce; 32]);
+        let request = Request::post("/api/pairing")
+            .header(CONTENT_TYPE, "application/json")
+            .extension(http::Named(Some(asked.parse().unwrap())));
+        let started = bench
+            .ask(request, Body::from(json!(wish).to_string()))
+            .await;
+        assert_eq!(started.status, status, "{signed}: {}", started.text);
+        if status == StatusCode::OK {
+            let page = &started.json()["page"];
+            assert_eq!(page, "https://relay.example.com/pair");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_second_click_changes_nothing_and_leads_on() {
     let bench = Bench::new().await;
     let ann = bench.person("ann@example.com").await;

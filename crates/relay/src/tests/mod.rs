@@ -334,6 +334,7 @@ pub(crate) fn config() -> Config {
         connection_domain: "printers.example.net".parse().unwrap(),
         tls: None,
         acme: None,
+        hosts: None,
         trusted_proxies: Vec::new(),
         data: "unused".into(),
         registration: Registration::Open,

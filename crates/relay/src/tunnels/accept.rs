@@ -11,6 +11,7 @@ use latchkey_model::chance::{Chance, letters};
 use latchkey_model::clock::Clock;
 use latchkey_model::id::{HostId, PrinterId};
 use latchkey_model::printer::{CopySeen, HostKey, Presence, Printer};
+use latchkey_net::authority::Authority;
 use latchkey_net::tls::Exporter;
 use latchkey_net::tunnel::{
     Acceptor, Arrival, HostHello, Invitation, MOST_CONNECTIONS, Refusal, RefusalCode, Tunnel,
@@ -33,6 +34,15 @@ const COPY_TOLD_AGAIN: Duration = Duration::from_hours(24);
 /// How long the host already connected may take to show that it is alive, when
 /// another process appears with its identity.
 const PROOF_OF_LIFE: Duration = Duration::from_secs(3);
+
+/// How somebody dialled who wants to be a host's tunnel.
+pub(crate) struct Dialled {
+    /// Of the TLS connection, if TLS ends here.
+    pub(crate) exporter: Option<Exporter>,
+    pub(crate) address: IpAddr,
+    /// By what name this relay was asked for, if it is not that of the public URL.
+    pub(crate) named: Option<Authority>,
+}
 
 /// Receives hosts.
 #[derive(Clone)]
@@ -58,20 +68,19 @@ impl Reception {
     }
 
     /// Takes over a connection that is about to be upgraded.
-    pub(crate) fn receive(
-        &self,
-        connection: OnUpgrade,
-        exporter: Option<Exporter>,
-        address: IpAddr,
-    ) {
+    pub(crate) fn receive(&self, connection: OnUpgrade, dialled: Dialled) {
         let desk = Arc::clone(&self.0);
         self.0.tracker.spawn(async move {
             let Ok(upgraded) = connection.await else {
                 return;
             };
-            let accepted = desk.acceptor.accept(TokioIo::new(upgraded), exporter);
+            let acceptor = match dialled.named {
+                Some(name) => desk.acceptor.named(name.to_string()),
+                None => desk.acceptor.clone(),
+            };
+            let accepted = acceptor.accept(TokioIo::new(upgraded), dialled.exporter);
             match accepted.await {
-                Ok(arrival) => desk.decide(arrival, &network_of(address)).await,
+                Ok(arrival) => desk.decide(arrival, &network_of(dialled.address)).await,
                 Err(error) => tracing::warn!(%error, "a host did not complete its hello"),
             }
         });

@@ -26,7 +26,7 @@ use here::Here;
 use rates::Rates;
 use tokio::time::Instant;
 
-pub(crate) use accept::{Desk, Reception, unknown_host};
+pub(crate) use accept::{Desk, Dialled, Reception, unknown_host};
 pub(crate) use placement::Kind;
 pub(crate) use sending::{NoAnswer, weighed};
 

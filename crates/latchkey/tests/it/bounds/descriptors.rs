@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use latchkey_model::app_connection::AccessMode;
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::harness::raw::RawConnection;
-use crate::harness::stack::{Simulator, Stack};
+use crate::harness::stack::{Simulator, Stack, certify, free_address};
 use crate::harness::{eventually, within};
 
 const DESCRIPTORS: u32 = 256;
@@ -83,4 +84,42 @@ async fn with_few_descriptors_callers_are_refused_and_nothing_that_runs_is_lost(
         assert!(!process.log().contains("panicked"));
         process.stop().await;
     }
+}
+
+#[tokio::test]
+async fn two_full_listeners_leave_descriptors_for_everything_else() {
+    let simulator = Simulator::start().await;
+    let hosts = free_address();
+    let own = json!({"listen": hosts, "tls": {"cert": "relay.pem", "key": "relay.key"}});
+    let stack = Stack::before(simulator.url("")).relay("hosts", own);
+    let mut stack = stack.prepare().await;
+    certify(stack.folder());
+    stack.relay.limit_descriptors(DESCRIPTORS);
+    stack.start_relay().await;
+    let mut idle = Vec::new();
+    for at in [hosts, stack.relay_address()] {
+        for _ in 0..2 * DESCRIPTORS {
+            idle.push(TcpStream::connect(at).await.unwrap());
+        }
+    }
+    let away = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    eventually("a polite refusal", async || {
+        status(stack.relay_address(), away).await == Some(503)
+    })
+    .await;
+    eventually("a host to be refused", async || {
+        let mut late = TcpStream::connect(hosts).await.unwrap();
+        // Who is let in is given time to begin TLS.
+        let closed = tokio::time::timeout(Duration::from_millis(500), late.read_u8());
+        closed.await.is_ok()
+    })
+    .await;
+    let log = stack.relay.log();
+    assert!(!log.contains("cannot accept a connection"), "{log}");
+    drop(idle);
+    eventually("room", async || {
+        status(stack.relay_address(), away).await == Some(200)
+    })
+    .await;
+    stack.relay.stop().await;
 }

@@ -417,6 +417,7 @@ fn relay_config(data: &TempDir) -> relay::Config {
         connection_domain: "localhost".parse().unwrap(),
         tls: None,
         acme: None,
+        hosts: None,
         trusted_proxies: Vec::new(),
         data: data.path().to_owned(),
         registration: relay::Registration::Open,
