@@ -41,9 +41,13 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if matches!(cli.command, Command::Host { .. }) {
+        // Beside a printer one thread carries more than any uplink does, and one that never wakes
+        // another needs a fifth less. What takes long, as passwords do, has threads of its own.
+        runtime.worker_threads(1);
+    }
+    let runtime = runtime.enable_all().build()?;
     let outcome = runtime.block_on(async {
         match cli.command {
             Command::Demo(args) => {

@@ -73,6 +73,16 @@ impl Deal {
         &self.handles[turn % self.handles.len()]
     }
 
+    /// Deals out to the same threads in a turn of its own, so that connections of one kind that come
+    /// together are not on one thread because of others in between.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self {
+            handles: Arc::clone(&self.handles),
+            next: Arc::default(),
+        }
+    }
+
     /// How many tasks run on all of them.
     pub fn tasks(&self) -> usize {
         let tasks = self.handles.iter();
@@ -96,6 +106,10 @@ mod tests {
         assert_eq!(names[0].as_deref(), Some("connections-0"));
         assert_eq!(names[1].as_deref(), Some("connections-1"));
         assert_eq!(names[..2], names[2..]);
+        deal.next();
+        let apart = deal.apart();
+        let first = apart.next().spawn(async move { name() }).await.unwrap();
+        assert_eq!(first, names[0], "the others' turn is theirs");
         let stays = deal.next().spawn(std::future::pending::<()>());
         assert_eq!(deal.tasks(), 1);
         tokio::task::spawn_blocking(move || drop(cores))

@@ -433,7 +433,7 @@ impl Relay {
         }
         let places = Places {
             most: self.settings.max_connections,
-            deal: self.settings.deal.clone(),
+            deal: self.settings.deal.as_ref().map(Deal::apart),
         };
         let (stop, tracker) = (self.stop.clone(), callers.clone());
         callers.spawn(hosts.serve(router.clone(), places, stop, tracker));

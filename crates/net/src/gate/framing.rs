@@ -29,18 +29,23 @@ const EDGE: usize = 32;
 impl LengthScan {
     /// Takes in the next bytes of the connection, however they are cut.
     pub(crate) fn saw(&mut self, bytes: &[u8]) {
-        let mut lines = bytes.split(|byte| *byte == b'\n');
-        let unended = lines.next_back().unwrap_or_default();
-        for line in lines {
+        let mut begun = 0;
+        // Whole uploads come by here: byte by byte this was a quarter of what one costs.
+        for end in memchr::memchr_iter(b'\n', bytes) {
+            let line = &bytes[begun..end];
+            begun = end + 1;
             if self.line.is_empty() {
                 self.line_ended(line);
             } else {
                 self.extend(line);
-                let line = std::mem::take(&mut self.line);
+                let mut line = std::mem::take(&mut self.line);
                 self.line_ended(&line);
+                // Its room is used again.
+                line.clear();
+                self.line = line;
             }
         }
-        self.extend(unended);
+        self.extend(&bytes[begun..]);
     }
 
     /// Whether there was such a head up to now.

@@ -53,7 +53,7 @@ impl Feed<'_> {
                 complained: None,
             };
             while self.tunnel.is_open() {
-                match self.listen().await {
+                match Box::pin(self.listen()).await {
                     Some(lines) => self.hear(lines, &mut patience).await,
                     None => return,
                 }
@@ -101,7 +101,8 @@ impl Feed<'_> {
             tokio::select! {
                 line = lines.next() => match line {
                     Ok(Some(line)) => {
-                        if let Err(error) = self.take(&line, patience).await {
+                        // Boxed: there is one of these for each host, and seldom a line.
+                        if let Err(error) = Box::pin(self.take(&line, patience)).await {
                             // Listening anew begins with what could not be kept.
                             tracing::warn!(%error, "cannot keep what a host reports");
                             return;

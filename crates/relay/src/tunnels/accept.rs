@@ -78,25 +78,39 @@ impl Reception {
                 Some(name) => desk.acceptor.named(name.to_string()),
                 None => desk.acceptor.clone(),
             };
+            // Boxed, as all that is over soon: this task stays for as long as the host, and with it
+            // the room for whatever it awaits.
             let accepted = acceptor.accept(TokioIo::new(upgraded), dialled.exporter);
-            match accepted.await {
-                Ok(arrival) => desk.decide(arrival, &network_of(dialled.address)).await,
-                Err(error) => tracing::warn!(%error, "a host did not complete its hello"),
+            let arrival = match Box::pin(accepted).await {
+                Ok(arrival) => arrival,
+                Err(error) => {
+                    return tracing::warn!(%error, "a host did not complete its hello");
+                }
+            };
+            let network = network_of(dialled.address);
+            let decided = Box::pin(Arc::clone(&desk).decide(arrival, &network)).await;
+            if let Some((whose, tunnel)) = decided {
+                desk.stay_with(&whose, &tunnel).await;
             }
         });
     }
 }
 
 impl Desk {
-    async fn decide(self: Arc<Self>, arrival: Arrival, network: &str) {
+    /// Takes a host in, if it may come in.
+    async fn decide(self: Arc<Self>, arrival: Arrival, network: &str) -> Option<(Whose, Tunnel)> {
         let host = HostKey::from_bytes(arrival.hello.host_key).id();
         let instance = arrival.hello.instance;
         if arrival.hello.connection >= MOST_CONNECTIONS {
-            return arrival.refuse(no_such_connection()).await;
+            arrival.refuse(no_such_connection()).await;
+            return None;
         }
         let printer = match self.printer_of(&host).await {
             Ok(printer) => printer,
-            Err(refusal) => return arrival.refuse(refusal).await,
+            Err(refusal) => {
+                arrival.refuse(refusal).await;
+                return None;
+            }
         };
         let whose = Whose {
             host,
@@ -108,7 +122,8 @@ impl Desk {
             Other::Leaving(instance) => Some(instance),
             Other::Alive => {
                 self.note_copy(&whose.printer, network).await;
-                return arrival.refuse(held()).await;
+                arrival.refuse(held()).await;
+                return None;
             }
         };
         let beside = self.tunnels.carried(&whose.host, instance);
@@ -122,18 +137,25 @@ impl Desk {
         };
         let tunnel = match arrival.welcome_as(invitation).await {
             Ok(tunnel) => tunnel,
-            Err(error) => return tracing::warn!(%error, "a host left before its welcome"),
+            Err(error) => {
+                tracing::warn!(%error, "a host left before its welcome");
+                return None;
+            }
         };
         let placed = self.tunnels.put(&whose.host, &tunnel, is_beside, leaving);
         match placed {
             Err(NotIn::Taken) => {
                 self.note_copy(&whose.printer, network).await;
-                return tunnel.dismiss(held()).await;
+                tunnel.dismiss(held()).await;
+                return None;
             }
-            Err(NotIn::TooLate) => return tunnel.dismiss(busy()).await,
+            Err(NotIn::TooLate) => {
+                tunnel.dismiss(busy()).await;
+                return None;
+            }
             Ok(placed) => self.take_in(placed, &whose, &tunnel, network).await,
         }
-        self.stay_with(&whose, &tunnel).await;
+        Some((whose, tunnel))
     }
 
     /// What follows for the host and for others from a tunnel that got in.

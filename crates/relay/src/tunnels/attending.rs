@@ -52,8 +52,10 @@ impl Desk {
                                 host.version = tunnel.hello().version,
                                 "a host connected"
                             );
-                            self.note_seen(&whose.printer, Presence::Connected).await;
-                            self.comings.came(&whose.printer).await;
+                            // What is over soon is boxed: this goes on for as long as the host is here.
+                            let noted = self.note_seen(&whose.printer, Presence::Connected);
+                            Box::pin(noted).await;
+                            Box::pin(self.comings.came(&whose.printer)).await;
                         }
                         self.follow(whose, &tunnel, &mut visit).await;
                     }
@@ -69,7 +71,7 @@ impl Desk {
             if known.is_some() {
                 tracing::info!(printer.id = %whose.printer, "a host is gone");
                 self.events.note_state(&whose.printer, None);
-                self.note_seen(&whose.printer, Presence::Lost).await;
+                Box::pin(self.note_seen(&whose.printer, Presence::Lost)).await;
                 let went = self.comings.clone();
                 let went = went.went(whose.printer.clone(), self.stopping.clone());
                 self.tracker.spawn(went);
@@ -92,7 +94,7 @@ impl Desk {
             stopping: &self.stopping,
         };
         let questions = async {
-            presence::tell_ended(&self.store, tunnel).await;
+            Box::pin(presence::tell_ended(&self.store, tunnel)).await;
             presence::follow_address(&self.store, &whose.printer, tunnel).await;
         };
         let accompany = async {

@@ -79,12 +79,12 @@ fn least_busy(kind: Kind, all: &[Busy]) -> Option<usize> {
         Kind::Small => small(),
         Kind::Bulk => {
             // Where most small ones are, if no connection is lighter than the others.
-            let kept_free =
-                numbered().min_by_key(|(at, busy)| (busy.heavy, Reverse(busy.active), *at));
+            let kept_free = numbered()
+                .min_by_key(|(at, busy)| (busy.heavy, Reverse(busy.active), busy.near, *at));
             let kept_free = kept_free.map(|(at, _)| at);
             let others = numbered().filter(|(at, _)| Some(*at) != kept_free);
             others
-                .min_by_key(|(at, busy)| (busy.heavy, busy.active, Reverse(*at)))
+                .min_by_key(|(at, busy)| (busy.heavy, busy.active, !busy.near, Reverse(*at)))
                 .or_else(small)
         }
     };

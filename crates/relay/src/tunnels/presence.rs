@@ -44,10 +44,11 @@ pub(crate) async fn watch(
 pub(super) async fn follow_address(store: &RelayStore, printer: &PrinterId, tunnel: &Tunnel) {
     let mut told: Option<String> = None;
     loop {
-        match tunnel.local_address().await {
+        // Boxed: between two questions there is no need for its room.
+        match Box::pin(tunnel.local_address()).await {
             Ok(Some(address)) if told.as_ref() != Some(&address) => {
                 let printers = store.printers();
-                match printers.note_local_address(printer, &address).await {
+                match Box::pin(printers.note_local_address(printer, &address)).await {
                     Ok(_) => told = Some(address),
                     Err(error) => tracing::warn!(%error, "cannot note where a host is at home"),
                 }
