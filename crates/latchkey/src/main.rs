@@ -16,6 +16,7 @@ use std::time::Duration;
 use clap::Parser;
 use latchkey_web::logging::flush_log;
 use mimalloc::MiMalloc;
+use tokio::runtime::Runtime;
 
 use crate::cli::{Cli, Command, KeyAction};
 
@@ -40,14 +41,18 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> anyhow::Result<()> {
+fn runtime_for(command: &Command) -> std::io::Result<Runtime> {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    if matches!(cli.command, Command::Host { .. }) {
+    if matches!(command, Command::Host { .. }) {
         // Beside a printer one thread carries more than any uplink does, and one that never wakes
         // another needs a fifth less. What takes long, as passwords do, has threads of its own.
         runtime.worker_threads(1);
     }
-    let runtime = runtime.enable_all().build()?;
+    runtime.enable_all().build()
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    let runtime = runtime_for(&cli.command)?;
     let outcome = runtime.block_on(async {
         match cli.command {
             Command::Demo(args) => {

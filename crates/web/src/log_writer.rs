@@ -189,6 +189,18 @@ mod tests {
         }
     }
 
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
     fn pieces() -> (LogWriter, Receiver<Vec<u8>>) {
         let (sender, receiver) = sync_channel(0);
         (LogWriter::start(Pieces(sender)).unwrap(), receiver)
@@ -199,19 +211,19 @@ mod tests {
         let (writer, pieces) = pieces();
         writer.make_writer().write_all(b"first\n").unwrap();
         // Whatever the first piece is, the others wait until it is out.
-        let mut all = pieces.recv().unwrap();
+        let mut all = String::from_utf8(pieces.recv().unwrap()).unwrap();
         for number in 0..100 {
             let line = format!("{number}\n");
             writer.make_writer().write_all(line.as_bytes()).unwrap();
         }
         let mut received = 1;
-        while all.iter().filter(|byte| **byte == b'\n').count() < 101 {
-            all.extend(pieces.recv().unwrap());
+        while all.lines().count() < 101 {
+            all += &String::from_utf8(pieces.recv().unwrap()).unwrap();
             received += 1;
         }
         let wanted: Vec<_> = (0..100).map(|number| number.to_string()).collect();
         let wanted = format!("first\n{}\n", wanted.join("\n"));
-        assert_eq!(String::from_utf8(all).unwrap(), wanted);
+        assert_eq!(all, wanted);
         assert!(received < 50, "{received} writes for 101 lines");
     }
 
@@ -239,15 +251,6 @@ mod tests {
         use tracing_subscriber::layer::SubscriberExt as _;
 
         let written = Arc::new(Mutex::new(Vec::new()));
-        struct Kept(Arc<Mutex<Vec<u8>>>);
-        impl Write for Kept {
-            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                self.0.lock().unwrap().write(bytes)
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
         let writer = LogWriter::start(Kept(Arc::clone(&written))).unwrap();
         let layer = tracing_subscriber::fmt::layer().with_writer(writer);
         let subscriber = tracing_subscriber::registry().with(layer);
