@@ -43,6 +43,8 @@ use crate::service::Inbound;
 const SEC_WEBSOCKET_KEY: HeaderName = HeaderName::from_static("sec-websocket-key");
 const SEC_WEBSOCKET_VERSION: HeaderName = HeaderName::from_static("sec-websocket-version");
 
+/// Connections to each server that are kept at least.
+const IDLE: usize = 32;
 /// hyper's default lets one stalled stream hold megabytes; measured in
 /// `docs/decisions`, 64 KiB costs nothing.
 const READ_BUFFER: usize = 64 * 1024;
@@ -88,7 +90,8 @@ impl Upstream {
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(20))
-            .pool_max_idle_per_host(32)
+            // As many as may be at work: one that is closed is opened again for the next request.
+            .pool_max_idle_per_host(config.upstream.load.max_concurrent.max(IDLE))
             .set_host(false)
             .http1_max_buf_size(READ_BUFFER)
             .build(connector.clone());

@@ -74,7 +74,7 @@ pub(super) fn choose(kind: Kind, tunnels: &[&Tunnel]) -> Option<Tunnel> {
 
 fn least_busy(kind: Kind, all: &[Busy]) -> Option<usize> {
     let numbered = || all.iter().enumerate();
-    let small = || numbered().min_by_key(|(at, busy)| (busy.distance(), *at));
+    let small = || numbered().min_by_key(|(at, busy)| (busy.distance(), !busy.near, *at));
     let chosen = match kind {
         Kind::Small => small(),
         Kind::Bulk => {
