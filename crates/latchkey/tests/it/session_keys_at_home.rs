@@ -254,7 +254,7 @@ async fn a_restart_ends_all_keys_and_keeps_the_log() {
 
 #[tokio::test]
 async fn before_a_server_that_judges_callers_itself_a_session_key_still_opens_the_printer() {
-    let home =
+    let mut home =
         Home::start_with(&[("api", full_and_view()), ("authority", json!("upstream"))]).await;
     let (full, view) = (
         key(&home.url(""), "1.0").await,
@@ -276,6 +276,7 @@ async fn before_a_server_that_judges_callers_itself_a_session_key_still_opens_th
     home.configure("api", json!({"apps": {}}));
     camera_ended(&mut stream).await;
     assert_eq!(status(&home, Method::GET, "/api/printer", &full).await, 403);
+    home.host.await_line("a session key ended").await;
     let log = home.host.whole_log();
     for said in [
         "an app signed for a session key",

@@ -81,6 +81,8 @@ struct State {
     manner: Manner,
     /// It was stopped, and whoever reads has not been told.
     untold: bool,
+    /// Somebody has read of it.
+    asked: bool,
     /// Who waits for the next of it.
     reader: Option<Waker>,
 }
@@ -91,6 +93,7 @@ impl Source {
             body: Some(body),
             manner,
             untold: false,
+            asked: false,
             reader: None,
         }))
     }
@@ -150,7 +153,13 @@ impl<K: Unpin> http_body::Body for Stoppable<K> {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let mut state = self.source.lock();
         let state = &mut *state;
+        let is_first = !std::mem::replace(&mut state.asked, true);
         let Some(body) = &mut state.body else {
+            if is_first && state.untold {
+                // The head is on its way: an error at once would keep it from being sent.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             let stopped = std::mem::take(&mut state.untold);
             let breaks_off = stopped && state.manner == Manner::BreakOff;
             return Poll::Ready(breaks_off.then(|| Err(NoLongerAllowed.into())));

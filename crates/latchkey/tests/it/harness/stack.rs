@@ -498,13 +498,15 @@ impl Process {
         self.log.with_extension("earlier.log")
     }
 
-    /// What it logged since it was last started.
+    /// What it logged since it was last started; the last lines may still be on their way.
     pub(crate) fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
-    /// What it logged in all its runs.
+    /// What it logged in all its runs, with the lines that were on their way.
     pub(crate) fn whole_log(&self) -> String {
+        // It gathers lines for a few milliseconds.
+        std::thread::sleep(Duration::from_millis(100));
         let earlier = std::fs::read(self.earlier()).unwrap_or_default();
         String::from_utf8_lossy(&earlier).into_owned() + &self.log()
     }
