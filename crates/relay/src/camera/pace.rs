@@ -80,6 +80,11 @@ impl Paced {
         }
     }
 
+    /// Whether it leaves frames out now.
+    pub(super) fn leaves_out(&self) -> bool {
+        self.pace.is_bounded()
+    }
+
     /// Waits until a frame may begin.
     pub(super) async fn ready(&self) {
         if self.next > Instant::now() {

@@ -1,9 +1,11 @@
 //! One running picture, read once and shown to all who watch it.
 //!
 //! One task reads it; the newest frame is kept, and whoever is ready takes it. Nobody waits for
-//! anybody: who is slow gets the frame that is the newest when they are ready again.
+//! anybody: who is slow gets the frame that is the newest when they are ready again. After a loss on
+//! the way several frames come at once, so those just before the newest are kept for a moment, for
+//! whoever takes them that quickly.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -27,6 +29,10 @@ const MOST_KEPT: usize = 16 * 1024 * 1024;
 /// So much is read on while all who watch are busy with what they have. Then the camera waits, as
 /// it would for a single viewer.
 const AHEAD: usize = 128 * 1024;
+/// Frames before the newest that are kept, and for how long: who is that late is slow.
+const BEFORE: usize = 4;
+const MOST_BEFORE: usize = 1024 * 1024;
+const JUST_NOW: Duration = Duration::from_millis(100);
 /// For so long a picture counts as running that no longer has a tunnel which takes streams, and
 /// shows nothing new.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -52,6 +58,10 @@ impl Frame {
     pub(super) fn len(&self) -> usize {
         self.head.len() + self.data.len() + 2
     }
+
+    fn is_late(&self) -> bool {
+        self.at.elapsed() >= JUST_NOW
+    }
 }
 
 impl Drop for Frame {
@@ -75,7 +85,35 @@ pub(super) enum End {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Shown {
     pub(super) newest: Option<Arc<Frame>>,
+    /// Those before it, oldest first.
+    before: VecDeque<Arc<Frame>>,
     pub(super) end: Option<End>,
+}
+
+impl Shown {
+    /// What comes after the frame of this number: the next one if it came just now, else the newest.
+    pub(super) fn after(&self, seen: u64) -> Option<Arc<Frame>> {
+        let is_next = |frame: &&Arc<Frame>| frame.number == seen + 1 && !frame.is_late();
+        let next = self.before.iter().find(is_next);
+        next.or(self.newest.as_ref().filter(|frame| frame.number > seen))
+            .cloned()
+    }
+
+    fn show(&mut self, frame: Arc<Frame>) {
+        self.before.extend(self.newest.replace(frame));
+        let bytes = |frames: &VecDeque<Arc<Frame>>| frames.iter().map(|it| it.len()).sum::<usize>();
+        while self.before.len() > BEFORE
+            || bytes(&self.before) > MOST_BEFORE
+            || self.before.front().is_some_and(|frame| frame.is_late())
+        {
+            self.before.pop_front();
+        }
+    }
+
+    fn clear(&mut self) {
+        self.newest = None;
+        self.before.clear();
+    }
 }
 
 /// What one viewer is being sent.
@@ -289,7 +327,7 @@ impl Running {
             kept: Arc::clone(&self.kept),
         });
         self.kept.fetch_add(frame.len(), Ordering::Relaxed);
-        self.shown.send_modify(|shown| shown.newest = Some(frame));
+        self.shown.send_modify(|shown| shown.show(frame));
         while self.kept.load(Ordering::Relaxed) > MOST_KEPT && self.cut_oldest(number) {}
     }
 
@@ -345,7 +383,7 @@ impl Drop for Place {
             viewers.closed = true;
             self.running.left.cancel();
             // It is looked up a while longer, and keeps nothing for that.
-            self.running.shown.send_modify(|shown| shown.newest = None);
+            self.running.shown.send_modify(Shown::clear);
         }
     }
 }

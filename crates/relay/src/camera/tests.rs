@@ -27,7 +27,13 @@ struct Feed(mpsc::Sender<Piece>);
 
 impl Feed {
     async fn frame(&self, number: u8, size: usize) {
-        let piece = Ok(BodyFrame::data(part(number, size)));
+        self.frames(&[number], size).await;
+    }
+
+    /// Frames that come at once.
+    async fn frames(&self, numbers: &[u8], size: usize) {
+        let parts: Vec<u8> = numbers.iter().flat_map(|it| part(*it, size)).collect();
+        let piece = Ok(BodyFrame::data(parts.into()));
         timeout(SOON, self.0.send(piece)).await.unwrap().unwrap();
     }
 
@@ -178,6 +184,29 @@ async fn who_is_slow_gets_the_newest_frame_and_delays_nobody() {
     let rest = next(&mut slow).await.unwrap().unwrap();
     assert!([begun, rest].concat() == part(0, size), "whole frames only");
     sees(&mut slow, 49, size).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_at_once_is_seen_by_who_takes_it_at_once() {
+    let scene = Scene::new();
+    let (feed, camera) = camera();
+    let mut viewer = scene.watch(camera).await;
+    feed.frame(0, 10).await;
+    sees(&mut viewer, 0, 10).await;
+    feed.frames(&[1, 2, 3], 10).await;
+    for number in 1..=3 {
+        sees(&mut viewer, number, 10).await;
+    }
+    // Who comes later is slow, and sees the newest.
+    feed.frames(&[4, 5, 6], 10).await;
+    sleep(Duration::from_millis(100)).await;
+    sees(&mut viewer, 6, 10).await;
+    // Of more at once only some are kept, and who missed one sees the newest.
+    feed.frames(&[7, 8, 9, 10, 11, 12], 10).await;
+    sees(&mut viewer, 12, 10).await;
+    // Large ones are not kept at all.
+    feed.frames(&[13, 14, 15], 1_000_000).await;
+    sees(&mut viewer, 15, 1_000_000).await;
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What one who watches is sent: whole frames, always the newest, at their own pace.
+//! What one who watches is sent: whole frames, the newest, at their own pace.
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _};
@@ -96,8 +96,12 @@ impl Viewer {
             }
             fresh = fresh => fresh.ok()?,
         };
-        let newest = shown.newest.filter(|frame| frame.number > *seen);
-        let Some(frame) = newest else {
+        let next = if *seen == 0 || paced.leaves_out() {
+            shown.newest.filter(|frame| frame.number > *seen)
+        } else {
+            shown.after(*seen)
+        };
+        let Some(frame) = next else {
             return self.last(shown.end);
         };
         *seen = frame.number;
