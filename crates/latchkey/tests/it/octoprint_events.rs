@@ -96,6 +96,13 @@ async fn a_print_at_a_real_octoprint_is_told_from_its_beginning_to_its_end() {
     let prints: HashSet<_> = events.iter().map(|event| event.print.clone()).collect();
     assert_eq!(prints.len(), 1, "{events:?}");
 
+    // It tells the end before it is done with it, and prints nothing that is uploaded until then.
+    eventually("OctoPrint to have finished", async || {
+        let job = Request::get(octoprint.url("api/job"));
+        let job = job.header("X-Api-Key", ADMIN_API_KEY).send().await;
+        job.read().await.json()["state"] == "Operational"
+    })
+    .await;
     print(&octoprint, "other.gcode", &part("M600\n")).await;
     let events = events_until(&mut lines, EventKind::FilamentChange).await;
     assert_eq!(events[0].kind, EventKind::Started);
