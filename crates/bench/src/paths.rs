@@ -127,9 +127,9 @@ pub async fn measure(
             // Nobody is always the one after somebody else.
             for turn in 0..number {
                 let contender = &field.contenders[(turn + round) % number];
-                let before = each(contender);
+                let before = (!choice.what.is_empty()).then(|| each(contender));
                 run(kind, contender, size, &noise, board).await;
-                if !choice.what.is_empty() {
+                if let Some(before) = before {
                     tell(kind, contender, &before, board);
                 }
             }

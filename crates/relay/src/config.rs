@@ -322,6 +322,12 @@ impl Config {
         self.public_url.scheme().is_secure() && self.tls.is_none()
     }
 
+    /// The certificate of the listener for hosts, if it is another one than the relay's.
+    pub(crate) fn own_tls_of_hosts(&self) -> Option<&Files> {
+        let files = self.hosts.as_ref().map(|hosts| &hosts.tls);
+        files.filter(|&files| self.tls.as_ref() != Some(files))
+    }
+
     /// The root of an app connection's address, without a slash at its end.
     pub fn connection_url(&self, label: &str) -> String {
         format!(

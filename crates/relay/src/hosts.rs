@@ -46,7 +46,7 @@ impl HostsListener {
         let Some(hosts) = &config.hosts else {
             return Ok(None);
         };
-        let shared = main.filter(|_| config.tls.as_ref() == Some(&hosts.tls));
+        let shared = main.filter(|_| config.own_tls_of_hosts().is_none());
         let (shown, keeping) = if let Some(main) = shared {
             (main.shown().clone(), None)
         } else {

@@ -143,7 +143,9 @@ impl WebOrigin {
                 address: call.caller.address,
                 request_id: line.request_id().to_owned(),
             });
-            request.extensions_mut().insert(pairing::http::Named(named));
+            if let Some(named) = named {
+                request.extensions_mut().insert(pairing::http::Named(named));
+            }
             self.route(request).await.map(body::boxed)
         };
         line.follow(response).map(body::boxed)

@@ -84,9 +84,9 @@ async fn an_empty_relay_gets_one_and_keeps_it() {
     ];
     secrets.extend(calls.iter().filter_map(|call| call.rsplit(' ').next()));
     for secret in secrets {
-        assert!(secret.len() > 20 && !stack.relay.whole_log().contains(secret));
+        assert!(secret.len() > 20 && !stack.relay.whole_log().await.contains(secret));
     }
-    assert!(!stack.relay.whole_log().contains("operator@"));
+    assert!(!stack.relay.whole_log().await.contains("operator@"));
 
     // A restart asks nobody.
     stack.relay.stop().await;

@@ -60,7 +60,7 @@ async fn octoprint_makes_the_key_itself() {
         refused,
         Err(AppKeyError::Refused(AppKeyRefusal::Scope))
     ));
-    let log = host.whole_log();
+    let log = host.whole_log().await;
     assert!(!log.contains(made.api_key.as_str()) && !log.contains(ADMIN_API_KEY));
 }
 

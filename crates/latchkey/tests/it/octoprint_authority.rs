@@ -52,7 +52,7 @@ async fn hosts_own_key_is_used_for_app_connections_only() {
     for answer in &answers {
         assert!(!format!("{answer:?}").contains(ADMIN_API_KEY), "{answer:?}");
     }
-    for log in [stack.relay.whole_log(), stack.host.whole_log()] {
+    for log in [stack.relay.whole_log().await, stack.host.whole_log().await] {
         assert!(!log.contains(ADMIN_API_KEY), "{log}");
     }
 }

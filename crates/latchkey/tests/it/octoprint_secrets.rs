@@ -39,8 +39,8 @@ async fn nothing_secret_is_logged_or_kept() {
 
     let secrets = planted(&connections);
     for (name, log) in [
-        ("relay", stack.relay.whole_log()),
-        ("host", stack.host.whole_log()),
+        ("relay", stack.relay.whole_log().await),
+        ("host", stack.host.whole_log().await),
     ] {
         // There are request lines to find something in.
         assert!(

@@ -128,7 +128,7 @@ async fn each_goes_as_far_as_its_scope_whoever_judges_people() {
         // The host does not become OctoPrint's, nor the other way round.
         let octoprints = reaches(&home, "/api/version", ADMIN_API_KEY).await;
         assert_eq!(octoprints, if authority == "host" { 403 } else { 200 });
-        let log = home.host.whole_log();
+        let log = home.host.whole_log().await;
         for secret in [&full, &view, &admin] {
             assert!(!log.contains(secret), "{log}");
         }

@@ -127,7 +127,7 @@ async fn a_key_is_the_first_administrators_and_ends_with_its_app_connection() {
     }
     let refused = refusal(&tunnel, &wish("x", "not an id", Scope::Full)).await;
     assert_eq!(refused, AppKeyRefusal::Name);
-    let log = bench.host.whole_log();
+    let log = bench.host.whole_log().await;
     assert!(!log.contains(made.api_key.as_str()), "{log}");
 }
 

@@ -58,7 +58,7 @@ async fn no_secret_is_where_it_does_not_belong() {
     home.host.stop().await;
     files.extend(read_all(home.folder()));
 
-    let log = home.host.whole_log();
+    let log = home.host.whole_log().await;
     assert!(log.matches("latchkey::request").count() > 30, "{log}");
     let known = |text: &str| files.iter().any(|(_, content)| has(content, text));
     assert!(

@@ -88,9 +88,9 @@ async fn files_are_followed_while_the_host_runs() {
     drop_file(&home, "fieldglass.yaml", "\"a:1\":\n  pubkey: [\n");
     home.host.await_line("apps of a file do not count").await;
     assert!(
-        home.host.whole_log().contains("line 2"),
+        home.host.whole_log().await.contains("line 2"),
         "{}",
-        home.host.whole_log()
+        home.host.whole_log().await
     );
     assert_eq!(
         status(&home, Method::GET, "/api/job", &key_of_package).await,
@@ -277,7 +277,7 @@ async fn before_a_server_that_judges_callers_itself_a_session_key_still_opens_th
     camera_ended(&mut stream).await;
     assert_eq!(status(&home, Method::GET, "/api/printer", &full).await, 403);
     home.host.await_line("a session key ended").await;
-    let log = home.host.whole_log();
+    let log = home.host.whole_log().await;
     for said in [
         "an app signed for a session key",
         "a session key ended",

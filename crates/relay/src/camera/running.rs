@@ -82,7 +82,7 @@ pub(super) enum End {
 }
 
 /// What there is to see.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Shown {
     pub(super) newest: Option<Arc<Frame>>,
     /// Those before it, oldest first.
@@ -91,12 +91,15 @@ pub(super) struct Shown {
 }
 
 impl Shown {
+    /// The newest frame, if it comes after the one of this number.
+    pub(super) fn newer(&self, seen: u64) -> Option<&Arc<Frame>> {
+        self.newest.as_ref().filter(|frame| frame.number > seen)
+    }
+
     /// What comes after the frame of this number: the next one if it came just now, else the newest.
-    pub(super) fn after(&self, seen: u64) -> Option<Arc<Frame>> {
+    pub(super) fn after(&self, seen: u64) -> Option<&Arc<Frame>> {
         let is_next = |frame: &&Arc<Frame>| frame.number == seen + 1 && !frame.is_late();
-        let next = self.before.iter().find(is_next);
-        next.or(self.newest.as_ref().filter(|frame| frame.number > seen))
-            .cloned()
+        self.before.iter().find(is_next).or(self.newer(seen))
     }
 
     fn show(&mut self, frame: Arc<Frame>) {

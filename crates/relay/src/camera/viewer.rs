@@ -83,26 +83,24 @@ impl Viewer {
             // A camera is not kept waiting for somebody who leaves frames out.
             let _awaited = place.running.is_awaited();
             paced.ready().await;
-            let newer = |shown: &Shown| {
-                let newest = shown.newest.as_ref();
-                shown.end.is_some() || newest.is_some_and(|frame| frame.number > *seen)
+            let newer = |shown: &Shown| shown.end.is_some() || shown.newer(*seen).is_some();
+            let shown = shown.wait_for(newer).await?;
+            let next = if *seen == 0 || paced.leaves_out() {
+                shown.newer(*seen)
+            } else {
+                shown.after(*seen)
             };
-            shown.wait_for(newer).await.map(|shown| shown.clone())
+            Ok::<_, watch::error::RecvError>((next.cloned(), shown.end))
         };
-        let shown = tokio::select! {
+        let (next, end) = tokio::select! {
             biased;
             is_orderly = no_longer(held) => {
                 return (!is_orderly).then_some(Err(BrokenOff::NoLongerAllowed));
             }
             fresh = fresh => fresh.ok()?,
         };
-        let next = if *seen == 0 || paced.leaves_out() {
-            shown.newest.filter(|frame| frame.number > *seen)
-        } else {
-            shown.after(*seen)
-        };
         let Some(frame) = next else {
-            return self.last(shown.end);
+            return self.last(end);
         };
         *seen = frame.number;
         paced.begin(frame.len());

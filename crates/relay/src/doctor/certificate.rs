@@ -50,8 +50,7 @@ pub(super) fn examine(config: &Config, now: Timestamp) -> Finding {
 
 /// The certificate of the listener for hosts, if that has its own.
 pub(super) fn examine_for_hosts(config: &Config, now: Timestamp) -> Option<Finding> {
-    let files = config.hosts.as_ref().map(|hosts| &hosts.tls);
-    let files = files.filter(|&files| config.tls.as_ref() != Some(files))?;
+    let files = config.own_tls_of_hosts()?;
     Some(match Certificate::from_files(files) {
         Ok(certificate) => {
             let days = certificate::days(&certificate, now);

@@ -29,9 +29,9 @@ const PAGE: &str = "/pair";
 /// What hosts send is small.
 const MAX_BODY: usize = 8 * 1024;
 
-/// By what name a host asked for this relay, if it is not that of the public URL.
+/// By what name a host asked for this relay, where it is not that of the public URL.
 #[derive(Clone)]
-pub(crate) struct Named(pub(crate) Option<Authority>);
+pub(crate) struct Named(pub(crate) Authority);
 
 pub(crate) fn routes() -> Router<State> {
     let hosts = Router::new()
@@ -80,7 +80,7 @@ pub(crate) async fn start(
     let Ok(Json(wish)) = wish else {
         return declined(&arrival, malformed());
     };
-    let named = named.and_then(|Extension(Named(named))| named);
+    let named = named.map(|Extension(Named(named))| named);
     let started = state.pairings.start(&wish, arrival.address, named.as_ref());
     match started.await {
         Ok(started) => no_store(Json(started).into_response()),

@@ -260,7 +260,7 @@ async fn a_host_signs_for_the_name_by_which_it_asked() {
         let wish = PairingStart::sign(&identity(), signed, "octopi", now, &[nonce; 32]);
         let request = Request::post("/api/pairing")
             .header(CONTENT_TYPE, "application/json")
-            .extension(http::Named(Some(asked.parse().unwrap())));
+            .extension(http::Named(asked.parse().unwrap()));
         let started = bench
             .ask(request, Body::from(json!(wish).to_string()))
             .await;

@@ -2,10 +2,9 @@
 //!
 //! One connection delivers in order: what is small waits behind what is large on it. So small
 //! requests go where fewest streams are heavy, and of those where fewest are open, a few more where
-//! no other thread has to be woken. What is known
-//! to be large (an upload of more than 64 KiB, a picture that runs) keeps off one connection: the
-//! one with fewest heavy streams; on the others it spreads. What turns out to be large stays where
-//! it is, and small requests avoid it from then on.
+//! no other thread has to be woken. What is known to be large (an upload of more than 64 KiB, a
+//! picture that runs) keeps off one connection: the one with fewest heavy streams; on the others it
+//! spreads. What turns out to be large stays where it is, and small requests avoid it from then on.
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;

@@ -504,9 +504,14 @@ impl Process {
     }
 
     /// What it logged in all its runs, with the lines that were on their way.
-    pub(crate) fn whole_log(&self) -> String {
+    pub(crate) async fn whole_log(&self) -> String {
         // It gathers lines for a few milliseconds.
-        std::thread::sleep(Duration::from_millis(100));
+        sleep(Duration::from_millis(100)).await;
+        self.logs()
+    }
+
+    /// The files of all its runs.
+    fn logs(&self) -> String {
         let earlier = std::fs::read(self.earlier()).unwrap_or_default();
         String::from_utf8_lossy(&earlier).into_owned() + &self.log()
     }
@@ -652,8 +657,7 @@ impl Drop for Process {
                 .unwrap_or("test")
                 .replace("::", "-");
             let file = kept.join(format!("{name}-{}.log", self.role));
-            let _ = std::fs::create_dir_all(&kept)
-                .and_then(|()| std::fs::write(file, self.whole_log()));
+            let _ = std::fs::create_dir_all(&kept).and_then(|()| std::fs::write(file, self.logs()));
         }
         // `kill_on_drop` ends the process.
     }
